@@ -1,0 +1,11 @@
+//! Hearken hears a spoken command, offline, and switches GPIO pins.
+//!
+//! ```text
+//!  cpal's thread  |              hearken-ear                           |        main                 | hearken-hands
+//!  samples -> ring -> Frame -> Voice -> Cue -> Utterance -> Recording -> Heard -> Verdict -> Action -> pins -> report
+//! ```
+//! Data goes one way, from the microphone to the pins. The modules stand here in that order, and a module uses only those
+//! above it: this list is the map and the rule (`tests/house.rs` holds the code to it).
+
+/// A TOML file read with the place of every fault.
+pub mod document;
