@@ -9,3 +9,9 @@
 
 /// A TOML file read with the place of every fault.
 pub mod document;
+
+/// Frames of sound, and where they come from: a microphone, a WAV file.
+pub mod audio;
+
+/// Frame to voice: is this speech?
+pub mod vad;

@@ -1,0 +1,237 @@
+//! WAV files in: any rate from 8 to 192 kHz, 16, 24, 32 bit or float, any channels; out come mono samples at 16 kHz.
+
+use std::fs::File;
+use std::io::{self, Cursor, Read};
+use std::path::Path;
+
+use hound::{SampleFormat, WavReader};
+
+use super::{AudioError, resample};
+
+/// Longest file that is read, in bytes: an hour of 48 kHz stereo float is 1.4 GB; 512 MiB is six hours at 16 kHz.
+pub const MAX_BYTES: u64 = 512 << 20;
+
+/// Sample rates that are accepted, in Hz.
+pub const RATES: std::ops::RangeInclusive<u32> = 8_000..=192_000;
+
+/// What is wrong with a WAV file. The message does not name the file: the caller does.
+#[derive(Debug, thiserror::Error)]
+pub enum WavError {
+    /// The file cannot be read.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// The file is not a regular file.
+    #[error("not a regular file; give a WAV file, or - for standard input")]
+    NotAFile,
+    /// The file is longer than [`MAX_BYTES`].
+    #[error("longer than {} MiB", MAX_BYTES >> 20)]
+    TooLong,
+    /// The header or the data is not WAV.
+    #[error("not a WAV file that can be read: {0}")]
+    Malformed(String),
+    /// The file has less sound than its header says.
+    #[error("cut short: the header promises {promised} samples, the file has {found}")]
+    CutShort {
+        /// Samples that the header promises, all channels counted.
+        promised: u64,
+        /// Samples found.
+        found: u64,
+    },
+    /// A sample format that is not supported.
+    #[error("{0}-bit {1} samples; 16, 24 or 32 bit, or 32-bit float, would do")]
+    Format(u16, &'static str),
+    /// A sample rate out of range.
+    #[error("{0} Hz; 8000 to 192000 Hz would do")]
+    Rate(u32),
+    /// No channels.
+    #[error("no channels")]
+    NoChannels,
+    /// A float sample that is not a number.
+    #[error("sample {0} is not a finite number")]
+    NotFinite(u64),
+    /// The sound cannot be converted to 16 kHz.
+    #[error(transparent)]
+    Convert(#[from] AudioError),
+}
+
+/// Reads the WAV file `path` (`-` is standard input) as mono samples at 16 kHz in [-1, 1]. Blocks until it is read.
+///
+/// # Errors
+/// [`WavError`]; nothing is kept of a file that cannot be read.
+pub fn read(path: &Path) -> Result<Vec<f32>, WavError> {
+    if path == Path::new("-") {
+        return decode(slurp(io::stdin().lock())?);
+    }
+    // The metadata first: opening a FIFO would wait for its writer.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(WavError::NotAFile);
+    }
+    decode(slurp(File::open(path)?)?)
+}
+
+fn slurp(from: impl Read) -> Result<Vec<u8>, WavError> {
+    let mut bytes = Vec::new();
+    from.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_BYTES { Err(WavError::TooLong) } else { Ok(bytes) }
+}
+
+/// Decodes a WAV file's bytes to mono samples at 16 kHz in [-1, 1].
+///
+/// # Errors
+/// [`WavError`], as for [`read`].
+pub fn decode(mut bytes: Vec<u8>) -> Result<Vec<f32>, WavError> {
+    settle_streamed_length(&mut bytes);
+    let mut reader = WavReader::new(Cursor::new(bytes)).map_err(malformed)?;
+    let spec = reader.spec();
+    if !RATES.contains(&spec.sample_rate) {
+        return Err(WavError::Rate(spec.sample_rate));
+    }
+    if spec.channels == 0 {
+        return Err(WavError::NoChannels);
+    }
+    let promised = reader.len() as u64;
+    let samples = match (spec.sample_format, spec.bits_per_sample) {
+        (SampleFormat::Float, 32) => collect(reader.samples::<f32>(), promised, |s| s)?,
+        (SampleFormat::Int, bits @ (16 | 24 | 32)) => {
+            let full_scale = (1u64 << (bits - 1)) as f32;
+            collect(reader.samples::<i32>(), promised, |s| s as f32 / full_scale)?
+        }
+        (SampleFormat::Float, bits) => return Err(WavError::Format(bits, "float")),
+        (SampleFormat::Int, bits) => return Err(WavError::Format(bits, "integer")),
+    };
+    let channels = spec.channels as usize;
+    let mono = samples.chunks_exact(channels).map(|frame| frame.iter().sum::<f32>() / channels as f32);
+    let mut clip = resample::clip(mono.collect(), spec.sample_rate)?;
+    clip.iter_mut().for_each(|s| *s = s.clamp(-1.0, 1.0));
+    Ok(clip)
+}
+
+fn collect<S>(
+    samples: impl Iterator<Item = Result<S, hound::Error>>,
+    promised: u64,
+    to_f32: impl Fn(S) -> f32,
+) -> Result<Vec<f32>, WavError> {
+    let mut out = Vec::new();
+    for sample in samples {
+        let found = out.len() as u64;
+        let value = to_f32(sample.map_err(|e| match e {
+            hound::Error::IoError(_) => WavError::CutShort { promised, found },
+            other => malformed(other),
+        })?);
+        if !value.is_finite() {
+            return Err(WavError::NotFinite(found));
+        }
+        out.push(value);
+    }
+    Ok(out)
+}
+
+fn malformed(error: hound::Error) -> WavError {
+    WavError::Malformed(match error {
+        hound::Error::IoError(_) => "the file ends inside its header".into(),
+        hound::Error::FormatError(what) => what.into(),
+        hound::Error::Unsupported => "a compression or layout that is not plain PCM or float".into(),
+        other => other.to_string(),
+    })
+}
+
+/// A program that writes WAV to a pipe cannot know the length: ffmpeg leaves 0xFFFFFFFF, sox and arecord something near
+/// 2^31. Puts the real length in where the header's is one of those.
+fn settle_streamed_length(bytes: &mut [u8]) {
+    const STREAMED: u32 = 0x7FFF_0000;
+    if bytes.len() < 12 || &bytes[..4] != b"RIFF" {
+        return;
+    }
+    let mut at = 12;
+    while let Some(header) = bytes.get(at..at + 8) {
+        let length = u32::from_le_bytes([header[4], header[5], header[6], header[7]]);
+        if &header[..4] == b"data" {
+            if length >= STREAMED {
+                let block = bytes.get(32..34).map_or(1, |b| u16::from_le_bytes([b[0], b[1]])).max(1) as usize;
+                let present = (bytes.len() - at - 8) / block * block;
+                bytes[at + 4..at + 8].copy_from_slice(&(present as u32).to_le_bytes());
+            }
+            return;
+        }
+        at += 8 + length as usize + (length as usize & 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hound::{WavSpec, WavWriter};
+
+    fn spec(channels: u16, sample_rate: u32, bits_per_sample: u16, sample_format: SampleFormat) -> WavSpec {
+        WavSpec { channels, sample_rate, bits_per_sample, sample_format }
+    }
+
+    fn wav(spec: WavSpec, frames: usize) -> Vec<u8> {
+        let mut out = Cursor::new(Vec::new());
+        let mut writer = WavWriter::new(&mut out, spec).unwrap();
+        for _ in 0..frames * spec.channels as usize {
+            match spec.sample_format {
+                SampleFormat::Float => writer.write_sample(0.25f32).unwrap(),
+                SampleFormat::Int => writer.write_sample(1i32 << (spec.bits_per_sample - 3)).unwrap(),
+            }
+        }
+        writer.finalize().unwrap();
+        out.into_inner()
+    }
+
+    #[test]
+    fn every_width_and_channel_count_gives_the_same_mono_level() {
+        for (bits, format) in
+            [(16, SampleFormat::Int), (24, SampleFormat::Int), (32, SampleFormat::Int), (32, SampleFormat::Float)]
+        {
+            for channels in [1, 2, 6] {
+                let clip = decode(wav(spec(channels, 16_000, bits, format), 100)).unwrap();
+                assert_eq!(clip.len(), 100, "{bits} bit, {channels} channels");
+                assert!(clip.iter().all(|s| (s - 0.25).abs() < 1e-3), "{bits} bit, {channels} channels: {}", clip[0]);
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_what_would_do() {
+        let int = SampleFormat::Int;
+        let cases = [
+            (b"".to_vec(), "ends inside its header"),
+            (b"not a wav at all, but long enough to look".to_vec(), "not a WAV file"),
+            (wav(spec(1, 16_000, 8, int), 10), "8-bit integer samples; 16, 24 or 32 bit"),
+            (wav(spec(1, 4_000, 16, int), 10), "4000 Hz; 8000 to 192000 Hz would do"),
+            (wav(spec(1, 400_000, 16, int), 10), "400000 Hz"),
+            (
+                wav(spec(1, 16_000, 16, int), 100)[..100].to_vec(),
+                "cut short: the header promises 100 samples, the file has 28",
+            ),
+        ];
+        for (bytes, words) in cases {
+            let error = decode(bytes).unwrap_err().to_string();
+            assert!(error.contains(words), "{error:?} should say {words:?}");
+        }
+    }
+
+    #[test]
+    fn a_sample_that_is_not_a_number_is_named() {
+        let mut bytes = wav(spec(1, 16_000, 32, SampleFormat::Float), 10);
+        let at = bytes.len() - 8;
+        bytes[at..at + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+        assert_eq!(decode(bytes).unwrap_err().to_string(), "sample 8 is not a finite number");
+    }
+
+    #[test]
+    fn a_streamed_header_without_a_length_is_read_to_its_end() {
+        for streamed in [0xFFFF_FFFFu32, 0x7FFF_FFFF, 0x7FFF_F000] {
+            let mut bytes = wav(spec(1, 16_000, 16, SampleFormat::Int), 100);
+            let data = bytes.len() - 200 - 4;
+            bytes[data..data + 4].copy_from_slice(&streamed.to_le_bytes());
+            assert_eq!(decode(bytes).unwrap().len(), 100);
+        }
+    }
+
+    #[test]
+    fn an_empty_recording_is_read_as_no_samples() {
+        assert!(decode(wav(spec(2, 48_000, 16, SampleFormat::Int), 0)).unwrap().is_empty());
+    }
+}
