@@ -15,3 +15,6 @@ pub mod audio;
 
 /// Frame to voice: is this speech?
 pub mod vad;
+
+/// Voices to cues: where an utterance begins and ends.
+pub mod endpoint;
