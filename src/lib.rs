@@ -18,3 +18,12 @@ pub mod vad;
 
 /// Voices to cues: where an utterance begins and ends.
 pub mod endpoint;
+
+/// Unnamed, size-capped recordings on tmpfs.
+pub mod scratch;
+
+/// The one flag that ends everything.
+pub mod stop;
+
+/// A bounded queue that drops its oldest item.
+pub mod mailbox;

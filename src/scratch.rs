@@ -1,0 +1,269 @@
+//! Recordings: unnamed files on tmpfs, capped in bytes before each write, gone when dropped.
+//!
+//! An [`Utterance`] is a file that was opened with `O_TMPFILE`: it has no name, so no other program finds it and the
+//! kernel frees it whatever happens to this one, SIGKILL included. [`Utterance::seal`] turns it into a [`Recording`],
+//! which can only be read. All of them together never hold more than the capacity of their [`Scratch`].
+//!
+//! Samples are kept as 16-bit integers, little-endian, mono, 16 kHz: 32,000 bytes a second.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::audio::{Frame, duration_ms};
+
+/// Bytes of one sample in scratch.
+const SAMPLE_BYTES: u64 = 2;
+
+/// `f_type` of tmpfs and ramfs, from linux/magic.h.
+const MEMORY_FILE_SYSTEMS: [i64; 2] = [0x0102_1994, 0x8584_58f6];
+
+/// Where recordings go, and how much all of them may take.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScratchSettings {
+    /// Most bytes that all recordings may hold together.
+    pub capacity: u64,
+}
+
+impl Default for ScratchSettings {
+    fn default() -> Self {
+        ScratchSettings { capacity: 8 << 20 }
+    }
+}
+
+/// Why a recording cannot be made or read. Costs one utterance, never the daemon.
+#[derive(Debug, thiserror::Error)]
+pub enum ScratchError {
+    /// The write would exceed the capacity.
+    #[error("scratch is full: {used} of {capacity} bytes are in use")]
+    Full {
+        /// Bytes in use by all recordings.
+        used: u64,
+        /// Bytes that may be in use.
+        capacity: u64,
+    },
+    /// The file system refuses.
+    #[error("scratch in {}: {cause}", dir.display())]
+    Io {
+        /// The scratch directory.
+        dir: PathBuf,
+        /// What the kernel said.
+        #[source]
+        cause: io::Error,
+    },
+}
+
+/// Bytes held by all recordings, and how many recordings were made.
+#[derive(Debug, Default)]
+struct Ledger {
+    capacity: u64,
+    used: AtomicU64,
+    high_water: AtomicU64,
+    made: AtomicU64,
+}
+
+impl Ledger {
+    fn reserve(&self, bytes: u64) -> Result<(), ScratchError> {
+        let take = |used: u64| used.checked_add(bytes).filter(|total| *total <= self.capacity);
+        let before = self
+            .used
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
+            .map_err(|used| ScratchError::Full { used, capacity: self.capacity })?;
+        self.high_water.fetch_max(before + bytes, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn release(&self, bytes: u64) {
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// How full scratch is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes held now.
+    pub used: u64,
+    /// Most bytes ever held at once.
+    pub high_water: u64,
+    /// Bytes that may be held.
+    pub capacity: u64,
+    /// Recordings begun so far.
+    pub made: u64,
+}
+
+/// The place for recordings.
+#[derive(Debug, Clone)]
+pub struct Scratch {
+    dir: PathBuf,
+    ledger: Arc<Ledger>,
+}
+
+impl Scratch {
+    /// Recordings in `dir`, holding at most `capacity` bytes together.
+    pub fn new(dir: PathBuf, settings: &ScratchSettings) -> Scratch {
+        let ledger = Ledger { capacity: settings.capacity, ..Ledger::default() };
+        Scratch { dir, ledger: Arc::new(ledger) }
+    }
+
+    /// The directory that the recordings have no name in.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// What is wrong with the directory, in words for a warning: recordings would touch a disk, or it has too little room.
+    pub fn complaint(&self) -> Option<String> {
+        let dir = self.dir.display();
+        let stat = match rustix::fs::statfs(&self.dir) {
+            Ok(stat) => stat,
+            Err(e) => return Some(format!("scratch directory {dir}: {e}; no utterance can be recorded")),
+        };
+        if !MEMORY_FILE_SYSTEMS.contains(&stat.f_type) {
+            return Some(format!("scratch directory {dir} is not on tmpfs: recordings of speech may touch the disk"));
+        }
+        let free = stat.f_bavail * stat.f_bsize as u64;
+        let capacity = self.ledger.capacity;
+        (stat.f_blocks > 0 && free < capacity)
+            .then(|| format!("scratch directory {dir} has {free} bytes free, less than the capacity of {capacity}"))
+    }
+
+    /// How full scratch is.
+    pub fn usage(&self) -> Usage {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Usage {
+            used: read(&self.ledger.used),
+            high_water: read(&self.ledger.high_water),
+            capacity: self.ledger.capacity,
+            made: read(&self.ledger.made),
+        }
+    }
+
+    /// Begins a recording.
+    ///
+    /// # Errors
+    /// [`ScratchError::Io`]: no such directory, no permission, no space, too many open files.
+    pub fn open(&self) -> Result<Utterance, ScratchError> {
+        let file = tempfile::tempfile_in(&self.dir).map_err(|e| self.io(e))?;
+        let number = self.ledger.made.fetch_add(1, Ordering::Relaxed) + 1;
+        tracing::debug!(utterance = number, "recording");
+        Ok(Utterance { number, file, scratch: self.clone(), bytes: Held { bytes: 0, ledger: self.ledger.clone() } })
+    }
+
+    fn io(&self, cause: io::Error) -> ScratchError {
+        ScratchError::Io { dir: self.dir.clone(), cause }
+    }
+}
+
+/// Bytes that a recording holds; given back when dropped.
+#[derive(Debug)]
+struct Held {
+    bytes: u64,
+    ledger: Arc<Ledger>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.ledger.release(self.bytes);
+    }
+}
+
+/// A recording being made.
+#[derive(Debug)]
+pub struct Utterance {
+    number: u64,
+    file: File,
+    scratch: Scratch,
+    bytes: Held,
+}
+
+impl Utterance {
+    /// Its number since the start, from 1.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Appends a frame.
+    ///
+    /// # Errors
+    /// [`ScratchError::Full`] before anything is written, when it would exceed the capacity; [`ScratchError::Io`].
+    pub fn write(&mut self, frame: &Frame) -> Result<(), ScratchError> {
+        let mut bytes = [0; size_of::<i16>() * crate::audio::FRAME_LEN];
+        for (pair, sample) in bytes.chunks_exact_mut(2).zip(frame) {
+            pair.copy_from_slice(&((sample * 32_767.0).round() as i16).to_le_bytes());
+        }
+        let more = bytes.len() as u64;
+        self.bytes.ledger.reserve(more)?;
+        self.bytes.bytes += more;
+        self.file.write_all(&bytes).map_err(|e| self.scratch.io(e))
+    }
+
+    /// Ends the recording, without its last `drop` frames.
+    ///
+    /// # Errors
+    /// [`ScratchError::Io`] when the file cannot be cut or opened for reading; the recording is gone then.
+    pub fn seal(mut self, drop: usize) -> Result<Recording, ScratchError> {
+        let excess = (drop * crate::audio::FRAME_LEN) as u64 * SAMPLE_BYTES;
+        let keep = self.bytes.bytes.saturating_sub(excess);
+        self.file.set_len(keep).map_err(|e| self.scratch.io(e))?;
+        self.bytes.ledger.release(self.bytes.bytes - keep);
+        self.bytes.bytes = keep;
+        // The same unnamed file, through a descriptor that cannot write; the writing one closes with `self`.
+        let link = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        let file = File::open(link).map_err(|e| self.scratch.io(e))?;
+        tracing::debug!(utterance = self.number, bytes = keep, "sealed");
+        Ok(Recording { number: self.number, file, scratch: self.scratch, bytes: self.bytes })
+    }
+}
+
+/// A finished recording, which can only be read.
+#[derive(Debug)]
+pub struct Recording {
+    number: u64,
+    file: File,
+    scratch: Scratch,
+    bytes: Held,
+}
+
+impl Recording {
+    /// The utterance's number since the start, from 1.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// How long it is, in milliseconds.
+    pub fn duration_ms(&self) -> u64 {
+        duration_ms((self.bytes.bytes / SAMPLE_BYTES) as usize)
+    }
+
+    /// Its samples: mono, 16 kHz, in [-1, 1].
+    ///
+    /// # Errors
+    /// [`ScratchError::Io`].
+    pub fn samples(&mut self) -> Result<Vec<f32>, ScratchError> {
+        let mut bytes = Vec::with_capacity(self.bytes.bytes as usize);
+        self.file
+            .seek(SeekFrom::Start(0))
+            .and_then(|_| self.file.read_to_end(&mut bytes))
+            .map_err(|e| self.scratch.io(e))?;
+        Ok(bytes.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]]) as f32 / 32_767.0).collect())
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        tracing::debug!(utterance = self.number, bytes = self.bytes.bytes, "forgotten");
+    }
+}
+
+/// Where recordings go when nobody says: the service's own directory, the user's, then any tmpfs.
+pub fn default_dir() -> PathBuf {
+    let set = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    // systemd gives several directories with colons between them; the first is ours.
+    let unit = set("RUNTIME_DIRECTORY")
+        .map(|dirs| PathBuf::from(dirs.to_string_lossy().split(':').next().unwrap_or_default().to_string()));
+    unit.or_else(|| set("XDG_RUNTIME_DIR"))
+        .or_else(|| Some(PathBuf::from("/dev/shm")).filter(|d| d.is_dir()))
+        .unwrap_or_else(std::env::temp_dir)
+}
