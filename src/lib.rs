@@ -27,3 +27,6 @@ pub mod stop;
 
 /// A bounded queue that drops its oldest item.
 pub mod mailbox;
+
+/// The user's sentences: templates to a word graph.
+pub mod grammar;

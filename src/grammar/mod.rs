@@ -1,0 +1,80 @@
+//! The user's own sentences: templates compiled to a word graph. Pure.
+//!
+//! The template language is a strict subset of Home Assistant's hassil: words, `(a|b)`, `[optional]`, `{list}`,
+//! `{list:slot}`, `<rule>`. Whatever else is refused with its place. Sentences are never enumerated.
+
+pub mod graph;
+pub mod spelling;
+pub mod template;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+pub use graph::{Grammar, Sentence};
+
+/// What a slot of a sentence holds.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SlotValue {
+    /// A list's value.
+    Text(String),
+    /// A number out of a range.
+    Integer(i64),
+}
+
+impl std::fmt::Display for SlotValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            SlotValue::Text(text) => f.write_str(text),
+            SlotValue::Integer(number) => write!(f, "{number}"),
+        }
+    }
+}
+
+/// The slots of a sentence, by name.
+pub type Slots = BTreeMap<String, SlotValue>;
+
+/// A fault in a template: where in its text (bytes), and what is wrong and what would be right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TemplateError {
+    /// Bytes of the template.
+    pub at: Range<usize>,
+    /// What is wrong, and what would be right.
+    pub what: String,
+}
+
+impl TemplateError {
+    pub(crate) fn new(at: Range<usize>, what: impl Into<String>) -> TemplateError {
+        TemplateError { at, what: what.into() }
+    }
+}
+
+/// A list that templates name with `{…}`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum List {
+    /// Ways to say something, and the value each stands for.
+    Values(Vec<(template::Node, SlotValue)>),
+    /// The numbers from `from` to `to`, every `step`.
+    Range {
+        /// First number.
+        from: u32,
+        /// Last number.
+        to: u32,
+        /// From one number to the next.
+        step: u32,
+    },
+}
+
+impl List {
+    /// The values that the list can give, without repetition.
+    pub fn values(&self) -> Vec<SlotValue> {
+        let mut values: Vec<SlotValue> = match self {
+            List::Values(values) => values.iter().map(|(_, value)| value.clone()).collect(),
+            List::Range { from, to, step } => {
+                (*from..=*to).step_by(*step as usize).map(|n| SlotValue::Integer(n.into())).collect()
+            }
+        };
+        values.sort();
+        values.dedup();
+        values
+    }
+}
