@@ -30,3 +30,6 @@ pub mod mailbox;
 
 /// The user's sentences: templates to a word graph.
 pub mod grammar;
+
+/// Model files, compared with the manifest before they are loaded.
+pub mod models;
