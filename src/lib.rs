@@ -33,3 +33,9 @@ pub mod grammar;
 
 /// Model files, compared with the manifest before they are loaded.
 pub mod models;
+
+/// Sound to the sentence that it supports best.
+pub mod recognize;
+
+/// Accept or reject, and why.
+pub mod verdict;

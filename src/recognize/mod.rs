@@ -1,0 +1,93 @@
+//! From sound to what was heard: the user's sentence that the sound supports best, and how well.
+
+use std::time::Duration;
+
+use crate::grammar::Sentence;
+
+pub mod search;
+pub mod token_graph;
+pub mod tokenizer;
+pub mod whisper;
+
+/// Longest sound that is decided in one piece: what Whisper's encoder takes, 30 s at 16 kHz.
+pub const MAX_SAMPLES: usize = 30 * crate::audio::SAMPLE_RATE as usize;
+
+/// One way to read the sound: a sentence of the grammar, and its scores in nats.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate {
+    /// The sentence.
+    pub sentence: Sentence,
+    /// Ranking score: log-probability less a share of what the grammar leaves out at each step. At most 0.
+    pub rank: f32,
+    /// Joint log-probability under the unmasked model.
+    pub joint: f32,
+}
+
+/// What it cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Timings {
+    /// Waveform to log-mel spectrogram.
+    pub mel: Duration,
+    /// The encoder's pass.
+    pub encode: Duration,
+    /// Free decoding and search.
+    pub search: Duration,
+    /// All of it, the check for speech included.
+    pub total: Duration,
+}
+
+/// What was heard in one utterance. Only a [`Recognizer`] makes it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Heard {
+    /// The free greedy text: what Whisper writes when it may write anything.
+    pub text: String,
+    /// Log-probability of that text up to its first full stop, in nats: the yardstick for a candidate.
+    pub free: f32,
+    /// Probability of no speech at the first token, 0 to 1.
+    pub no_speech: f32,
+    /// The sentence with the best rank, if any was within reach.
+    pub best: Option<Candidate>,
+    /// The best one that would do something else.
+    pub runner_up: Option<Candidate>,
+    /// Whether the search ended at its limit of decoder calls.
+    pub gave_up: bool,
+    /// Calls of the decoder.
+    pub calls: usize,
+    /// Length of the sound, in milliseconds.
+    pub duration_ms: u64,
+    /// How much of it is speech, in milliseconds, by Silero.
+    pub speech_ms: u64,
+    /// Level in dBFS.
+    pub dbfs: f32,
+    /// What it cost.
+    pub took: Timings,
+}
+
+/// Why a sound cannot be recognized.
+#[derive(Debug, thiserror::Error)]
+pub enum RecognizeError {
+    /// A model file is missing or wrong.
+    #[error(transparent)]
+    Model(#[from] crate::models::ModelError),
+    /// The library failed.
+    #[error("the recognizer cannot {doing}: {cause}")]
+    Engine {
+        /// What it was doing.
+        doing: &'static str,
+        /// What the library said.
+        cause: String,
+    },
+    /// The sound cannot be given to the library.
+    #[error("{0}")]
+    Sound(String),
+}
+
+/// Decides among the sentences of a grammar.
+pub trait Recognizer {
+    /// What was heard in `samples`: mono, 16 kHz, in [-1, 1], at most [`MAX_SAMPLES`]. Blocks for as long as inference
+    /// takes: a tenth of a second on a desktop, seconds on the smallest Pi.
+    ///
+    /// # Errors
+    /// [`RecognizeError`]; it costs this utterance only.
+    fn hear(&mut self, samples: &[f32]) -> Result<Heard, RecognizeError>;
+}

@@ -1,0 +1,290 @@
+//! Which sentence of the grammar the sound supports best: a best-first search over the token graph. Pure.
+//!
+//! First the model writes freely (greedy): its text is the yardstick for rejecting. Then paths of the grammar are opened
+//! in the order of their rank. A step's rank is its log-probability less `lambda` times the log of the mass that the
+//! grammar allows there: 0 is the joint probability, which favours short sentences; 1 is a masked softmax, by which a path
+//! that the sound does not support can win. As every step is at most 0, a prefix's rank bounds all that follows it, so
+//! the first whole sentence that comes up is the best: exact, in some ten calls of the decoder for a clear sentence,
+//! whatever the size of the grammar. (research: best-first over a prefix trie; measured in the README.)
+
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::rc::Rc;
+
+use super::Candidate;
+use super::token_graph::{State, TokenGraph};
+use super::tokenizer::Token;
+use crate::grammar::Sentence;
+
+/// What a model says about the next token after a prefix.
+pub trait LanguageModel {
+    /// Why it cannot say.
+    type Error;
+
+    /// Logits of the next token after the prompt and `prefix`, one a token, and the log of the sum of their exponentials.
+    ///
+    /// # Errors
+    /// When the model fails.
+    fn next(&mut self, prefix: &[Token]) -> Result<(&[f32], f32), Self::Error>;
+}
+
+/// How to search. The defaults are measured: see "Deciding" in the README.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SearchSettings {
+    /// Share of the mass outside the grammar that a step does not pay for, 0 to 1.
+    pub lambda: f32,
+    /// Nats below the free text at which a path is given up: no threshold would accept it.
+    pub reach: f32,
+    /// Nats of rank below the best sentence at which the search for a runner-up ends.
+    pub margin: f32,
+    /// Most calls of the decoder, the free text's included. Clear speech takes 10 to 20, noise up to 200.
+    pub max_calls: usize,
+}
+
+impl Default for SearchSettings {
+    fn default() -> Self {
+        SearchSettings { lambda: 0.8, reach: 15.0, margin: 2.0, max_calls: 200 }
+    }
+}
+
+/// As many tokens in a row as no sentence has twice.
+const REPETITION: usize = 4;
+
+/// The tokens that end a sentence.
+#[derive(Debug, Clone)]
+pub struct Ends {
+    /// End of text.
+    pub text: Token,
+    /// Full stop, exclamation mark, question mark.
+    pub punctuation: Vec<Token>,
+}
+
+impl Ends {
+    fn contains(&self, token: Token) -> bool {
+        token == self.text || self.punctuation.contains(&token)
+    }
+
+    /// Log of the probability that the sentence ends here.
+    fn log_probability(&self, logits: &[f32], normalizer: f32) -> f32 {
+        let p = |t: &Token| (logits[*t as usize] - normalizer).exp();
+        (p(&self.text) + self.punctuation.iter().map(p).sum::<f32>()).max(f32::MIN_POSITIVE).ln()
+    }
+}
+
+/// What the search found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// The free text, up to the end of text or to where it begins to repeat itself.
+    pub text: Vec<Token>,
+    /// Log-probability of the free text up to its first end of a sentence.
+    pub free: f32,
+    /// The best sentence within reach.
+    pub best: Option<Candidate>,
+    /// The best one of another command or with other slots.
+    pub runner_up: Option<Candidate>,
+    /// Whether `max_calls` ended the search.
+    pub gave_up: bool,
+    /// Calls of the model.
+    pub calls: usize,
+}
+
+/// Searches `graph` with `model`. The free text is cut after `max_text` tokens.
+///
+/// # Errors
+/// The model's.
+pub fn search<M: LanguageModel>(
+    model: &mut M,
+    graph: &TokenGraph,
+    ends: &Ends,
+    settings: &SearchSettings,
+    max_text: usize,
+) -> Result<Found, M::Error> {
+    let mut search = Search { model, graph, ends, calls: 0, opened: HashMap::new() };
+    let (text, free) = search.write_freely(max_text)?;
+    let mut found = Found { text, free, best: None, runner_up: None, gave_up: false, calls: 0 };
+    let mut open = BinaryHeap::from([Open::root(graph)]);
+    while let Some(next) = open.pop() {
+        let too_far = found.best.as_ref().is_some_and(|best| next.rank < best.rank - settings.margin);
+        if too_far {
+            break;
+        }
+        if next.joint < free - settings.reach {
+            continue;
+        }
+        if next.whole {
+            let Some(sentence) = graph.sentence(&next.tokens) else { continue };
+            let candidate = Candidate { sentence, rank: next.rank, joint: next.joint };
+            match &found.best {
+                None => found.best = Some(candidate),
+                Some(best) if same_deed(&best.sentence, &candidate.sentence) => {}
+                Some(_) => {
+                    found.runner_up = Some(candidate);
+                    break;
+                }
+            }
+            continue;
+        }
+        if search.calls >= settings.max_calls && !search.opened.contains_key(&next.tokens) {
+            found.gave_up = true;
+            break;
+        }
+        search.open(&next, settings.lambda, &mut open)?;
+    }
+    found.calls = search.calls;
+    Ok(found)
+}
+
+/// Whether two sentences would do the same.
+fn same_deed(a: &Sentence, b: &Sentence) -> bool {
+    a.command == b.command && a.slots == b.slots
+}
+
+/// A path that waits in the heap: the best rank comes first.
+struct Open {
+    rank: f32,
+    joint: f32,
+    tokens: Vec<Token>,
+    /// Whether it is a whole sentence, its end included.
+    whole: bool,
+    /// The steps from its parent; its own state is under its last token.
+    siblings: Rc<BTreeMap<Token, State>>,
+}
+
+impl Open {
+    fn root(graph: &TokenGraph) -> Open {
+        // The root has no token before it; it goes under a number that no token has.
+        let siblings = Rc::new(BTreeMap::from([(ROOT, graph.start())]));
+        Open { rank: 0.0, joint: 0.0, tokens: Vec::new(), whole: false, siblings }
+    }
+
+    fn state(&self) -> &State {
+        &self.siblings[self.tokens.last().unwrap_or(&ROOT)]
+    }
+}
+
+const ROOT: Token = Token::MIN;
+
+impl Ord for Open {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        // Of two paths with one rank the whole one first, then the shorter, so that the order is total.
+        (self.rank.total_cmp(&other.rank))
+            .then(self.whole.cmp(&other.whole))
+            .then_with(|| other.tokens.cmp(&self.tokens))
+    }
+}
+
+impl PartialOrd for Open {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Open {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Open {}
+
+/// What the model says after a prefix of the grammar.
+struct Expansion {
+    steps: Rc<BTreeMap<Token, State>>,
+    /// Log-probability of each step, in the order of `steps`.
+    log_probabilities: Vec<f32>,
+    /// Log-probability of the end.
+    end: f32,
+}
+
+struct Search<'a, M> {
+    model: &'a mut M,
+    graph: &'a TokenGraph,
+    ends: &'a Ends,
+    calls: usize,
+    /// Prefixes of the grammar that the free text went through: the search need not ask for them again.
+    opened: HashMap<Vec<Token>, Expansion>,
+}
+
+impl<M: LanguageModel> Search<'_, M> {
+    /// The greedy text, and its log-probability up to the first end of a sentence.
+    fn write_freely(&mut self, max_text: usize) -> Result<(Vec<Token>, f32), M::Error> {
+        let mut text = Vec::new();
+        let (mut free, mut first_sentence) = (0.0, true);
+        let mut state = Some(self.graph.start());
+        while text.len() < max_text && !repeats(&mut text) {
+            self.calls += 1;
+            let (logits, normalizer) = self.model.next(&text)?;
+            let writable = &logits[..=self.ends.text as usize];
+            let (token, best) = argmax(writable);
+            let end = self.ends.log_probability(logits, normalizer);
+            let mut next = None;
+            if let Some(state) = &state {
+                let expansion = expand(self.graph, state, end, logits, normalizer);
+                next = expansion.steps.get(&token).cloned();
+                self.opened.insert(text.clone(), expansion);
+            }
+            if first_sentence {
+                // A full stop inside a word, as in "T.V.", does not end the sentence.
+                first_sentence = !self.ends.contains(token) || next.is_some();
+                free += if first_sentence { best - normalizer } else { end };
+            }
+            if token == self.ends.text {
+                break;
+            }
+            text.push(token);
+            state = next;
+        }
+        Ok((text, free))
+    }
+
+    /// Puts all steps from `from` into the heap.
+    fn open(&mut self, from: &Open, lambda: f32, heap: &mut BinaryHeap<Open>) -> Result<(), M::Error> {
+        let expansion = match self.opened.remove(&from.tokens) {
+            Some(expansion) => expansion,
+            None => {
+                self.calls += 1;
+                let (logits, normalizer) = self.model.next(&from.tokens)?;
+                let end = self.ends.log_probability(logits, normalizer);
+                expand(self.graph, from.state(), end, logits, normalizer)
+            }
+        };
+        let may_end = self.graph.is_end(from.state());
+        let steps: f32 = expansion.log_probabilities.iter().map(|p| p.exp()).sum();
+        let mass = steps + if may_end { expansion.end.exp() } else { 0.0 };
+        let allowance = lambda * mass.clamp(f32::MIN_POSITIVE, 1.0).ln();
+        for (token, step) in expansion.steps.keys().zip(&expansion.log_probabilities) {
+            let mut tokens = Vec::with_capacity(from.tokens.len() + 1);
+            tokens.extend_from_slice(&from.tokens);
+            tokens.push(*token);
+            let (rank, joint) = (from.rank + step - allowance, from.joint + step);
+            heap.push(Open { rank, joint, tokens, whole: false, siblings: expansion.steps.clone() });
+        }
+        if may_end {
+            let (rank, joint) = (from.rank + expansion.end - allowance, from.joint + expansion.end);
+            let siblings = from.siblings.clone();
+            heap.push(Open { rank, joint, tokens: from.tokens.clone(), whole: true, siblings });
+        }
+        Ok(())
+    }
+}
+
+/// Whether the last tokens of `text` stand in it already: at a short context Whisper may repeat itself to the limit. Takes the
+/// repetition off.
+fn repeats(text: &mut Vec<Token>) -> bool {
+    let Some(end) = text.len().checked_sub(REPETITION) else { return false };
+    let again = text[..text.len() - 1].windows(REPETITION).any(|earlier| *earlier == text[end..]);
+    if again {
+        text.truncate(end);
+    }
+    again
+}
+
+fn expand(graph: &TokenGraph, state: &State, end: f32, logits: &[f32], normalizer: f32) -> Expansion {
+    let steps = graph.step(state);
+    let log_probabilities = steps.keys().map(|t| (logits[*t as usize] - normalizer).min(0.0)).collect();
+    Expansion { steps: Rc::new(steps), log_probabilities, end: end.min(0.0) }
+}
+
+fn argmax(logits: &[f32]) -> (Token, f32) {
+    let better = |best: (Token, f32), (i, &x): (usize, &f32)| if x > best.1 { (i as Token, x) } else { best };
+    logits.iter().enumerate().fold((0, f32::NEG_INFINITY), better)
+}

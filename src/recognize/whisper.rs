@@ -1,0 +1,357 @@
+//! whisper.cpp as a [`Recognizer`]: the only file that touches it, and the only one with unsafe code.
+//!
+//! The library trusts its caller. It reads past the end of short sounds, aborts on a token or a thread count out of range,
+//! and runs for a minute on a sample that is not a number. So every precondition is enforced here:
+//! 1 to 16 threads, 0.5 to 30 s of finite samples in [-1, 1], 1 to 16 tokens a call, each in the vocabulary, at most 448
+//! in all. Flash attention stays off: at a short context it reads the utterance before.
+
+use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
+
+use whisper_rs::{
+    FullParams, SamplingStrategy, WhisperContext, WhisperContextParameters, WhisperState, WhisperVadContext,
+    WhisperVadContextParams,
+};
+
+use super::search::{Ends, LanguageModel, SearchSettings, search};
+use super::token_graph::TokenGraph;
+use super::tokenizer::{Token, Tokenizer};
+use super::{Heard, MAX_SAMPLES, RecognizeError, Recognizer, Timings};
+use crate::audio::{SAMPLE_RATE, duration_ms, level_dbfs};
+use crate::grammar::Grammar;
+use crate::models::{self, Verified};
+
+/// Shortest sound given to the library, in samples: 0.5 s; a shorter one gets silence after it.
+const MIN_SAMPLES: usize = SAMPLE_RATE as usize / 2;
+/// Longest sound for a transcript, in samples: an hour.
+pub const MAX_TRANSCRIPT: usize = 3600 * SAMPLE_RATE as usize;
+/// Encoder positions a second of sound (50), and how many more than the sound needs: research/whisper.md, section 7.3.
+const POSITIONS_A_SECOND: usize = 50;
+const SLACK: usize = 64;
+/// Encoder positions of 30 s: all there are.
+const MAX_POSITIONS: usize = 1500;
+/// Most tokens that one call of the decoder takes, and that its memory holds.
+const MAX_BATCH: usize = 16;
+const MAX_CONTEXT: usize = 448;
+/// Tokens a second of sound that free text may have, and how many more: fast English has five.
+const TEXT_TOKENS_A_SECOND: usize = 8;
+const TEXT_TOKENS: usize = 12;
+/// Samples that Silero judges at a time, and the probability that makes them speech.
+const SILERO_WINDOW: u64 = 512;
+const SILERO_SPEECH: f32 = 0.5;
+
+/// How to recognize.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecognizerSettings {
+    /// File name of the Whisper model, as the manifest lists it.
+    pub model: String,
+    /// Threads for inference, 1 to 16.
+    pub threads: usize,
+    /// How to search the grammar.
+    pub search: SearchSettings,
+}
+
+impl Default for RecognizerSettings {
+    fn default() -> Self {
+        RecognizerSettings { model: "ggml-tiny.en-q8_0.bin".into(), threads: 2, search: SearchSettings::default() }
+    }
+}
+
+/// The weights in memory, ready to encode and decode.
+pub struct Whisper {
+    state: WhisperState,
+    context: WhisperContext,
+    tokenizer: Tokenizer,
+    threads: usize,
+    prompt: Vec<Token>,
+    ends: Ends,
+    no_speech: Token,
+    /// The tokens that the decoder's memory holds, the prompt included.
+    decoded: Vec<Token>,
+}
+
+fn failed(doing: &'static str) -> impl Fn(whisper_rs::WhisperError) -> RecognizeError {
+    move |e| RecognizeError::Engine { doing, cause: e.to_string() }
+}
+
+impl Whisper {
+    /// Loads the model that `settings` names. Blocks for some 200 ms, seconds on a Pi.
+    ///
+    /// # Errors
+    /// [`RecognizeError::Model`] when the file is not what the manifest says, [`RecognizeError::Engine`].
+    pub fn load(settings: &RecognizerSettings) -> Result<Whisper, RecognizeError> {
+        whisper_rs::install_logging_hooks();
+        let Verified { bytes, path, .. } = models::verified(&settings.model)?;
+        let mut parameters = WhisperContextParameters::default();
+        parameters.use_gpu(false).flash_attn(false);
+        let context =
+            WhisperContext::new_from_buffer_with_params(&bytes, parameters).map_err(failed("load the model"))?;
+        let state = context.create_state().map_err(failed("make room for the model"))?;
+        let end = context.token_eot();
+        let vocabulary = (0..end).map(|t| context.token_to_bytes(t).map(<[u8]>::to_vec).unwrap_or_default());
+        let tokenizer = Tokenizer::new(vocabulary.collect());
+        let punctuation = [".", "!", "?"].iter().filter_map(|p| tokenizer.encode(p)?.first().copied()).collect();
+        let prompt = if context.is_multilingual() {
+            vec![context.token_sot(), context.token_lang(0), context.token_transcribe(), context.token_not()]
+        } else {
+            vec![context.token_sot(), context.token_not()]
+        };
+        tracing::info!(model = %path.display(), threads = settings.threads, "model loaded");
+        Ok(Whisper {
+            ends: Ends { text: end, punctuation },
+            // whisper-rs gives whisper.cpp's token_nosp, which is the one before <|notimestamps|>.
+            no_speech: context.token_nosp(),
+            tokenizer,
+            threads: settings.threads.clamp(1, 16),
+            prompt,
+            decoded: Vec::new(),
+            state,
+            context,
+        })
+    }
+
+    /// The model's tokenizer.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// Computes the spectrogram of `samples` and encodes it, over no more than they need. Returns what each took.
+    fn listen(&mut self, samples: &[f32]) -> Result<(Duration, Duration), RecognizeError> {
+        let padded = checked(samples, MAX_SAMPLES)?;
+        let begun = Instant::now();
+        let needed = padded.len() * POSITIONS_A_SECOND / SAMPLE_RATE as usize + 1 + SLACK;
+        let positions = needed.next_multiple_of(64).min(MAX_POSITIONS);
+        // whisper.cpp has no setter for the length of the encoder's context. `full` sets it; told that the sound lasts
+        // 100 ms it computes the whole spectrogram and returns before it encodes (research/whisper.md, section 2.3).
+        let mut parameters = FullParams::new(SamplingStrategy::Greedy { best_of: 1 });
+        parameters.set_duration_ms(100);
+        parameters.set_audio_ctx(positions as i32);
+        parameters.set_n_threads(self.threads as i32);
+        parameters.set_print_progress(false);
+        self.state.full(parameters, &padded).map_err(failed("compute the spectrogram"))?;
+        let mel = begun.elapsed();
+        self.state.encode(0, self.threads).map_err(failed("encode"))?;
+        self.decoded.clear();
+        Ok((mel, begun.elapsed() - mel))
+    }
+
+    /// Logits after `tokens`, the prompt included. Decodes only what the decoder's memory lacks.
+    fn logits(&mut self, tokens: &[Token]) -> Result<&[f32], RecognizeError> {
+        let vocabulary = self.state.n_vocab();
+        let refused = |cause: String| RecognizeError::Engine { doing: "decode", cause };
+        if tokens.is_empty() || tokens.len() > MAX_CONTEXT {
+            return Err(refused(format!("{} tokens; 1 to {MAX_CONTEXT} fit", tokens.len())));
+        }
+        if let Some(alien) = tokens.iter().find(|t| !(0..vocabulary).contains(*t)) {
+            return Err(refused(format!("token {alien} is not in the vocabulary")));
+        }
+        let common = self.decoded.iter().zip(tokens).take_while(|(a, b)| a == b).count();
+        let mut done = common.min(tokens.len() - 1);
+        self.decoded.truncate(done);
+        let mut last = 1;
+        while done < tokens.len() {
+            let batch = &tokens[done..tokens.len().min(done + MAX_BATCH)];
+            self.state.decode(batch, done, self.threads).map_err(failed("decode"))?;
+            self.decoded.extend_from_slice(batch);
+            (done, last) = (done + batch.len(), batch.len());
+        }
+        let first_row = self.state.get_logits().map_err(failed("read the logits"))?;
+        Ok(last_row(first_row, last))
+    }
+
+    /// Probability of no speech, by the model's first token.
+    fn no_speech(&mut self) -> Result<f32, RecognizeError> {
+        let (first, token) = (self.prompt[..1].to_vec(), self.no_speech as usize);
+        let logits = self.logits(&first)?;
+        Ok((logits[token] - log_sum_exp(logits)).exp())
+    }
+
+    /// What `samples` say, as free text, and the language: a code such as "en". For sounds up to [`MAX_TRANSCRIPT`].
+    ///
+    /// # Errors
+    /// [`RecognizeError`].
+    pub fn transcribe(&mut self, samples: &[f32]) -> Result<(String, &'static str), RecognizeError> {
+        let padded = checked(samples, MAX_TRANSCRIPT)?;
+        let mut parameters = FullParams::new(SamplingStrategy::BeamSearch { beam_size: 5, patience: -1.0 });
+        parameters.set_n_threads(self.threads as i32);
+        parameters.set_print_progress(false);
+        parameters.set_suppress_nst(true);
+        let multilingual = self.context.is_multilingual();
+        parameters.set_language(if multilingual { None } else { Some("en") });
+        self.state.full(parameters, &padded).map_err(failed("transcribe"))?;
+        self.decoded.clear();
+        let mut text = String::new();
+        for segment in self.state.as_iter() {
+            text.push_str(&segment.to_str_lossy().map_err(failed("read the text"))?);
+        }
+        let language = whisper_rs::get_lang_str(self.state.full_lang_id_from_state()).unwrap_or("en");
+        Ok((text.trim().to_string(), if multilingual { language } else { "en" }))
+    }
+}
+
+impl LanguageModel for Whisper {
+    type Error = RecognizeError;
+
+    fn next(&mut self, prefix: &[Token]) -> Result<(&[f32], f32), RecognizeError> {
+        let tokens = [&self.prompt, prefix].concat();
+        let logits = self.logits(&tokens)?;
+        Ok((logits, log_sum_exp(logits)))
+    }
+}
+
+/// The last of the `rows` rows of logits that a call of the decoder leaves, given the first.
+///
+/// whisper.cpp 1.8.3 writes the logits of a batch's last token into the last row of a matrix with a row for each token of
+/// the batch; whisper-rs 0.16 hands out the first row whatever the batch.
+#[expect(unsafe_code, reason = "whisper-rs gives no access to any row but the first")]
+fn last_row(first: &[f32], rows: usize) -> &[f32] {
+    // SAFETY: the decode that `rows` comes from resized the library's buffer to `rows` rows of `first.len()` floats
+    // (whisper_decode_internal: `logits_out.resize(n_tokens*n_vocab)`), `first` is its first row, and the borrow keeps
+    // the state from decoding again while the slice lives.
+    unsafe { std::slice::from_raw_parts(first.as_ptr().add((rows - 1) * first.len()), first.len()) }
+}
+
+/// `samples` with silence up to the shortest length; refuses what the library must not see.
+fn checked(samples: &[f32], most: usize) -> Result<Vec<f32>, RecognizeError> {
+    if samples.len() > most {
+        let (found, most) = (duration_ms(samples.len()) as f64 / 1000.0, most / SAMPLE_RATE as usize);
+        return Err(RecognizeError::Sound(format!("{found} s of sound; at most {most} s can be taken at once")));
+    }
+    if let Some(i) = samples.iter().position(|s| !s.is_finite()) {
+        return Err(RecognizeError::Sound(format!("sample {i} is not a finite number")));
+    }
+    let mut padded: Vec<f32> = samples.iter().map(|s| s.clamp(-1.0, 1.0)).collect();
+    padded.resize(padded.len().max(MIN_SAMPLES), 0.0);
+    Ok(padded)
+}
+
+/// Log of the sum of the exponentials. Sixteen lanes, so that the compiler vectorizes it: 0.2 ms for 51,864 logits, a
+/// tenth of the scalar loop.
+fn log_sum_exp(logits: &[f32]) -> f32 {
+    const LANES: usize = 16;
+    let (chunks, rest) = (logits.chunks_exact(LANES), logits.chunks_exact(LANES).remainder());
+    let mut most = [f32::NEG_INFINITY; LANES];
+    for chunk in chunks.clone() {
+        for (m, x) in most.iter_mut().zip(chunk) {
+            *m = m.max(*x);
+        }
+    }
+    let max = rest.iter().chain(&most).copied().fold(f32::NEG_INFINITY, f32::max);
+    let mut sums = [0f32; LANES];
+    for chunk in chunks {
+        for (sum, x) in sums.iter_mut().zip(chunk) {
+            *sum += exp_of_negative(x - max);
+        }
+    }
+    let total = sums.iter().sum::<f32>() + rest.iter().map(|x| (x - max).exp()).sum::<f32>();
+    max + total.ln()
+}
+
+/// Coefficients of 2^f, the highest power first.
+const MANTISSA: [f32; 6] = [0.001_333_4, 0.009_618_1, 0.055_504_1, 0.240_226_5, std::f32::consts::LN_2, 1.0];
+
+/// e^x for x <= 0, to within 2e-6: 2^(x log2 e) by a polynomial for the fraction and the exponent's bits for the rest.
+fn exp_of_negative(x: f32) -> f32 {
+    let power = x.max(-80.0) * std::f32::consts::LOG2_E;
+    let whole = power.floor();
+    let fraction = power - whole;
+    // 2^f on [0, 1): the series of e^(f ln 2), its last two coefficients fitted.
+    let mantissa = MANTISSA.iter().fold(0.0, |sum, coefficient| sum * fraction + coefficient);
+    f32::from_bits(((whole as i32 + 127) << 23) as u32) * mantissa
+}
+
+/// Silero, for one look at a finished utterance.
+struct SpeechCheck(WhisperVadContext);
+
+impl SpeechCheck {
+    fn load() -> Result<SpeechCheck, RecognizeError> {
+        let Verified { file, .. } = models::verified(models::SILERO)?;
+        // The file that was compared, whatever lies under its name by now.
+        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let mut parameters = WhisperVadContextParams::new();
+        parameters.set_n_threads(1);
+        parameters.set_use_gpu(false);
+        WhisperVadContext::new(&path, parameters).map(SpeechCheck).map_err(failed("load the speech detector"))
+    }
+
+    /// Milliseconds of speech in `samples`.
+    fn speech_ms(&mut self, samples: &[f32]) -> Result<u64, RecognizeError> {
+        let padded = checked(samples, MAX_SAMPLES)?;
+        self.0.detect_speech(&padded).map_err(failed("look for speech"))?;
+        let windows = self.0.probabilities().iter().filter(|p| **p > SILERO_SPEECH).count() as u64;
+        Ok(windows * SILERO_WINDOW * 1000 / SAMPLE_RATE as u64)
+    }
+}
+
+/// Whisper over a grammar.
+pub struct WhisperRecognizer {
+    whisper: Whisper,
+    speech: SpeechCheck,
+    graph: TokenGraph,
+    search: SearchSettings,
+}
+
+impl WhisperRecognizer {
+    /// Loads the models and decides once on silence, so that the first command does not pay for cold memory. Blocks for
+    /// half a second, some seconds on a Pi.
+    ///
+    /// # Errors
+    /// [`RecognizeError`].
+    pub fn load(settings: &RecognizerSettings, grammar: Grammar) -> Result<WhisperRecognizer, RecognizeError> {
+        let whisper = Whisper::load(settings)?;
+        let graph = TokenGraph::new(grammar, whisper.tokenizer());
+        let speech = SpeechCheck::load()?;
+        let mut recognizer = WhisperRecognizer { whisper, speech, graph, search: settings.search.clone() };
+        recognizer.hear(&[0.0; SAMPLE_RATE as usize])?;
+        Ok(recognizer)
+    }
+}
+
+impl Recognizer for WhisperRecognizer {
+    fn hear(&mut self, samples: &[f32]) -> Result<Heard, RecognizeError> {
+        let begun = Instant::now();
+        let speech_ms = self.speech.speech_ms(samples)?;
+        let (mel, encode) = self.whisper.listen(samples)?;
+        let searching = Instant::now();
+        let no_speech = self.whisper.no_speech()?;
+        let ends = self.whisper.ends.clone();
+        let max_text = TEXT_TOKENS + TEXT_TOKENS_A_SECOND * samples.len() / SAMPLE_RATE as usize;
+        let found = search(&mut self.whisper, &self.graph, &ends, &self.search, max_text)?;
+        Ok(Heard {
+            text: self.whisper.tokenizer.decode(&found.text).trim().to_string(),
+            free: found.free,
+            no_speech,
+            best: found.best,
+            runner_up: found.runner_up,
+            gave_up: found.gave_up,
+            calls: found.calls + 1,
+            duration_ms: duration_ms(samples.len()),
+            speech_ms,
+            dbfs: level_dbfs(samples),
+            took: Timings { mel, encode, search: searching.elapsed(), total: begun.elapsed() },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_sum_exp_agrees_with_the_textbook() {
+        let logits: Vec<f32> = (0..51_864).map(|i| ((i * 7919) % 1000) as f32 / 37.0 - 20.0).collect();
+        let max = logits.iter().copied().fold(f32::MIN, f32::max) as f64;
+        let exact = max + logits.iter().map(|x| (*x as f64 - max).exp()).sum::<f64>().ln();
+        assert!((log_sum_exp(&logits) as f64 - exact).abs() < 1e-4);
+    }
+
+    #[test]
+    fn sounds_the_library_must_not_see_are_refused_or_mended() {
+        let words = |samples: &[f32]| checked(samples, MAX_SAMPLES).map_err(|e| e.to_string());
+        assert_eq!(words(&[]).unwrap().len(), MIN_SAMPLES);
+        assert_eq!(words(&[2.0, -7.0]).unwrap()[..2], [1.0, -1.0]);
+        assert_eq!(words(&[0.0, f32::NAN]).unwrap_err(), "sample 1 is not a finite number");
+        assert_eq!(words(&[0.0, 0.0, f32::INFINITY]).unwrap_err(), "sample 2 is not a finite number");
+        assert!(words(&vec![0.0; MAX_SAMPLES + 1]).unwrap_err().contains("at most 30 s"));
+    }
+}

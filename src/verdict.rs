@@ -1,0 +1,286 @@
+//! Accept or reject: a pure function of what was heard and the thresholds.
+//!
+//! The rules run in a fixed order and the first that fails names the reason. Scores are natural logarithms ("nats").
+
+use std::collections::HashSet;
+use std::fmt;
+
+use crate::recognize::Heard;
+
+/// What an utterance must reach to be a command. The defaults are measured: see "Deciding" in the README.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Thresholds {
+    /// Least speech, in milliseconds, by Silero: 6 windows of 32 ms (research/audio.md, section 5).
+    pub speech_ms: u64,
+    /// Most that Whisper may believe that nobody spoke, 0 to 1.
+    pub no_speech: f32,
+    /// Least log-likelihood ratio of the sentence against the free text.
+    pub llr: f32,
+    /// Least lead in rank over the best sentence that would do something else.
+    pub margin: f32,
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Thresholds { speech_ms: 192, no_speech: 0.8, llr: -7.0, margin: 0.2 }
+    }
+}
+
+/// Slowest and fastest speech that a sentence may have, in milliseconds: a pause to think, and a time for each letter.
+/// English is spoken at 10 to 20 letters a second; one word cannot explain eight seconds of talk.
+const PAUSES_MS: u64 = 900;
+const SLOWEST_MS_A_LETTER: u64 = 200;
+const FASTEST_MS_A_LETTER: u64 = 20;
+/// Letters in the words of a digit, roughly: "fifty" for the 5 and nothing for the 0.
+const LETTERS_A_DIGIT: u64 = 4;
+
+/// Words of the free text after its first sentence that refuse the whole: one may be Whisper's habit ("you", "Thanks").
+const WORDS_MORE: usize = 3;
+
+/// Why an utterance is not a command.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reason {
+    /// Hardly any of it is speech.
+    NoSpeech {
+        /// Speech found, in milliseconds.
+        speech_ms: u64,
+    },
+    /// Whisper says that nobody spoke.
+    Silence {
+        /// With this probability.
+        probability: f32,
+    },
+    /// The search was ended at its limit.
+    GaveUp {
+        /// Decoder calls made.
+        calls: usize,
+    },
+    /// No sentence is anywhere near.
+    NoSentence,
+    /// It sounds more like something that is not a command.
+    Unlike {
+        /// The nearest sentence.
+        sentence: String,
+        /// Its log-likelihood ratio, and the least that would do.
+        llr: f32,
+        /// The threshold.
+        needed: f32,
+    },
+    /// The sentence is too short or too long for the sound.
+    Pace {
+        /// The nearest sentence.
+        sentence: String,
+        /// Speech found, in milliseconds.
+        speech_ms: u64,
+    },
+    /// The speech goes on after the sentence.
+    GoesOn {
+        /// The nearest sentence.
+        sentence: String,
+    },
+    /// Two sentences that do different things fit equally well.
+    Ambiguous {
+        /// The two.
+        sentences: [String; 2],
+        /// The lead of the first in rank.
+        margin: f32,
+    },
+    /// The utterance was lost on its way; the words say how.
+    Lost(String),
+}
+
+impl Reason {
+    /// The reason in one word, for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Reason::NoSpeech { .. } => "no-speech",
+            Reason::Silence { .. } => "silence",
+            Reason::GaveUp { .. } => "gave-up",
+            Reason::NoSentence => "no-sentence",
+            Reason::Unlike { .. } => "unlike",
+            Reason::Pace { .. } => "pace",
+            Reason::GoesOn { .. } => "goes-on",
+            Reason::Ambiguous { .. } => "ambiguous",
+            Reason::Lost(_) => "lost",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::NoSpeech { speech_ms } => write!(f, "no speech in it: {speech_ms} ms"),
+            Reason::Silence { probability } => write!(f, "nobody spoke: {:.0} %", probability * 100.0),
+            Reason::GaveUp { calls } => write!(f, "no sentence stood out in {calls} steps"),
+            Reason::NoSentence => f.write_str("no sentence of the configuration is near"),
+            Reason::Unlike { sentence, llr, needed } => {
+                write!(f, "not a command: nearest is {sentence:?} at {llr:.1}, {needed:.1} is needed")
+            }
+            Reason::Pace { sentence, speech_ms } => {
+                write!(f, "{sentence:?} does not take {:.1} s to say", *speech_ms as f32 / 1000.0)
+            }
+            Reason::GoesOn { sentence } => write!(f, "the speech goes on after {sentence:?}"),
+            Reason::Ambiguous { sentences: [a, b], margin } => {
+                write!(f, "cannot tell {a:?} from {b:?}: {margin:.2} apart")
+            }
+            Reason::Lost(how) => f.write_str(how),
+        }
+    }
+}
+
+/// The decision on an utterance.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// `Heard::best` is a command.
+    Accepted,
+    /// It is none.
+    Rejected(Reason),
+}
+
+/// Log-likelihood ratio of the best sentence against the free text, in nats.
+pub fn llr(heard: &Heard) -> Option<f32> {
+    heard.best.as_ref().map(|best| best.joint - heard.free)
+}
+
+/// Lead of the best sentence over the runner-up in rank, in nats.
+pub fn margin(heard: &Heard) -> Option<f32> {
+    Some(heard.best.as_ref()?.rank - heard.runner_up.as_ref()?.rank)
+}
+
+/// Judges what was heard.
+pub fn judge(heard: &Heard, thresholds: &Thresholds) -> Verdict {
+    match objection(heard, thresholds) {
+        Some(reason) => Verdict::Rejected(reason),
+        None => Verdict::Accepted,
+    }
+}
+
+fn objection(heard: &Heard, thresholds: &Thresholds) -> Option<Reason> {
+    if heard.speech_ms < thresholds.speech_ms {
+        return Some(Reason::NoSpeech { speech_ms: heard.speech_ms });
+    }
+    if heard.no_speech > thresholds.no_speech {
+        return Some(Reason::Silence { probability: heard.no_speech });
+    }
+    let Some(best) = &heard.best else {
+        return Some(if heard.gave_up { Reason::GaveUp { calls: heard.calls } } else { Reason::NoSentence });
+    };
+    let sentence = best.sentence.words.clone();
+    let llr = best.joint - heard.free;
+    if llr < thresholds.llr {
+        return Some(Reason::Unlike { sentence, llr, needed: thresholds.llr });
+    }
+    let letters = letters(&sentence);
+    let possible = FASTEST_MS_A_LETTER * letters..=PAUSES_MS + SLOWEST_MS_A_LETTER * letters;
+    if !possible.contains(&heard.speech_ms) {
+        return Some(Reason::Pace { sentence, speech_ms: heard.speech_ms });
+    }
+    if words_more(&heard.text) >= WORDS_MORE {
+        return Some(Reason::GoesOn { sentence });
+    }
+    let runner_up = heard.runner_up.as_ref()?;
+    let margin = best.rank - runner_up.rank;
+    (margin < thresholds.margin)
+        .then(|| Reason::Ambiguous { sentences: [sentence, runner_up.sentence.words.clone()], margin })
+}
+
+/// Different words after the first sentence of a text that do not stand in it.
+fn words_more(text: &str) -> usize {
+    let mut words = text.split_whitespace().map(str::to_lowercase);
+    let mut known = HashSet::new();
+    for word in words.by_ref() {
+        let last = word.ends_with(['.', '?', '!']);
+        known.insert(bare(&word));
+        if last {
+            break;
+        }
+    }
+    words.filter(|word| known.insert(bare(word))).count()
+}
+
+fn bare(word: &str) -> String {
+    word.chars().filter(|c| c.is_alphanumeric()).collect()
+}
+
+fn letters(sentence: &str) -> u64 {
+    let count = |c: char| if c.is_ascii_digit() { LETTERS_A_DIGIT } else { u64::from(c.is_alphabetic()) };
+    sentence.chars().map(count).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grammar::{Sentence, Slots};
+    use crate::recognize::{Candidate, Timings};
+
+    fn candidate(words: &str, rank: f32, joint: f32) -> Candidate {
+        Candidate { sentence: Sentence { command: 0, words: words.into(), slots: Slots::new() }, rank, joint }
+    }
+
+    fn heard() -> Heard {
+        Heard {
+            text: "Turn on the lamp.".into(),
+            free: -1.0,
+            no_speech: 0.01,
+            best: Some(candidate("turn on the lamp", -0.5, -1.2)),
+            runner_up: Some(candidate("turn off the lamp", -3.0, -6.0)),
+            gave_up: false,
+            calls: 9,
+            duration_ms: 1800,
+            speech_ms: 1300,
+            dbfs: -26.0,
+            took: Timings::default(),
+        }
+    }
+
+    #[test]
+    fn a_clear_command_is_accepted_and_each_rule_refuses_in_its_words() {
+        type Case<'a> = (&'a str, &'a dyn Fn(&mut Heard), &'a str);
+        let cases: [Case<'_>; 13] = [
+            ("clear", &|_| (), ""),
+            ("no runner-up at all", &|h| h.runner_up = None, ""),
+            ("a click", &|h| h.speech_ms = 64, "no speech in it: 64 ms"),
+            ("Whisper hears nobody", &|h| h.no_speech = 0.9, "nobody spoke: 90 %"),
+            ("nothing near", &|h| h.best = None, "no sentence of the configuration is near"),
+            ("nothing in time", &|h| (h.best, h.gave_up) = (None, true), "no sentence stood out in 9 steps"),
+            (
+                "other words",
+                &|h| h.free = 10.0,
+                "not a command: nearest is \"turn on the lamp\" at -11.2, -7.0 is needed",
+            ),
+            ("a long talk", &|h| h.speech_ms = 6000, "\"turn on the lamp\" does not take 6.0 s to say"),
+            ("too fast", &|h| h.speech_ms = 200, "\"turn on the lamp\" does not take 0.2 s to say"),
+            (
+                "more follows",
+                &|h| h.text = "Turn on the lamp. Then he went to bed.".into(),
+                "the speech goes on after \"turn on the lamp\"",
+            ),
+            (
+                "two fit",
+                &|h| h.runner_up = Some(candidate("turn off the lamp", -0.6, -1.3)),
+                "cannot tell \"turn on the lamp\" from \"turn off the lamp\": 0.10 apart",
+            ),
+            ("Whisper repeats itself", &|h| h.text = "Turn on the lamp. Turn on on the lamp.".into(), ""),
+            ("found though the search gave up", &|h| h.gave_up = true, ""),
+        ];
+        for (what, change, words) in cases {
+            let mut heard = heard();
+            change(&mut heard);
+            let said = match judge(&heard, &Thresholds::default()) {
+                Verdict::Accepted => String::new(),
+                Verdict::Rejected(reason) => reason.to_string(),
+            };
+            assert_eq!(said, words, "{what}");
+        }
+    }
+
+    #[test]
+    fn one_word_cannot_explain_a_long_talk_and_digits_count_as_words() {
+        let cases = [("next", 1600, true), ("next", 5000, false), ("set it to 100", 3500, true), ("no", 8000, false)];
+        for (words, speech_ms, accepted) in cases {
+            let heard = Heard { best: Some(candidate(words, -0.5, -1.0)), runner_up: None, speech_ms, ..heard() };
+            let verdict = judge(&heard, &Thresholds::default());
+            assert_eq!(verdict == Verdict::Accepted, accepted, "{words} in {speech_ms} ms: {verdict:?}");
+        }
+    }
+}
