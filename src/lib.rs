@@ -39,3 +39,6 @@ pub mod recognize;
 
 /// Accept or reject, and why.
 pub mod verdict;
+
+/// What each board's header is like.
+pub mod board;
