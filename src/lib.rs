@@ -42,3 +42,9 @@ pub mod verdict;
 
 /// What each board's header is like.
 pub mod board;
+
+/// Output pins: rppal, gpiocdev, simulated.
+pub mod gpio;
+
+/// What commands do to outputs.
+pub mod command;
