@@ -48,3 +48,6 @@ pub mod gpio;
 
 /// What commands do to outputs.
 pub mod command;
+
+/// What happened, for people and programs.
+pub mod report;

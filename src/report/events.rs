@@ -1,0 +1,186 @@
+//! One JSON object a line per utterance, to a file, to standard output, or to whoever connects to a Unix socket.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde_json::{Map, Value};
+
+/// A file of events that has grown to this many bytes becomes FILE.1, and a new one is begun: at most twice this is kept.
+const FULL_FILE: u64 = 8 << 20;
+/// Readers that a socket serves at once.
+const READERS: usize = 8;
+
+/// Where events go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// Appended to a file.
+    File(PathBuf),
+    /// Standard output.
+    Stdout,
+    /// A Unix socket that this program makes; each connection gets what happens from then on.
+    Socket(PathBuf),
+}
+
+impl FromStr for Destination {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Destination, String> {
+        match (text, text.strip_prefix("unix:")) {
+            ("-", _) => Ok(Destination::Stdout),
+            ("", _) | (_, Some("")) => Err("a file, - or unix:PATH is needed".into()),
+            (_, Some(path)) => Ok(Destination::Socket(path.into())),
+            (path, None) => Ok(Destination::File(path.into())),
+        }
+    }
+}
+
+/// An open destination.
+pub enum Events {
+    /// A file, its path and its length.
+    File(File, PathBuf, u64),
+    /// Standard output.
+    Stdout,
+    /// A listening socket, its path, and who has connected.
+    Socket(UnixListener, PathBuf, Vec<UnixStream>),
+}
+
+impl Events {
+    /// Opens a destination.
+    ///
+    /// # Errors
+    /// The kernel's, with the path.
+    pub fn open(destination: &Destination) -> io::Result<Events> {
+        let named = |path: &Path| {
+            let path = path.display().to_string();
+            move |e: io::Error| io::Error::new(e.kind(), format!("events to {path}: {e}"))
+        };
+        match destination {
+            Destination::Stdout => Ok(Events::Stdout),
+            Destination::File(path) => {
+                let file = OpenOptions::new().create(true).append(true).open(path).map_err(named(path))?;
+                let length = file.metadata()?.len();
+                Ok(Events::File(file, path.clone(), length))
+            }
+            Destination::Socket(path) => {
+                // A socket that nobody answers is left over from a crash.
+                if UnixStream::connect(path).is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused) {
+                    fs::remove_file(path)?;
+                }
+                let listener = UnixListener::bind(path).map_err(named(path))?;
+                listener.set_nonblocking(true)?;
+                Ok(Events::Socket(listener, path.clone(), Vec::new()))
+            }
+        }
+    }
+
+    /// Writes one event. Does not wait for readers of a socket: one that cannot keep up is disconnected.
+    ///
+    /// # Errors
+    /// The kernel's, for a file or standard output.
+    pub fn write(&mut self, event: Map<String, Value>) -> io::Result<()> {
+        let line = format!("{}\n", Value::Object(event));
+        match self {
+            Events::Stdout => io::stdout().lock().write_all(line.as_bytes()),
+            Events::File(file, path, length) => {
+                if *length > 0 && *length + line.len() as u64 > FULL_FILE && file.metadata()?.is_file() {
+                    let mut full = path.clone().into_os_string();
+                    full.push(".1");
+                    fs::rename(&*path, full)?;
+                    *file = OpenOptions::new().create(true).append(true).open(&*path)?;
+                    *length = 0;
+                }
+                *length += line.len() as u64;
+                file.write_all(line.as_bytes())
+            }
+            Events::Socket(listener, _, readers) => {
+                accept(listener, readers);
+                readers.retain_mut(|reader| reader.write_all(line.as_bytes()).is_ok());
+                Ok(())
+            }
+        }
+    }
+}
+
+fn accept(listener: &UnixListener, readers: &mut Vec<UnixStream>) {
+    while let Ok((reader, _)) = listener.accept() {
+        if readers.len() < READERS && reader.set_nonblocking(true).is_ok() {
+            readers.push(reader);
+        }
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        if let Events::Socket(_, path, _) = self {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{BufRead, BufReader};
+
+    fn event(text: &str) -> Map<String, Value> {
+        Map::from_iter([("text".to_string(), Value::from(text))])
+    }
+
+    #[test]
+    fn a_destination_is_a_file_a_dash_or_a_socket() {
+        let cases = [
+            ("-", Ok(Destination::Stdout)),
+            ("unix:/run/x", Ok(Destination::Socket("/run/x".into()))),
+            ("log.jsonl", Ok(Destination::File("log.jsonl".into()))),
+            ("unix:", Err("a file, - or unix:PATH is needed".to_string())),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(text.parse(), expected);
+        }
+    }
+
+    #[test]
+    fn a_file_of_events_never_holds_more_than_twice_its_limit() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("events");
+        let mut events = Events::open(&Destination::File(path.clone())).unwrap();
+        let long = "x".repeat(1 << 20);
+        for _ in 0..30 {
+            events.write(event(&long)).unwrap();
+        }
+        let total: u64 = fs::read_dir(dir.path()).unwrap().map(|f| f.unwrap().metadata().unwrap().len()).sum();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+        assert!(total <= 2 * FULL_FILE, "{total}");
+        assert!(path.exists());
+    }
+
+    #[test]
+    fn a_socket_serves_each_reader_and_drops_the_one_that_does_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("socket");
+        let mut events = Events::open(&Destination::Socket(path.clone())).unwrap();
+        let (good, _deaf) = (UnixStream::connect(&path).unwrap(), UnixStream::connect(&path).unwrap());
+        let mut lines = BufReader::new(good).lines();
+        for i in 0..40 {
+            events.write(event(&format!("{i} {}", "x".repeat(1 << 16)))).unwrap();
+            let line = lines.next().unwrap().unwrap();
+            assert!(line.starts_with(&format!("{{\"text\":\"{i} ")), "{}", &line[..40]);
+        }
+        let Events::Socket(_, _, readers) = &events else { unreachable!() };
+        assert_eq!(readers.len(), 1);
+        drop(events);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_socket_left_over_from_a_crash_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("socket");
+        drop(UnixListener::bind(&path).unwrap());
+        assert!(path.exists());
+        assert!(Events::open(&Destination::Socket(path)).is_ok());
+    }
+}

@@ -1,0 +1,175 @@
+//! What became of each utterance, told to people and programs.
+//!
+//! The threads that work hand over and go on: a reporter thread writes. When its queue is full, a report is dropped and
+//! counted; a slow disk or a hung reader never delays a pin.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Map, Value, json};
+
+use crate::command::Command;
+use crate::grammar::{SlotValue, Slots};
+use crate::recognize::Heard;
+use crate::scratch::Usage;
+use crate::verdict::{Reason, Verdict, llr, margin};
+
+pub mod events;
+pub mod watch;
+
+/// Reports that may wait for the reporter: 4 s of levels, or as many utterances as anybody says in minutes.
+const QUEUE: usize = 256;
+
+/// An output that was switched.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Switched {
+    /// The output's name.
+    pub output: String,
+    /// Its line.
+    pub line: String,
+    /// Whether it is on now; or why it could not be switched.
+    pub on: Result<bool, String>,
+}
+
+/// What became of an utterance.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The utterance's number since the start, from 1; 0 if it never had one.
+    pub utterance: u64,
+    /// What was heard, if it came so far.
+    pub heard: Option<Heard>,
+    /// The decision.
+    pub verdict: Verdict,
+    /// What was switched.
+    pub switched: Vec<Switched>,
+    /// Milliseconds from the end of the speech until all was switched, or decided.
+    pub latency_ms: Option<f64>,
+    /// How full scratch was, the recording still in it.
+    pub scratch: Usage,
+}
+
+/// One thing to tell.
+#[derive(Debug)]
+pub enum Report {
+    /// A frame's level.
+    Level {
+        /// In dBFS.
+        dbfs: f32,
+        /// Whether an utterance is being recorded.
+        recording: bool,
+        /// Bytes of recordings.
+        scratch: u64,
+    },
+    /// An utterance is over.
+    Outcome(Box<Outcome>),
+}
+
+/// Where the threads hand reports in. Clones share it.
+#[derive(Clone)]
+pub struct Reporter {
+    queue: SyncSender<Report>,
+    dropped: Arc<AtomicU64>,
+    levels: bool,
+}
+
+/// A reporter and the queue that its thread empties. `levels`: whether anybody looks at the levels.
+pub fn reporter(levels: bool) -> (Reporter, Receiver<Report>) {
+    let (queue, reports) = sync_channel(QUEUE);
+    (Reporter { queue, dropped: Arc::default(), levels }, reports)
+}
+
+impl Reporter {
+    /// Hands a report in. Never waits.
+    pub fn tell(&self, report: Report) {
+        if let Err(TrySendError::Full(_)) = self.queue.try_send(report) {
+            let dropped = self.dropped.fetch_add(1, Ordering::Relaxed) + 1;
+            if dropped.is_power_of_two() {
+                tracing::warn!(dropped, "reports are dropped: whoever reads them is too slow");
+            }
+        }
+    }
+
+    /// Hands an outcome in.
+    pub fn outcome(&self, outcome: Outcome) {
+        self.tell(Report::Outcome(Box::new(outcome)));
+    }
+
+    /// Hands a frame's level in, if anybody looks.
+    pub fn level(&self, dbfs: f32, recording: bool, scratch: u64) {
+        if self.levels {
+            self.tell(Report::Level { dbfs, recording, scratch });
+        }
+    }
+}
+
+/// A decision as one JSON object: what `hearken decide --json` prints and an event holds.
+pub fn decision(heard: Option<&Heard>, verdict: &Verdict, commands: &[Command]) -> Map<String, Value> {
+    let best = heard.and_then(|h| h.best.as_ref());
+    let accepted = *verdict == Verdict::Accepted;
+    let reason = match verdict {
+        Verdict::Accepted => None,
+        Verdict::Rejected(reason) => Some(reason),
+    };
+    let sentence = best.filter(|_| accepted).map(|b| &b.sentence);
+    let mut map = Map::new();
+    let mut put = |key: &str, value: Value| map.insert(key.into(), value);
+    put("verdict", json!(if accepted { "accepted" } else { "rejected" }));
+    put("reason", json!(reason.map(Reason::to_string)));
+    put("rule", json!(reason.map(Reason::code)));
+    put("command", json!(sentence.map(|s| &commands[s.command].name)));
+    put("sentence", json!(sentence.map(|s| &s.words)));
+    put("slots", sentence.map_or(json!({}), |s| slots(&s.slots)));
+    put("llr", json!(heard.and_then(llr).map(round)));
+    put("margin", json!(heard.and_then(margin).map(round)));
+    put("nearest", json!(best.map(|b| &b.sentence.words)));
+    put("runner_up", json!(heard.and_then(|h| h.runner_up.as_ref()).map(|r| &r.sentence.words)));
+    if let Some(heard) = heard {
+        let ms = |d: std::time::Duration| round(d.as_secs_f32() * 1000.0);
+        let took = &heard.took;
+        put("text", json!(heard.text));
+        put("no_speech", json!(round(heard.no_speech)));
+        put("duration_ms", json!(heard.duration_ms));
+        put("speech_ms", json!(heard.speech_ms));
+        put("dbfs", json!(round(heard.dbfs)));
+        put("calls", json!(heard.calls));
+        put(
+            "ms",
+            json!({"mel": ms(took.mel), "encode": ms(took.encode), "search": ms(took.search), "total": ms(took.total)}),
+        );
+    }
+    map
+}
+
+fn slots(slots: &Slots) -> Value {
+    let value = |value: &SlotValue| match value {
+        SlotValue::Text(text) => json!(text),
+        SlotValue::Integer(number) => json!(number),
+    };
+    slots.iter().map(|(name, v)| (name.clone(), value(v))).collect::<Map<_, _>>().into()
+}
+
+/// Two decimals are what a score is worth.
+fn round(number: f32) -> f64 {
+    (number as f64 * 100.0).round() / 100.0
+}
+
+/// An outcome as one JSON object.
+pub fn event(outcome: &Outcome, commands: &[Command]) -> Map<String, Value> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut map = Map::new();
+    map.insert("utterance".into(), json!(outcome.utterance));
+    map.insert("time".into(), json!((now.as_secs_f64() * 1000.0).round() / 1000.0));
+    map.append(&mut decision(outcome.heard.as_ref(), &outcome.verdict, commands));
+    let switched = |s: &Switched| match &s.on {
+        Ok(on) => json!({"output": s.output, "pin": s.line, "state": if *on { "on" } else { "off" }}),
+        Err(error) => json!({"output": s.output, "pin": s.line, "error": error}),
+    };
+    map.insert("outputs".into(), outcome.switched.iter().map(switched).collect());
+    map.insert("latency_ms".into(), json!(outcome.latency_ms.map(|ms| ms.round())));
+    let Usage { used, high_water, capacity, made } = outcome.scratch;
+    let scratch = json!({"used": used, "high_water": high_water, "capacity": capacity, "recordings": made});
+    map.insert("scratch".into(), scratch);
+    map
+}

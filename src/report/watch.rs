@@ -1,0 +1,101 @@
+//! What happens, for a person who watches: the level as it is, then each decision and what it switched.
+
+use std::io::{self, IsTerminal, Write};
+
+use super::{Outcome, Report, llr, margin};
+use crate::command::Command;
+use crate::verdict::Verdict;
+
+/// Frames between two looks at the level: ten a second on a terminal, else one (a log is read afterwards).
+const LIVE: u32 = 6;
+const LOGGED: u32 = 62;
+/// Characters of the level bar, each for 2 dB from -80 dBFS.
+const BAR: usize = 40;
+
+/// The display.
+pub struct Watch {
+    live: bool,
+    frames: u32,
+    loudest: f32,
+    recording: bool,
+}
+
+impl Watch {
+    /// A display on standard output; a terminal gets a moving bar.
+    pub fn on_stdout() -> Watch {
+        Watch { live: io::stdout().is_terminal(), frames: 0, loudest: f32::MIN, recording: false }
+    }
+
+    /// Shows a report.
+    ///
+    /// # Errors
+    /// When standard output is gone.
+    pub fn show(&mut self, report: &Report, commands: &[Command]) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        match report {
+            Report::Level { dbfs, recording, scratch } => {
+                self.frames += 1;
+                self.loudest = self.loudest.max(*dbfs);
+                let changed = self.recording != *recording;
+                self.recording = *recording;
+                if changed || self.frames >= if self.live { LIVE } else { LOGGED } {
+                    let line = level(self.loudest, *recording, *scratch);
+                    if self.live {
+                        write!(out, "\r\x1b[K{line}")?
+                    } else {
+                        writeln!(out, "{line}")?
+                    }
+                    (self.frames, self.loudest) = (0, f32::MIN);
+                }
+            }
+            Report::Outcome(outcome) => {
+                let clear = if self.live { "\r\x1b[K" } else { "" };
+                writeln!(out, "{clear}{}", summary(outcome, commands))?;
+            }
+        }
+        out.flush()
+    }
+}
+
+fn level(dbfs: f32, recording: bool, scratch: u64) -> String {
+    let filled = ((dbfs + 80.0) / 2.0).clamp(0.0, BAR as f32) as usize;
+    let (bar, rest) = ("#".repeat(filled), ".".repeat(BAR - filled));
+    let state = if recording { format!("speech, {:.0} kB in scratch", scratch as f32 / 1000.0) } else { String::new() };
+    format!("  {dbfs:6.1} dBFS |{bar}{rest}| {state}").trim_end().to_string()
+}
+
+fn summary(outcome: &Outcome, commands: &[Command]) -> String {
+    let number = outcome.utterance;
+    let scores = outcome.heard.as_ref().map(|heard| {
+        let score = |name: &str, value: Option<f32>| value.map(|v| format!(", {name} {v:.1}")).unwrap_or_default();
+        let runner_up =
+            heard.runner_up.as_ref().map(|r| format!(", runner-up {:?}", r.sentence.words)).unwrap_or_default();
+        let took = heard.took.total.as_millis();
+        format!(
+            "heard {:?}{}{runner_up}{}, {took} ms",
+            heard.text,
+            score("llr", llr(heard)),
+            score("margin", margin(heard))
+        )
+    });
+    let decided = match (&outcome.verdict, outcome.heard.as_ref().and_then(|h| h.best.as_ref())) {
+        (Verdict::Accepted, Some(best)) => {
+            format!("{:?} -> {}", best.sentence.words, commands[best.sentence.command].name)
+        }
+        (Verdict::Accepted, None) => "accepted".into(),
+        (Verdict::Rejected(reason), _) => format!("refused: {reason}"),
+    };
+    let mut lines = vec![format!("#{number} {decided}")];
+    lines.extend(scores.map(|scores| format!("   {scores}")));
+    for switched in &outcome.switched {
+        let state = match &switched.on {
+            Ok(on) => (if *on { "on" } else { "off" }).to_string(),
+            Err(error) => error.clone(),
+        };
+        let ms = outcome.latency_ms.map(|ms| format!(", {ms:.0} ms after the end of speech")).unwrap_or_default();
+        lines.push(format!("   {} ({}) {state}{ms}", switched.output, switched.line));
+    }
+    let scratch = outcome.scratch;
+    lines.push(format!("   scratch {} of {} bytes", scratch.used, scratch.capacity));
+    lines.join("\n")
+}
