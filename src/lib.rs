@@ -51,3 +51,24 @@ pub mod command;
 
 /// What happened, for people and programs.
 pub mod report;
+
+/// Thread: sound to recordings.
+pub mod ear;
+
+/// Thread: recordings to decisions.
+pub mod mind;
+
+/// Thread: decisions to pins.
+pub mod hands;
+
+/// The configuration file.
+pub mod config;
+
+/// What ends the program, and its exit code.
+pub mod error;
+
+/// All parts together.
+pub mod daemon;
+
+/// The command line.
+pub mod cli;

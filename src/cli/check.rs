@@ -1,0 +1,33 @@
+//! `hearken check FILE`
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use crate::config;
+use crate::error::Error;
+
+/// Checks the configuration and says what is in it.
+pub fn check(file: &Path) -> Result<(), Error> {
+    let settings = config::load(file)?;
+    let sentences = match settings.grammar.count() {
+        u64::MAX => "more than 10^19 sentences".into(),
+        1 => "1 sentence".to_string(),
+        count => format!("{count} sentences"),
+    };
+    let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    let (commands, outputs) = (count(settings.commands.len(), "command"), count(settings.outputs.len(), "output"));
+    writeln!(io::stdout(), "{}: good: {commands}, {sentences}, {outputs} on {}", file.display(), settings.board.name)?;
+    let note = |what: String| writeln!(io::stdout(), "  {what}");
+    for output in &settings.outputs {
+        let crate::gpio::Line::Number(number) = output.line else { continue };
+        let Some(pin) = settings.board.pin(number) else { continue };
+        let header = pin.header.map(|h| format!(" (header {h})")).unwrap_or_default();
+        let hint = pin.note.as_ref().map(|n| format!("; {n}")).unwrap_or_default();
+        note(format!("{}: {}{header}{hint}", output.name, output.line))?;
+    }
+    let missing = crate::models::directories().iter().all(|dir| !dir.join(&settings.recognizer.model).exists());
+    if missing {
+        note(format!("the model {} is not on this machine; the daemon will need it", settings.recognizer.model))?;
+    }
+    Ok(())
+}

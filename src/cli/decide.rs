@@ -1,0 +1,55 @@
+//! `hearken decide --config FILE WAV...`
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::audio::wav;
+use crate::config::{self, Settings};
+use crate::error::Error;
+use crate::recognize::whisper::WhisperRecognizer;
+use crate::recognize::{Heard, Recognizer};
+use crate::report;
+use crate::verdict::{Verdict, judge};
+
+/// Prints the daemon's decision on each file, taken as one utterance. A file that cannot be read is reported and the others
+/// go on.
+pub fn decide(config: &Path, files: &[PathBuf], as_json: bool) -> Result<(), Error> {
+    let Settings { recognizer, grammar, thresholds, commands, .. } = config::load(config)?;
+    let mut recognizer = WhisperRecognizer::load(&recognizer, grammar)?;
+    let mut failed = 0;
+    for file in files {
+        let heard = match hear(&mut recognizer, file) {
+            Ok(heard) => heard,
+            Err(error) => {
+                failed += 1;
+                writeln!(io::stderr(), "{}: {error}", file.display())?;
+                continue;
+            }
+        };
+        let verdict = judge(&heard, &thresholds);
+        let mut decision = report::decision(Some(&heard), &verdict, &commands);
+        if as_json {
+            decision.insert("file".into(), json!(file));
+            writeln!(io::stdout(), "{}", Value::Object(decision))?;
+        } else {
+            writeln!(io::stdout(), "{}: {}", file.display(), words(&heard, &verdict, &decision))?;
+        }
+    }
+    if failed == 0 { Ok(()) } else { Err(Error::Files(failed, files.len())) }
+}
+
+fn hear(recognizer: &mut dyn Recognizer, file: &Path) -> Result<Heard, String> {
+    let samples = wav::read(file).map_err(|e| e.to_string())?;
+    recognizer.hear(&samples).map_err(|e| e.to_string())
+}
+
+fn words(heard: &Heard, verdict: &Verdict, decision: &serde_json::Map<String, Value>) -> String {
+    let shown = |key: &str| decision.get(key).filter(|v| !v.is_null()).map_or("-".into(), Value::to_string);
+    let scores = format!("llr {}, runner-up {}, {} ms", shown("llr"), shown("runner_up"), heard.took.total.as_millis());
+    match verdict {
+        Verdict::Accepted => format!("{} = {} {} ({scores})", shown("sentence"), shown("command"), shown("slots")),
+        Verdict::Rejected(reason) => format!("refused: {reason}; heard {:?} ({scores})", heard.text),
+    }
+}

@@ -1,0 +1,104 @@
+//! The command line: one file a subcommand.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::daemon::{self, Options};
+use crate::error::Error;
+use crate::report::events::Destination;
+
+mod check;
+mod decide;
+mod devices;
+mod log;
+mod transcribe;
+
+/// Hears spoken commands, offline, and switches GPIO pins.
+#[derive(Parser)]
+#[command(version, after_help = "Exit codes: 0 done or asked to stop, 2 usage, 78 bad configuration, 1 all else.")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Subcommands,
+}
+
+#[derive(Subcommand)]
+enum Subcommands {
+    /// Listen and obey until SIGTERM or Ctrl-C
+    Run {
+        /// The configuration
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Write one JSON object a line per utterance to FILE, to standard output (-) or to readers of unix:PATH
+        #[arg(long, value_name = "FILE|-|unix:PATH")]
+        events: Option<Destination>,
+        /// Show the level and each decision on standard output
+        #[arg(long)]
+        watch: bool,
+        /// Keep recordings in DIR [default: $RUNTIME_DIRECTORY, else $XDG_RUNTIME_DIR, else /dev/shm]
+        #[arg(long, value_name = "DIR")]
+        scratch: Option<PathBuf>,
+    },
+    /// Check a configuration: exit code 0 if it is good, 78 with every fault if not
+    Check {
+        /// The configuration
+        file: PathBuf,
+    },
+    /// List microphones, with the ids for the configuration, and gpiochips
+    Devices,
+    /// Write down what WAV files say, as free text
+    Transcribe {
+        /// WAV files; - is standard input
+        #[arg(required = true, value_name = "WAV")]
+        files: Vec<PathBuf>,
+        /// The Whisper model, as the manifest lists it
+        #[arg(long, value_name = "NAME", default_value = "ggml-tiny.en-q8_0.bin")]
+        model: String,
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Decide WAV files as the daemon would, without switching anything
+    Decide {
+        /// The configuration
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// WAV files; - is standard input
+        #[arg(required = true, value_name = "WAV")]
+        files: Vec<PathBuf>,
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Runs the program on the process's arguments.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let usual = if matches!(arguments.command, Subcommands::Run { .. }) { "info,whisper_rs=warn" } else { "warn" };
+    log::start(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual)));
+    match run(arguments.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads our output has had enough: `hearken decide … | head`.
+        Err(Error::Io(e)) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "{}{error}", if io::stderr().is_terminal() { "hearken: " } else { "" });
+            error.exit_code()
+        }
+    }
+}
+
+fn run(command: Subcommands) -> Result<(), Error> {
+    match command {
+        Subcommands::Run { config, events, watch, scratch } => {
+            daemon::run(crate::config::load(&config)?, Options { events, watch, scratch })
+        }
+        Subcommands::Check { file } => check::check(&file),
+        Subcommands::Devices => devices::devices(),
+        Subcommands::Transcribe { files, model, json } => transcribe::transcribe(&files, model, json),
+        Subcommands::Decide { config, files, json } => decide::decide(&config, &files, json),
+    }
+}

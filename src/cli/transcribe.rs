@@ -1,0 +1,35 @@
+//! `hearken transcribe WAV...`
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::audio::wav;
+use crate::error::Error;
+use crate::recognize::whisper::{RecognizerSettings, Whisper};
+
+/// Prints what each file says and in which language. A file that cannot be read is reported and the others go on.
+pub fn transcribe(files: &[PathBuf], model: String, as_json: bool) -> Result<(), Error> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(4);
+    let mut whisper = Whisper::load(&RecognizerSettings { model, threads, ..RecognizerSettings::default() })?;
+    let mut failed = 0;
+    for file in files {
+        match read(&mut whisper, file) {
+            Ok((text, language)) if as_json => {
+                writeln!(io::stdout(), "{}", json!({"file": file, "text": text, "language": language}))?;
+            }
+            Ok((text, language)) => writeln!(io::stdout(), "{}: [{language}] {text}", file.display())?,
+            Err(error) => {
+                failed += 1;
+                writeln!(io::stderr(), "{}: {error}", file.display())?;
+            }
+        }
+    }
+    if failed == 0 { Ok(()) } else { Err(Error::Files(failed, files.len())) }
+}
+
+fn read(whisper: &mut Whisper, file: &Path) -> Result<(String, &'static str), String> {
+    let samples = wav::read(file).map_err(|e| e.to_string())?;
+    whisper.transcribe(&samples).map_err(|e| e.to_string())
+}

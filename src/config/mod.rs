@@ -1,0 +1,325 @@
+//! The configuration: one TOML file in, checked [`Settings`] out, or every fault in it.
+//!
+//! Reading opens nothing but the file: no device, no model, no pin.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::audio::microphone::MicrophoneSettings;
+use crate::board::{self, Backend, Board};
+use crate::command::{Command, Output};
+use crate::document::{Document, Placed, Problems, Section};
+use crate::endpoint::EndpointSettings;
+use crate::gpio::Line;
+use crate::grammar::Grammar;
+use crate::models;
+use crate::recognize::whisper::RecognizerSettings;
+use crate::scratch::ScratchSettings;
+use crate::verdict::Thresholds;
+
+mod sentences;
+mod units;
+
+/// Least capacity of scratch, in bytes: the longest utterance at the longest setting is 0.9 MB.
+const LEAST_CAPACITY: u64 = 1 << 20;
+
+/// How pins are driven.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GpioSettings {
+    /// The driver.
+    pub backend: Backend,
+    /// For gpiocdev: the chip's label, name or path; may be empty.
+    pub chip: String,
+    /// For simulated pins: the file to write their levels to; `-` is standard output.
+    pub state: Option<PathBuf>,
+}
+
+/// A checked configuration.
+#[derive(Debug)]
+pub struct Settings {
+    /// The board.
+    pub board: Board,
+    /// Which microphone.
+    pub microphone: MicrophoneSettings,
+    /// When an utterance begins and ends.
+    pub endpoint: EndpointSettings,
+    /// How much recordings may take.
+    pub scratch: ScratchSettings,
+    /// How to recognize.
+    pub recognizer: RecognizerSettings,
+    /// What a command must reach.
+    pub thresholds: Thresholds,
+    /// How pins are driven.
+    pub gpio: GpioSettings,
+    /// What is switched.
+    pub outputs: Vec<Output>,
+    /// What is done, by the index that the grammar's sentences carry.
+    pub commands: Vec<Command>,
+    /// What may be said.
+    pub grammar: Grammar,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{}: {cause}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel said.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// The file has faults.
+    #[error(transparent)]
+    Faulty(#[from] Problems),
+}
+
+/// Longest configuration that is read, in bytes. Ten thousand templates take half of it.
+const MAX_BYTES: u64 = 4 << 20;
+
+/// Reads the configuration `path`.
+///
+/// # Errors
+/// [`ConfigError`] with all faults of the file.
+pub fn load(path: &Path) -> Result<Settings, ConfigError> {
+    let io = |cause| ConfigError::Io { path: path.into(), cause };
+    let length = std::fs::metadata(path).map_err(io)?;
+    if !length.is_file() || length.len() > MAX_BYTES {
+        let what = format!("not a regular file of at most {} MiB", MAX_BYTES >> 20);
+        return Err(io(std::io::Error::other(what)));
+    }
+    let text = std::fs::read_to_string(path).map_err(io)?;
+    Ok(parse(&path.display().to_string(), &text)?)
+}
+
+/// Reads the configuration `text`, called `name` in messages.
+///
+/// # Errors
+/// All faults.
+pub fn parse(name: &str, text: &str) -> Result<Settings, Problems> {
+    let settings = Document::new(name, text).read(read)?;
+    Ok(settings.expect("a configuration without problems should give settings"))
+}
+
+fn read(root: Section<'_>) -> Option<Settings> {
+    let board = root.need("board", "board = \"pi-5\"").and_then(|v| {
+        let name = v.string()?;
+        board::named(&name.value).map_err(|what| v.problem(what)).ok()
+    });
+    let microphone = section(&root, "microphone", microphone);
+    let endpoint = section(&root, "endpoint", endpoint);
+    let scratch = section(&root, "scratch", scratch);
+    let recognizer = section(&root, "recognizer", |s| recognizer(s, board.as_ref()));
+    let thresholds = section(&root, "thresholds", thresholds);
+    let gpio = section(&root, "gpio", |s| gpio(s, board.as_ref()));
+    let named = root.get("outputs").and_then(|v| v.section()).map(|s| outputs(s, board.as_ref(), &gpio));
+    let outputs = named.unwrap_or_default();
+    let names: BTreeMap<String, usize> = outputs.iter().enumerate().map(|(i, o)| (o.name.clone(), i)).collect();
+    let (commands, grammar) = sentences::read(&root, &names)?;
+    root.end();
+    Some(Settings {
+        board: board?,
+        microphone,
+        endpoint,
+        scratch,
+        recognizer,
+        thresholds,
+        gpio,
+        outputs,
+        commands,
+        grammar,
+    })
+}
+
+/// Reads a section that may be missing: then it is as if it were there and empty.
+fn section<T>(root: &Section<'_>, name: &str, read: impl FnOnce(Option<&Section<'_>>) -> T) -> T {
+    let section = root.get(name).and_then(|v| v.section());
+    let settings = read(section.as_ref());
+    if let Some(section) = section {
+        section.end();
+    }
+    settings
+}
+
+fn microphone(section: Option<&Section<'_>>) -> MicrophoneSettings {
+    let mut settings = MicrophoneSettings::default();
+    let Some(section) = section else { return settings };
+    if let Some(device) = section.get("device").and_then(|v| v.string()) {
+        if device.value.is_empty() {
+            section.problem_at(&device, "an id that `hearken devices` prints is needed, or \"default\"");
+        }
+        settings.device = device.value;
+    }
+    if let Some(gain) = section.get("gain_db").and_then(|v| v.number(-40.0..=60.0)) {
+        settings.gain_db = gain as f32;
+    }
+    settings
+}
+
+fn endpoint(section: Option<&Section<'_>>) -> EndpointSettings {
+    let mut settings = EndpointSettings::default();
+    let Some(section) = section else { return settings };
+    let time = |name: &str, range: std::ops::RangeInclusive<u64>, into: &mut Duration| {
+        let range = Duration::from_millis(*range.start())..=Duration::from_millis(*range.end());
+        if let Some(time) = section.get(name).and_then(|v| units::duration(&v, range)) {
+            *into = time;
+        }
+    };
+    time("pre_roll", 0..=2_000, &mut settings.pre_roll);
+    time("post_roll", 0..=2_000, &mut settings.post_roll);
+    time("hangover", 100..=3_000, &mut settings.hangover);
+    time("min_speech", 50..=2_000, &mut settings.min_speech);
+    time("max_length", 1_000..=28_000, &mut settings.max_length);
+    let probability = |name: &str, into: &mut f32| {
+        if let Some(p) = section.get(name).and_then(|v| v.number(0.05..=0.99)) {
+            *into = p as f32;
+        }
+    };
+    probability("on", &mut settings.on);
+    probability("off", &mut settings.off);
+    if settings.off > settings.on {
+        section.problem("off is above on; speech could never go on");
+    }
+    settings
+}
+
+fn scratch(section: Option<&Section<'_>>) -> ScratchSettings {
+    let mut settings = ScratchSettings::default();
+    let capacity = section.and_then(|s| s.get("capacity")).and_then(|v| units::bytes(&v, LEAST_CAPACITY..=1 << 32));
+    if let Some(capacity) = capacity {
+        settings.capacity = capacity;
+    }
+    settings
+}
+
+fn recognizer(section: Option<&Section<'_>>, board: Option<&Board>) -> RecognizerSettings {
+    let mut settings = RecognizerSettings::default();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if let Some(board) = board {
+        settings.model = board.model.clone();
+        settings.threads = board.threads.min(cores);
+    }
+    let Some(section) = section else { return settings };
+    if let Some(model) = section.get("model").and_then(|v| v.string()) {
+        if let Err(error) = models::known(&model.value) {
+            section.problem_at(&model, error.to_string());
+        }
+        settings.model = model.value;
+    }
+    if let Some(threads) = section.get("threads").and_then(|v| v.integer(1..=16)) {
+        settings.threads = threads as usize;
+    }
+    if let Some(calls) = section.get("max_calls").and_then(|v| v.integer(20..=2000)) {
+        settings.search.max_calls = calls as usize;
+    }
+    settings
+}
+
+fn thresholds(section: Option<&Section<'_>>) -> Thresholds {
+    let mut settings = Thresholds::default();
+    let Some(section) = section else { return settings };
+    let number = |name: &str, range, into: &mut f32| {
+        if let Some(number) = section.get(name).and_then(|v| v.number(range)) {
+            *into = number as f32;
+        }
+    };
+    number("llr", -100.0..=10.0, &mut settings.llr);
+    number("margin", 0.0..=50.0, &mut settings.margin);
+    number("no_speech", 0.0..=1.0, &mut settings.no_speech);
+    if let Some(ms) = section.get("speech").and_then(|v| units::duration(&v, Duration::ZERO..=Duration::from_secs(5))) {
+        settings.speech_ms = ms.as_millis() as u64;
+    }
+    settings
+}
+
+fn gpio(section: Option<&Section<'_>>, board: Option<&Board>) -> GpioSettings {
+    let mut settings = GpioSettings { backend: Backend::Simulated, chip: String::new(), state: None };
+    if let Some(board) = board {
+        (settings.backend, settings.chip) = (board.backend, board.gpiochip.clone());
+    }
+    let Some(section) = section else { return settings };
+    if let Some(name) = section.get("backend").and_then(|v| v.string()) {
+        match Backend::named(&name.value) {
+            Some(backend) => settings.backend = backend,
+            None => section.problem_at(&name, "\"rppal\", \"gpiocdev\" or \"simulated\" is needed"),
+        }
+    }
+    if let Some(chip) = section.get("chip").and_then(|v| v.string()) {
+        if settings.backend != Backend::Gpiocdev {
+            section.problem_at(&chip, "only backend = \"gpiocdev\" takes a chip");
+        }
+        settings.chip = chip.value;
+    }
+    if let Some(state) = section.get("state").and_then(|v| v.string()) {
+        if settings.backend != Backend::Simulated {
+            section.problem_at(&state, "only backend = \"simulated\" takes a state file");
+        }
+        settings.state = Some(state.value.into());
+    }
+    settings
+}
+
+fn outputs(section: Section<'_>, board: Option<&Board>, gpio: &GpioSettings) -> Vec<Output> {
+    let mut outputs: Vec<Output> = Vec::new();
+    for (name, value) in section.entries() {
+        if !crate::grammar::template::is_name(&name.value) {
+            section.problem_at(&name, "a name of letters, digits, _ and - is needed");
+        }
+        let Some(table) = value.section() else { continue };
+        let line = table.need("pin", "pin = 17").and_then(|pin| {
+            let (line, place) = line(&pin, gpio)?;
+            if let Some(objection) = objection(&line, board, gpio, &outputs) {
+                table.problem_at(&place, objection);
+            }
+            Some(line)
+        });
+        let active_low = table.get("active_low").and_then(|v| v.boolean()).unwrap_or(false);
+        let rest = table.get("rest").and_then(|v| {
+            let rest = v.string()?;
+            let on = on_off(&rest.value);
+            if on.is_none() {
+                table.problem_at(&rest, format!("{:?} is not a state; \"on\" or \"off\" is needed", rest.value));
+            }
+            on
+        });
+        table.end();
+        let line = line.unwrap_or(Line::Name(String::new()));
+        outputs.push(Output { name: name.value, line, active_low, rest: rest.unwrap_or(false) });
+    }
+    outputs
+}
+
+fn on_off(text: &str) -> Option<bool> {
+    match text {
+        "on" => Some(true),
+        "off" => Some(false),
+        _ => None,
+    }
+}
+
+fn line(pin: &crate::document::Value<'_>, gpio: &GpioSettings) -> Option<(Line, Placed<()>)> {
+    if gpio.backend == Backend::Gpiocdev && pin.is_string() {
+        return pin.string().map(|name| (Line::Name(name.value), pin.placed(())));
+    }
+    let number = pin.integer(0..=1023)?;
+    Some((Line::Number(number as u32), pin.placed(())))
+}
+
+/// Why an output must not be on `line`.
+fn objection(line: &Line, board: Option<&Board>, gpio: &GpioSettings, others: &[Output]) -> Option<String> {
+    if let Some(other) = others.iter().find(|o| o.line == *line) {
+        return Some(format!("{line} is already the pin of output {:?}; each output needs its own", other.name));
+    }
+    let (Line::Number(number), Some(board)) = (line, board) else { return None };
+    // On a chip that is not the board's own, numbers are that chip's offsets.
+    if gpio.backend == Backend::Gpiocdev && (gpio.chip != board.gpiochip || board.gpiochip.is_empty()) {
+        return None;
+    }
+    match board.pin(*number) {
+        None => Some(format!("{} has no {line}; its header has GPIO0 to GPIO27", board.name)),
+        Some(pin) => pin.reserved.as_ref().map(|why| format!("{line} is reserved on {}: {why}", board.name)),
+    }
+}

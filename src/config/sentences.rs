@@ -1,0 +1,256 @@
+//! The part of the configuration that says what may be said and what it does: lists, rules, commands.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use super::units;
+use crate::command::{Command, Deed, PULSES, Setting, on_or_off};
+use crate::document::{Section, Value, nearest};
+use crate::grammar::graph::{BuildError, Builder, Filled};
+use crate::grammar::template::{self, Node};
+use crate::grammar::{Grammar, List, SlotValue, TemplateError};
+
+/// Largest number of a range: what has a spelling in words.
+const MAX_NUMBER: i64 = 999_999;
+/// Most commands of a configuration.
+const MAX_COMMANDS: usize = 100_000;
+
+/// Reads `[lists]`, `[rules]` and `[[commands]]`. `outputs` are the outputs' indices by name.
+pub fn read(root: &Section<'_>, outputs: &BTreeMap<String, usize>) -> Option<(Vec<Command>, Grammar)> {
+    let lists = root.get("lists").and_then(|v| v.section()).map(lists).unwrap_or_default();
+    let written = root.get("rules").and_then(|v| v.section());
+    let rules: Vec<(String, Value<'_>, Node)> = written.map(rules).unwrap_or_default();
+    let trees: BTreeMap<String, Node> = rules.iter().map(|(name, _, node)| (name.clone(), node.clone())).collect();
+    let listed = root.need("commands", "[[commands]]").and_then(|v| v.array()).unwrap_or_default();
+    if listed.len() > MAX_COMMANDS {
+        root.problem(format!("{} commands; at most {MAX_COMMANDS} are possible", listed.len()));
+        return None;
+    }
+    let mut builder = Builder::new(&lists, &trees);
+    let mut commands: Vec<Command> = Vec::new();
+    let mut names = BTreeSet::new();
+    for value in &listed {
+        let Some(section) = value.section() else { continue };
+        let number = commands.len() as u32;
+        let filled = say(&section, number, &mut builder, &rules);
+        let name = section.need("name", "name = \"lamp\"").and_then(|v| v.string());
+        if let Some(name) = &name {
+            if !template::is_name(&name.value) {
+                section.problem_at(name, "a name of letters, digits, _ and - is needed");
+            }
+            if !names.insert(name.value.clone()) {
+                section
+                    .problem_at(name, format!("there is already a command {:?}; each needs its own name", name.value));
+            }
+        }
+        let deeds = deeds(&section, outputs, filled.as_ref(), &lists);
+        section.end();
+        commands.push(Command { name: name.map(|n| n.value).unwrap_or_default(), deeds });
+    }
+    Some((commands, builder.finish()))
+}
+
+fn lists(section: Section<'_>) -> BTreeMap<String, List> {
+    let mut lists = BTreeMap::new();
+    for (name, value) in section.entries() {
+        if !template::is_name(&name.value) {
+            section.problem_at(&name, "a name of letters, digits, _ and - is needed");
+        }
+        let list = if value.is_array() { values(&value) } else { range(&value) };
+        lists.insert(name.value, list);
+    }
+    lists
+}
+
+fn values(value: &Value<'_>) -> List {
+    let elements = value.array().unwrap_or_default();
+    if elements.is_empty() {
+        value.problem("an empty list; give it at least one value");
+    }
+    List::Values(elements.iter().filter_map(one_value).collect())
+}
+
+/// "kitchen", or { say = "(lounge|living room)", value = "living_room" }.
+fn one_value(value: &Value<'_>) -> Option<(Node, SlotValue)> {
+    if value.is_string() {
+        let text = value.string()?.value;
+        return Some((words_only(value, &text)?, SlotValue::Text(text)));
+    }
+    let section = value.section()?;
+    let say = section.need("say", "say = \"(lounge|living room)\"");
+    let node = say.and_then(|say| {
+        let text = say.string()?.value;
+        words_only(&say, &text)
+    });
+    let meant = section.need("value", "value = \"living_room\"").and_then(|v| {
+        if v.is_integer() {
+            v.integer(i64::MIN..=i64::MAX).map(SlotValue::Integer)
+        } else {
+            v.string().map(|t| SlotValue::Text(t.value))
+        }
+    });
+    section.end();
+    Some((node?, meant?))
+}
+
+/// A template without lists and rules.
+fn words_only(value: &Value<'_>, text: &str) -> Option<Node> {
+    let node = parsed(value, text)?;
+    if let Some(at) = reference(&node) {
+        value.problem_in(at, "a list's values are plain words; {…} and <…> belong into commands");
+        return None;
+    }
+    Some(node)
+}
+
+fn reference(node: &Node) -> Option<Range<usize>> {
+    match node {
+        Node::Word(_) => None,
+        Node::List { at, .. } | Node::Rule { at, .. } => Some(at.clone()),
+        Node::Optional(node) => reference(node),
+        Node::Sequence(nodes) | Node::Choice(nodes) => nodes.iter().find_map(reference),
+    }
+}
+
+fn range(value: &Value<'_>) -> List {
+    let empty = List::Range { from: 0, to: 0, step: 1 };
+    let Some(section) = value.section() else { return empty };
+    let number = |name: &str| section.need(name, "{ from = 0, to = 100 }").and_then(|v| v.integer(0..=MAX_NUMBER));
+    let (from, to) = (number("from"), number("to"));
+    let step = section.get("step").map_or(Some(1), |v| v.integer(1..=MAX_NUMBER));
+    let (Some(from), Some(to), Some(step)) = (from, to, step) else {
+        section.end();
+        return empty;
+    };
+    if from > to {
+        section.problem(format!("from {from} is above to {to}"));
+    }
+    section.end();
+    List::Range { from: from as u32, to: to as u32, step: step as u32 }
+}
+
+fn rules<'d>(section: Section<'d>) -> Vec<(String, Value<'d>, Node)> {
+    let mut rules = Vec::new();
+    for (name, value) in section.entries() {
+        if !template::is_name(&name.value) {
+            section.problem_at(&name, "a name of letters, digits, _ and - is needed");
+        }
+        let node = value.string().and_then(|text| parsed(&value, &text.value));
+        rules.extend(node.map(|node| (name.value, value, node)));
+    }
+    rules
+}
+
+fn parsed(value: &Value<'_>, text: &str) -> Option<Node> {
+    template::parse(text).map_err(|error| fault(value, text, &error)).ok()
+}
+
+fn fault(value: &Value<'_>, text: &str, error: &TemplateError) {
+    value.problem_in(error.at.clone(), format!("in {text:?}: {}", error.what));
+}
+
+/// Adds a command's templates to the grammar; which slots its sentences fill.
+fn say(
+    section: &Section<'_>,
+    number: u32,
+    builder: &mut Builder<'_>,
+    rules: &[(String, Value<'_>, Node)],
+) -> Option<Filled> {
+    let templates = section.need("say", "say = \"turn on the lamp\"")?.one_or_many();
+    if templates.is_empty() {
+        section.problem("nothing can be said; give say at least one sentence");
+    }
+    let mut filled: Option<Filled> = None;
+    for value in &templates {
+        let Some(text) = value.string() else { continue };
+        let Some(node) = parsed(value, &text.value) else { continue };
+        match builder.add(number, &node) {
+            Ok(more) => filled = Some(filled.map_or(more.clone(), |f| f.either(more))),
+            Err(BuildError { rule: None, error }) => fault(value, &text.value, &error),
+            Err(BuildError { rule: Some(name), error }) => {
+                let rule = rules.iter().find(|(n, ..)| *n == name);
+                if let Some((_, value, _)) = rule {
+                    let text = value.string().map(|t| t.value).unwrap_or_default();
+                    fault(value, &text, &error);
+                }
+                return None;
+            }
+        }
+    }
+    filled
+}
+
+fn deeds(
+    section: &Section<'_>,
+    outputs: &BTreeMap<String, usize>,
+    filled: Option<&Filled>,
+    lists: &BTreeMap<String, List>,
+) -> Vec<Deed> {
+    let mut deeds: Vec<(usize, Deed)> = Vec::new();
+    let mut add = |value: &Value<'_>, name: &str, deed: &dyn Fn(usize) -> Option<Deed>| {
+        let Some(index) = output(value, name, outputs) else { return };
+        if deeds.iter().any(|(i, _)| *i == index) {
+            value.problem(format!("this command already acts on output {name:?}; once is enough"));
+        }
+        deeds.extend(deed(index).map(|deed| (index, deed)));
+    };
+    if let Some(set) = section.get("set").and_then(|v| v.section()) {
+        for (name, value) in set.entries() {
+            add(&value, &name.value, &|i| setting(&value, filled, lists).map(|s| Deed::Set(i, s)));
+        }
+    }
+    for value in section.get("toggle").iter().flat_map(Value::one_or_many) {
+        if let Some(name) = value.string() {
+            add(&value, &name.value, &|i| Some(Deed::Toggle(i)));
+        }
+    }
+    if let Some(pulse) = section.get("pulse").and_then(|v| v.section()) {
+        for (name, value) in pulse.entries() {
+            add(&value, &name.value, &|i| units::duration(&value, PULSES).map(|time| Deed::Pulse(i, time)));
+        }
+    }
+    deeds.into_iter().map(|(_, deed)| deed).collect()
+}
+
+fn output(value: &Value<'_>, name: &str, outputs: &BTreeMap<String, usize>) -> Option<usize> {
+    let found = outputs.get(name).copied();
+    if found.is_none() {
+        let known: Vec<&str> = outputs.keys().map(String::as_str).collect();
+        value.problem(match (nearest(name, &known), known.as_slice()) {
+            (Some(near), _) => format!("there is no output {name:?}; did you mean {near:?}?"),
+            (None, []) => format!("there is no output {name:?}; make one: [outputs.{name}] with pin = 17"),
+            (None, known) => format!("there is no output {name:?}; there are: {}", known.join(", ")),
+        });
+    }
+    found
+}
+
+/// "on", "off", or "{slot}" for a slot that every sentence fills with on or off.
+fn setting(value: &Value<'_>, filled: Option<&Filled>, lists: &BTreeMap<String, List>) -> Option<Setting> {
+    let text = value.string()?.value;
+    match text.as_str() {
+        "on" => return Some(Setting::Fixed(true)),
+        "off" => return Some(Setting::Fixed(false)),
+        _ => {}
+    }
+    let Some(slot) = text.strip_prefix('{').and_then(|t| t.strip_suffix('}')) else {
+        value.problem(format!("{text:?} is not a state; \"on\", \"off\" or \"{{slot}}\" is needed"));
+        return None;
+    };
+    // Without the slots the command's own templates are at fault, and that was said.
+    let filled = filled?;
+    if !filled.always.contains(slot) {
+        let known: Vec<&str> = filled.always.iter().map(String::as_str).collect();
+        value.problem(match nearest(slot, &known) {
+            Some(near) => format!("no slot {slot:?} in these sentences; did you mean {{{near}}}?"),
+            None => format!("not every sentence of this command fills the slot {slot:?}"),
+        });
+        return None;
+    }
+    let from = filled.ever.get(slot).into_iter().flatten().filter_map(|list| lists.get(list));
+    if let Some(strange) = from.flat_map(List::values).find(|v| on_or_off(v).is_none()) {
+        value.problem(format!("the slot {slot:?} can also be {:?}; only on and off can be set", strange.to_string()));
+        return None;
+    }
+    Some(Setting::Slot(slot.into()))
+}

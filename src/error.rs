@@ -1,0 +1,45 @@
+//! What can end the program, and the exit code for it.
+
+use std::io;
+use std::process::ExitCode;
+
+use crate::audio::AudioError;
+use crate::config::ConfigError;
+use crate::gpio::GpioError;
+use crate::recognize::RecognizeError;
+
+/// Exit code for a bad configuration: EX_CONFIG of sysexits.h. systemd does not restart on it.
+pub const EX_CONFIG: u8 = 78;
+
+/// What can end the program.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration has faults or cannot be read.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// No microphone, or it was lost.
+    #[error(transparent)]
+    Audio(#[from] AudioError),
+    /// No model.
+    #[error(transparent)]
+    Recognize(#[from] RecognizeError),
+    /// No pins.
+    #[error(transparent)]
+    Gpio(#[from] GpioError),
+    /// The kernel refused something.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// A thread died.
+    #[error("the thread {0} panicked")]
+    Panicked(&'static str),
+    /// Some of the files given could not be handled; each was reported.
+    #[error("{0} of {1} files failed")]
+    Files(usize, usize),
+}
+
+impl Error {
+    /// The exit code: 78 for a bad configuration, 1 for all else.
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(if matches!(self, Error::Config(_)) { EX_CONFIG } else { 1 })
+    }
+}
