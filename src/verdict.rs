@@ -34,8 +34,10 @@ const FASTEST_MS_A_LETTER: u64 = 20;
 /// Letters in the words of a digit, roughly: "fifty" for the 5 and nothing for the 0.
 const LETTERS_A_DIGIT: u64 = 4;
 
-/// Words of the free text after its first sentence that refuse the whole: one may be Whisper's habit ("you", "Thanks").
-const WORDS_MORE: usize = 3;
+/// Words of the free text beyond the sentence that refuse it: inside its first sentence one may be a "please"; after a full
+/// stop two may be Whisper's habit ("Thank you.").
+const WORDS_MORE: usize = 2;
+const WORDS_AFTER_STOP: usize = 3;
 
 /// Why an utterance is not a command.
 #[derive(Debug, Clone, PartialEq)]
@@ -175,7 +177,7 @@ fn objection(heard: &Heard, thresholds: &Thresholds) -> Option<Reason> {
     if !possible.contains(&heard.speech_ms) {
         return Some(Reason::Pace { sentence, speech_ms: heard.speech_ms });
     }
-    if words_more(&heard.text) >= WORDS_MORE {
+    if goes_on(&heard.text, &sentence) {
         return Some(Reason::GoesOn { sentence });
     }
     let runner_up = heard.runner_up.as_ref()?;
@@ -184,22 +186,19 @@ fn objection(heard: &Heard, thresholds: &Thresholds) -> Option<Reason> {
         .then(|| Reason::Ambiguous { sentences: [sentence, runner_up.sentence.words.clone()], margin })
 }
 
-/// Different words after the first sentence of a text that do not stand in it.
-fn words_more(text: &str) -> usize {
-    let mut words = text.split_whitespace().map(str::to_lowercase);
-    let mut known = HashSet::new();
-    for word in words.by_ref() {
-        let last = word.ends_with(['.', '?', '!']);
-        known.insert(bare(&word));
-        if last {
-            break;
-        }
-    }
-    words.filter(|word| known.insert(bare(word))).count()
+/// Whether the free text says the sentence and then something else. What it repeats is not something else.
+fn goes_on(text: &str, sentence: &str) -> bool {
+    let stop = text.split_whitespace().position(|w| w.ends_with(['.', '?', '!'])).map_or(usize::MAX, |last| last + 1);
+    let said: Vec<String> = text.split_whitespace().map(bare).collect();
+    let (first, after) = said.split_at(stop.min(said.len()));
+    let sentence: Vec<String> = sentence.split_whitespace().map(bare).collect();
+    let more = first.strip_prefix(sentence.as_slice()).map_or(0, <[String]>::len);
+    let mut known: HashSet<&String> = first.iter().collect();
+    more >= WORDS_MORE || after.iter().filter(|word| known.insert(word)).count() >= WORDS_AFTER_STOP
 }
 
 fn bare(word: &str) -> String {
-    word.chars().filter(|c| c.is_alphanumeric()).collect()
+    word.to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect()
 }
 
 fn letters(sentence: &str) -> u64 {
@@ -236,7 +235,7 @@ mod tests {
     #[test]
     fn a_clear_command_is_accepted_and_each_rule_refuses_in_its_words() {
         type Case<'a> = (&'a str, &'a dyn Fn(&mut Heard), &'a str);
-        let cases: [Case<'_>; 13] = [
+        let cases: [Case<'_>; 15] = [
             ("clear", &|_| (), ""),
             ("no runner-up at all", &|h| h.runner_up = None, ""),
             ("a click", &|h| h.speech_ms = 64, "no speech in it: 64 ms"),
@@ -260,6 +259,12 @@ mod tests {
                 &|h| h.runner_up = Some(candidate("turn off the lamp", -0.6, -1.3)),
                 "cannot tell \"turn on the lamp\" from \"turn off the lamp\": 0.10 apart",
             ),
+            (
+                "more before the stop",
+                &|h| h.text = "Turn on the lamp in here.".into(),
+                "the speech goes on after \"turn on the lamp\"",
+            ),
+            ("a please is welcome", &|h| h.text = "Turn on the lamp, please.".into(), ""),
             ("Whisper repeats itself", &|h| h.text = "Turn on the lamp. Turn on on the lamp.".into(), ""),
             ("found though the search gave up", &|h| h.gave_up = true, ""),
         ];

@@ -1,0 +1,222 @@
+//! Configuration files, by their words.
+
+use std::fs;
+use std::path::Path;
+
+use hearken::board::Backend;
+use hearken::command::{Deed, Setting};
+use hearken::config::{self, Settings, parse};
+use hearken::gpio::Line;
+
+use crate::support::data;
+
+/// The configuration of the issue and the README, with `change` made to it.
+fn changed(from: &str, to: &str) -> String {
+    let whole = r#"board = "pi-5"
+[microphone]
+device = "default"
+gain_db = 0.0
+[scratch]
+capacity = "8 MiB"
+[recognizer]
+model = "ggml-tiny.en-q8_0.bin"
+[outputs.lamp]
+pin = 17
+active_low = false
+rest = "off"
+[outputs.bell]
+pin = 27
+[lists]
+state = ["on", "off"]
+room = ["kitchen", { say = "(lounge|living room)", value = "living_room" }]
+percent = { from = 0, to = 100 }
+[rules]
+light = "(light|lights|lamp)"
+[[commands]]
+name = "lamp"
+say = ["turn {state} [the] <light>", "<light> {state}"]
+set = { lamp = "{state}" }
+[[commands]]
+name = "bell"
+say = "ring the bell"
+pulse = { bell = "200 ms" }
+"#;
+    assert!(whole.contains(from), "{from:?} should stand in the example");
+    whole.replacen(from, to, 1)
+}
+
+fn good(text: &str) -> Settings {
+    parse("hearken.toml", text).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+#[test]
+fn the_example_reads_as_it_is_written() {
+    let settings = good(&changed("", ""));
+    assert_eq!((settings.board.id.as_str(), settings.gpio.backend), ("pi-5", Backend::Rppal));
+    assert_eq!(settings.scratch.capacity, 8 << 20);
+    let lamp = settings.outputs.iter().position(|o| o.name == "lamp").unwrap();
+    assert_eq!(settings.outputs[lamp].line, Line::Number(17));
+    assert_eq!(settings.commands[0].deeds, [Deed::Set(lamp, Setting::Slot("state".into()))]);
+    assert_eq!(settings.grammar.count(), 2 * 2 * 3 + 3 * 2 + 1);
+}
+
+#[test]
+fn every_configuration_shipped_with_a_board_is_good() {
+    let boards = Path::new(env!("CARGO_MANIFEST_DIR")).join("boards");
+    let mut checked = 0;
+    for board in fs::read_dir(boards).unwrap() {
+        let folder = board.unwrap().path();
+        let settings = config::load(&folder.join("hearken.toml")).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(Some(settings.board.id.as_str()), folder.file_name().unwrap().to_str());
+        checked += 1;
+    }
+    assert_eq!(checked, 5);
+    config::load(&data("home.toml")).unwrap_or_else(|e| panic!("{e}"));
+}
+
+#[test]
+fn a_bad_configuration_says_where_what_and_what_would_be_right() {
+    let cases = [
+        (
+            "board = \"pi-5\"",
+            "board = \"pi5\"",
+            "hearken.toml:1:9: board: there is no board \"pi5\"; did you mean \"pi-5\"?",
+        ),
+        ("board = \"pi-5\"", "", "hearken.toml:1:1: board: missing; as in: board = \"pi-5\""),
+        ("gain_db = 0.0", "gain = 0.0", "4:1: microphone.gain: unknown key; known here: device, gain_db"),
+        (
+            "gain_db = 0.0",
+            "gain_db = \"loud\"",
+            "4:11: microphone.gain_db: this is a string; a number from -40 to 60 is needed",
+        ),
+        (
+            "\"8 MiB\"",
+            "\"8 MB of RAM\"",
+            "6:12: scratch.capacity: \"8 MB of RAM\" is not a number and a unit; as in \"8 MiB\"",
+        ),
+        ("\"8 MiB\"", "\"8 kB\"", "6:12: scratch.capacity: \"8 kB\" is out of range; 1 MiB to 4096 MiB is needed"),
+        (
+            "ggml-tiny.en-q8_0.bin",
+            "ggml-tiny.bin",
+            "8:9: recognizer.model: model \"ggml-tiny.bin\" is not in the manifest; there are: ggml-tiny.en",
+        ),
+        (
+            "pin = 17",
+            "pin = 99",
+            "10:7: outputs.lamp.pin: Raspberry Pi 5 has no GPIO99; its header has GPIO0 to GPIO27",
+        ),
+        ("pin = 17", "pin = 0", "10:7: outputs.lamp.pin: GPIO0 is reserved on Raspberry Pi 5: "),
+        ("pin = 17", "pin = 27", "14:7: outputs.bell.pin: GPIO27 is already the pin of output \"lamp\""),
+        ("pin = 17", "", "outputs.lamp.pin: missing; as in: pin = 17"),
+        ("rest = \"off\"", "rest = false", "12:8: outputs.lamp.rest: this is a boolean; a string in quotes is needed"),
+        (
+            "rest = \"off\"",
+            "rest = \"of\"",
+            "12:8: outputs.lamp.rest: \"of\" is not a state; \"on\" or \"off\" is needed",
+        ),
+        ("state = [\"on\", \"off\"]", "state = []", "16:9: lists.state: an empty list"),
+        ("{ from = 0, to = 100 }", "{ from = 9, to = 1 }", "18:11: lists.percent: from 9 is above to 1"),
+        (
+            "{ from = 0, to = 100 }",
+            "{ from = 0, upto = 100 }",
+            "lists.percent.to: missing; as in: { from = 0, to = 100 }",
+        ),
+        (
+            "(lounge|living room)",
+            "(lounge|living room",
+            "17:29: lists.room[1].say: in \"(lounge|living room\": this bracket is never closed",
+        ),
+        ("(lounge|living room)", "(lounge|{state})", "lists.room[1].say: a list's values are plain words"),
+        (
+            "(light|lights|lamp)",
+            "(light|<light>)",
+            "20:17: rules.light: in \"(light|<light>)\": rule <light> contains itself",
+        ),
+        (
+            "turn {state} [the]",
+            "turn {stat} [the]",
+            "23:14: commands[0].say[0]: in \"turn {stat} [the] <light>\": there is no list \"stat\"; did you mean \"state\"?",
+        ),
+        (
+            "turn {state} [the]",
+            "turn (on;off)",
+            "23:17: commands[0].say[0]: in \"turn (on;off) <light>\": permutations",
+        ),
+        (
+            "set = { lamp = \"{state}\" }",
+            "set = { lamb = \"{state}\" }",
+            "24:16: commands[0].set.lamb: there is no output \"lamb\"; did you mean \"lamp\"?",
+        ),
+        (
+            "set = { lamp = \"{state}\" }",
+            "set = { lamp = \"{stat}\" }",
+            "24:16: commands[0].set.lamp: no slot \"stat\" in these sentences; did you mean {state}?",
+        ),
+        (
+            "set = { lamp = \"{state}\" }",
+            "set = { lamp = \"bright\" }",
+            "24:16: commands[0].set.lamp: \"bright\" is not a state",
+        ),
+        (
+            "<light> {state}\"",
+            "<light> now\"",
+            "commands[0].set.lamp: not every sentence of this command fills the slot \"state\"",
+        ),
+        (
+            "<light> {state}\"",
+            "<light> {room:state}\"",
+            "the slot \"state\" can also be \"kitchen\"; only on and off can be set",
+        ),
+        (
+            "set = { lamp = \"{state}\" }",
+            "set = { lamp = \"on\" }\ntoggle = \"lamp\"",
+            "25:10: commands[0].toggle: this command already acts on output \"lamp\"",
+        ),
+        ("name = \"bell\"", "name = \"lamp\"", "26:8: commands[1].name: there is already a command \"lamp\""),
+        (
+            "\"200 ms\"",
+            "\"2 days\"",
+            "28:18: commands[1].pulse.bell: \"2 days\" is not a number and a unit; as in \"200 ms\" or \"2 s\"; units are ms, s, min, h",
+        ),
+        ("say = \"ring the bell\"\n", "", "commands[1].say: missing; as in: say = \"turn on the lamp\""),
+        (
+            "say = \"ring the bell\"",
+            "say = \"ring the bell!\"",
+            "27:21: commands[1].say: in \"ring the bell!\": punctuation is not spoken; leave it out",
+        ),
+    ];
+    for (from, to, words) in cases {
+        let text = changed(from, to);
+        let said = parse("hearken.toml", &text).map(|_| "good".to_string()).unwrap_or_else(|p| p.to_string());
+        assert!(said.contains(words), "{to:?} says\n{said}\nbut should say\n{words}");
+    }
+}
+
+#[test]
+fn all_faults_of_a_file_are_said_at_once_in_its_order() {
+    let text = changed("gain_db", "gain").replace("pin = 17", "pin = 99").replace("\"200 ms\"", "200");
+    let said = parse("hearken.toml", &text).unwrap_err().to_string();
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines.len(), 3, "{said}");
+    assert!(lines[0].contains(":4:1:") && lines[1].contains(":10:7:") && lines[2].contains(":28:18:"), "{said}");
+}
+
+#[test]
+fn on_a_chip_of_its_own_gpiocdev_takes_names_and_offsets_that_no_header_has() {
+    let text = changed("board = \"pi-5\"", "board = \"host\"\n[gpio]\nbackend = \"gpiocdev\"\nchip = \"gpio-sim.0\"");
+    let settings = good(&text.replace("pin = 17", "pin = \"RELAY1\"").replace("pin = 27", "pin = 53"));
+    let lines: Vec<Line> = settings.outputs.iter().map(|o| o.line.clone()).collect();
+    assert_eq!(lines, [Line::Name("RELAY1".into()), Line::Number(53)]);
+    let said = parse("hearken.toml", &changed("pin = 17", "pin = \"RELAY1\"")).unwrap_err().to_string();
+    assert!(said.contains("outputs.lamp.pin: this is a string; a whole number from 0 to 1023 is needed"), "{said}");
+}
+
+#[test]
+fn a_file_that_is_not_there_or_no_file_is_named() {
+    for (path, words) in
+        [("/nowhere.toml", "/nowhere.toml: No such file or directory"), ("/dev", "/dev: not a regular file")]
+    {
+        let said = config::load(Path::new(path)).unwrap_err().to_string();
+        assert!(said.starts_with(words), "{said}");
+    }
+}

@@ -1,0 +1,183 @@
+//! The built daemon: a virtual microphone in, simulated pins out, signals from outside.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Lines};
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdout, Stdio};
+
+use rustix::process::Signal;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::deciding::alone;
+use crate::program::hearken;
+use crate::support::{Running, VirtualMicrophone, data, in_a_row};
+
+const CONFIG: &str = r#"
+board = "host"
+[microphone]
+device = "alsa:mic0"
+[gpio]
+backend = "simulated"
+state = "PINS"
+[outputs.lights]
+pin = 17
+[outputs.tv]
+pin = 22
+active_low = true
+[outputs.bell]
+pin = 27
+rest = "on"
+[lists]
+state = ["on", "off"]
+[[commands]]
+name = "lights"
+say = ["turn {state} [the] lights", "turn [the] lights {state}"]
+set = { lights = "{state}" }
+[[commands]]
+name = "tv"
+say = ["turn {state} [the] TV"]
+set = { tv = "{state}" }
+[[commands]]
+name = "time"
+say = ["(what's|what is) the time"]
+"#;
+
+struct Daemon {
+    running: Running,
+    events: Lines<BufReader<ChildStdout>>,
+    dir: TempDir,
+    scratch: TempDir,
+    _microphone: VirtualMicrophone,
+}
+
+impl Daemon {
+    fn hearing(clips: &[&str], arguments: &[&str]) -> Daemon {
+        let scratch = tempfile::tempdir_in("/dev/shm").unwrap();
+        Daemon::with_scratch(scratch.path().to_path_buf(), scratch, clips, arguments)
+    }
+
+    /// As [`Daemon::hearing`], but recording into `place`.
+    fn with_scratch(place: PathBuf, scratch: TempDir, clips: &[&str], arguments: &[&str]) -> Daemon {
+        let dir = tempfile::tempdir().unwrap();
+        let pins = dir.path().join("pins");
+        let config = dir.path().join("hearken.toml");
+        fs::write(&config, CONFIG.replace("PINS", &pins.display().to_string())).unwrap();
+        let clips: Vec<PathBuf> = clips.iter().map(|c| data(c)).collect();
+        let microphone = VirtualMicrophone::playing(&in_a_row(&clips));
+        let mut command = hearken();
+        command.arg("run").arg("--config").arg(&config).arg("--scratch").arg(place).args(arguments);
+        let mut child =
+            microphone.plug_into(&mut command).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let events = BufReader::new(child.stdout.take().unwrap()).lines();
+        Daemon { running: Running(child), events, dir, scratch, _microphone: microphone }
+    }
+
+    fn event(&mut self) -> Value {
+        let line = self.events.next().expect("an event should come").unwrap();
+        serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"))
+    }
+
+    fn pins(&self) -> String {
+        fs::read_to_string(self.dir.path().join("pins")).unwrap()
+    }
+
+    /// Waits for its end; its exit code and its log.
+    fn ended(&mut self) -> (Option<i32>, String) {
+        let log = std::io::read_to_string(self.running.0.stderr.take().unwrap()).unwrap();
+        (self.running.0.wait().unwrap().code(), log)
+    }
+
+    fn files_in_scratch(&self) -> usize {
+        fs::read_dir(self.scratch.path()).unwrap().count()
+    }
+
+    /// Descriptors of the running daemon that lead into scratch.
+    fn recordings_open(&self) -> usize {
+        let fds = format!("/proc/{}/fd", self.running.0.id());
+        let into = |fd: PathBuf| fs::read_link(fd).is_ok_and(|to| Path::new(&to).starts_with(self.scratch.path()));
+        fs::read_dir(fds).unwrap().filter(|fd| into(fd.as_ref().unwrap().path())).count()
+    }
+}
+
+const RESTING: &str = "GPIO17 0\nGPIO22 1\nGPIO27 1\n";
+
+#[test]
+fn spoken_sentences_switch_pins_others_do_not_and_sigterm_leaves_all_at_rest() {
+    let _alone = alone();
+    let clips = [
+        "home/turn on the lights.wav",
+        "other/tell me a joke.wav",
+        "home/turn on the TV.wav",
+        "home/turn the lights off in here.wav",
+        "home/turn the lights on.wav",
+        "home/what's the time.wav",
+    ];
+    let mut daemon = Daemon::hearing(&clips, &["--events", "-"]);
+    // The fourth is none of this configuration's sentences: "in here" is not in it.
+    let expected = [
+        (Some("turn on the lights"), "GPIO17 1\nGPIO22 1\nGPIO27 1\n"),
+        (None, "GPIO17 1\nGPIO22 1\nGPIO27 1\n"),
+        (Some("turn on the TV"), "GPIO17 1\nGPIO22 0\nGPIO27 1\n"),
+        (None, "GPIO17 1\nGPIO22 0\nGPIO27 1\n"),
+        (Some("turn the lights on"), "GPIO17 1\nGPIO22 0\nGPIO27 1\n"),
+        (Some("what's the time"), "GPIO17 1\nGPIO22 0\nGPIO27 1\n"),
+    ];
+    for (i, (sentence, pins)) in expected.into_iter().enumerate() {
+        let event = daemon.event();
+        assert_eq!(event["utterance"], i + 1, "{event}");
+        assert_eq!(event["sentence"].as_str(), sentence, "{event}");
+        assert_eq!(event["verdict"], if sentence.is_some() { "accepted" } else { "rejected" }, "{event}");
+        assert_eq!(daemon.pins(), pins, "{event}");
+        assert!(event["latency_ms"].is_number() && event["scratch"]["used"].as_u64() > Some(0), "{event}");
+        assert_eq!(daemon.files_in_scratch(), 0);
+    }
+    daemon.running.signal(Signal::TERM);
+    let (code, log) = daemon.ended();
+    assert_eq!(code, Some(0), "{log}");
+    assert_eq!(daemon.pins(), RESTING);
+    assert_eq!(daemon.files_in_scratch(), 0);
+    assert!(log.contains("ready") && log.contains("stopping, as asked"), "{log}");
+    assert!(!log.contains("joke") && !log.contains("turn on"), "no words in the log: {log}");
+}
+
+#[test]
+fn pins_are_at_rest_before_it_listens_and_sigint_ends_it_with_0() {
+    let _alone = alone();
+    let mut daemon = Daemon::hearing(&["home/turn on the lights.wav"], &["--events", "-"]);
+    let event = daemon.event();
+    assert_eq!(event["outputs"], serde_json::json!([{"output": "lights", "pin": "GPIO17", "state": "on"}]));
+    assert_eq!(daemon.recordings_open(), 0, "the recording is gone once it is decided");
+    daemon.running.signal(Signal::INT);
+    assert_eq!(daemon.ended().0, Some(0));
+    assert_eq!(daemon.pins(), RESTING);
+}
+
+#[test]
+fn sigkill_leaves_no_recording() {
+    let _alone = alone();
+    let mut daemon = Daemon::hearing(&["home/create a timer for 4 and a half hours.wav"; 3], &["--watch"]);
+    // Killed while it records, as the display says.
+    let speaking = daemon.events.find(|line| line.as_ref().is_ok_and(|l| l.contains("speech,")));
+    assert!(speaking.is_some(), "{}", daemon.ended().1);
+    assert_eq!(daemon.recordings_open(), 1);
+    assert_eq!(daemon.files_in_scratch(), 0);
+    daemon.running.signal(Signal::KILL);
+    assert_eq!(daemon.ended().0, None);
+    assert_eq!(daemon.files_in_scratch(), 0);
+}
+
+#[test]
+fn without_tmpfs_it_warns_and_without_a_directory_it_loses_utterances_but_goes_on() {
+    let _alone = alone();
+    let unused = tempfile::tempdir().unwrap();
+    let mut daemon = Daemon::with_scratch("/proc".into(), unused, &["home/turn on the lights.wav"], &["--events", "-"]);
+    let event = daemon.event();
+    assert_eq!(event["rule"], "lost", "{event}");
+    assert!(event["reason"].as_str().is_some_and(|r| r.starts_with("scratch in /proc: ")), "{event}");
+    daemon.running.signal(Signal::TERM);
+    let (code, log) = daemon.ended();
+    assert_eq!(code, Some(0));
+    assert!(log.contains("scratch directory /proc is not on tmpfs"), "{log}");
+    assert_eq!(log.matches("utterance cut or lost").count(), 1, "{log}");
+}

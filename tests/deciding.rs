@@ -1,0 +1,130 @@
+//! The real model on the clips: what is decided, never how fast.
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use hearken::config::{self, Settings};
+use hearken::recognize::whisper::{Whisper, WhisperRecognizer};
+use hearken::recognize::{Heard, Recognizer};
+use hearken::verdict::{Thresholds, Verdict, judge};
+
+use crate::hearing::{heard, scratch};
+use crate::support::{clips, data, in_a_row, quiet, samples, spoken};
+
+/// Two inferences at once slow each other twentyfold: every test that infers, here or in a child, holds this.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static INFERENCE: Mutex<()> = Mutex::new(());
+    INFERENCE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn home() -> Settings {
+    config::load(&data("home.toml")).unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// The accepted sentence, or why there is none.
+fn decided(heard: &Heard) -> Result<String, String> {
+    match judge(heard, &Thresholds::default()) {
+        Verdict::Accepted => Ok(heard.best.as_ref().unwrap().sentence.words.clone()),
+        Verdict::Rejected(reason) => Err(format!("{reason} (heard {:?})", heard.text)),
+    }
+}
+
+fn is_right(clip: &Path, decided: &Result<String, String>) -> bool {
+    decided.as_ref().is_ok_and(|sentence| sentence.to_lowercase() == spoken(clip).to_lowercase())
+}
+
+#[test]
+fn of_73_home_clips_at_least_71_are_right_and_of_52_others_at_most_2_are_accepted() {
+    let _alone = alone();
+    let settings = home();
+    let mut recognizer = WhisperRecognizer::load(&settings.recognizer, settings.grammar).unwrap();
+    let mut decide = |clip: &Path| decided(&recognizer.hear(&samples(clip)).unwrap());
+    let homes = clips("home");
+    assert_eq!(homes.len(), 73);
+    let wrong: Vec<_> = homes.iter().map(|c| (c, decide(c))).filter(|(c, d)| !is_right(c, d)).collect();
+    assert!(wrong.len() <= 2, "{wrong:#?}");
+    let others = clips("other");
+    assert_eq!(others.len(), 52);
+    let accepted: Vec<_> = others.iter().map(|c| (c, decide(c))).filter(|(_, d)| d.is_ok()).collect();
+    assert!(accepted.len() <= 2, "{accepted:#?}");
+}
+
+#[test]
+fn what_the_ear_cuts_out_is_decided_as_well_as_the_whole_clip() {
+    let _alone = alone();
+    let settings = home();
+    let mut recognizer = WhisperRecognizer::load(&settings.recognizer, settings.grammar).unwrap();
+    let clips = clips("home");
+    let (spoken, _) = heard(in_a_row(&clips), &scratch(64 << 20), 200);
+    let mut wrong = Vec::new();
+    for (clip, mut spoken) in clips.iter().zip(spoken) {
+        let decided = decided(&recognizer.hear(&spoken.recording.samples().unwrap()).unwrap());
+        if !is_right(clip, &decided) {
+            wrong.push((clip, decided));
+        }
+    }
+    assert!(wrong.len() <= 2, "{wrong:#?}");
+}
+
+#[test]
+fn silence_and_noise_are_refused_as_no_speech() {
+    let _alone = alone();
+    let settings = home();
+    let mut recognizer = WhisperRecognizer::load(&settings.recognizer, settings.grammar).unwrap();
+    let mut loud = quiet(3000);
+    loud.iter_mut().for_each(|s| *s *= 300.0);
+    for sound in [vec![], vec![0.5], vec![0.0; 16_000], vec![1.0; 48_000], vec![f32::MIN_POSITIVE / 2.0; 16_000], loud]
+    {
+        let length = sound.len();
+        let refused = decided(&recognizer.hear(&sound).unwrap()).unwrap_err();
+        assert!(refused.starts_with("no speech in it"), "{length} samples: {refused}");
+    }
+}
+
+#[test]
+fn sound_that_would_harm_the_library_is_refused_in_words() {
+    let _alone = alone();
+    let settings = home();
+    let mut recognizer = WhisperRecognizer::load(&settings.recognizer, settings.grammar).unwrap();
+    let mut not_a_number = vec![0.1; 16_000];
+    not_a_number[7] = f32::NAN;
+    let refused = |r: Result<Heard, _>| r.map(|_| ()).map_err(|e| format!("{e}")).unwrap_err();
+    assert_eq!(refused(recognizer.hear(&not_a_number)), "sample 7 is not a finite number");
+    assert_eq!(refused(recognizer.hear(&vec![0.0; 31 * 16_000])), "31 s of sound; at most 30 s can be taken at once");
+    assert!(recognizer.hear(&samples(&clips("home")[0])).is_ok(), "and the next utterance is heard");
+}
+
+#[test]
+fn the_same_clip_gives_the_same_scores_whatever_came_before() {
+    let _alone = alone();
+    let settings = home();
+    let mut recognizer = WhisperRecognizer::load(&settings.recognizer, settings.grammar).unwrap();
+    let clips = clips("home");
+    let mut scores = |clip: &Path| {
+        let heard = recognizer.hear(&samples(clip)).unwrap();
+        (heard.best.map(|b| (b.sentence.words, b.rank, b.joint)), heard.free)
+    };
+    let first = scores(&clips[0]);
+    for clip in &clips[1..6] {
+        scores(clip);
+    }
+    assert_eq!(scores(&clips[0]), first);
+}
+
+#[test]
+fn our_tokens_are_the_models_own() {
+    let _alone = alone();
+    let whisper = Whisper::load(&home().recognizer).unwrap();
+    // Ids from OpenAI's tokenizer for GPT-2's vocabulary.
+    let cases: [(&str, &[i32]); 5] = [
+        (" turn on the light", &[1210, 319, 262, 1657]),
+        (" 50%", &[2026, 4]),
+        (" What's", &[1867, 338]),
+        (" TV", &[3195]),
+        ("Hello world", &[15496, 995]),
+    ];
+    for (text, tokens) in cases {
+        assert_eq!(whisper.tokenizer().encode(text).as_deref(), Some(tokens), "{text}");
+        assert_eq!(whisper.tokenizer().decode(tokens), text);
+    }
+}

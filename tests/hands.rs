@@ -1,0 +1,147 @@
+//! Pins rest at the start, at a stop, when the mind is gone and after a panic.
+
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hearken::command::{Action, Output};
+use hearken::gpio::{GpioError, Level, Line, OutputPins};
+use hearken::hands::{Hands, claims};
+use hearken::mind::Decided;
+use hearken::report::{Report, reporter};
+use hearken::scratch::{Scratch, ScratchSettings};
+use hearken::stop::Stop;
+use hearken::verdict::Verdict;
+
+#[derive(Clone, Default)]
+struct PinLog(Arc<Mutex<Vec<(usize, Level)>>>);
+
+impl PinLog {
+    fn last(&self) -> [Option<Level>; 2] {
+        let log = self.0.lock().unwrap();
+        [0, 1].map(|pin| log.iter().rev().find(|(p, _)| *p == pin).map(|(_, level)| *level))
+    }
+}
+
+impl OutputPins for PinLog {
+    fn set(&mut self, index: usize, level: Level) -> Result<(), GpioError> {
+        self.0.lock().unwrap().push((index, level));
+        Ok(())
+    }
+}
+
+/// A pin that always fails.
+struct Broken;
+
+impl OutputPins for Broken {
+    fn set(&mut self, _: usize, _: Level) -> Result<(), GpioError> {
+        Err(GpioError::Pin { line: Line::Number(17), cause: "the wire is off".into() })
+    }
+}
+
+/// A lamp that rests off, and an active-low valve that rests on.
+fn outputs() -> [Output; 2] {
+    let output =
+        |name: &str, pin, active_low, rest| Output { name: name.into(), line: Line::Number(pin), active_low, rest };
+    [output("lamp", 17, false, false), output("valve", 27, true, true)]
+}
+
+const RESTING: [Option<Level>; 2] = [Some(Level::Low), Some(Level::Low)];
+
+fn decided(actions: Vec<Action>) -> Decided {
+    let scratch = Scratch::new("/dev/shm".into(), &ScratchSettings::default()).usage();
+    Decided { utterance: 1, heard: None, verdict: Verdict::Accepted, actions, fell_silent: Instant::now(), scratch }
+}
+
+#[test]
+fn pins_are_claimed_at_rest_from_the_first_moment() {
+    let levels: Vec<Level> = claims(&outputs()).into_iter().map(|c| c.level).collect();
+    assert_eq!(levels, [Level::Low, Level::Low]);
+}
+
+#[test]
+fn an_action_moves_its_pin_and_the_report_says_so() {
+    let (outputs, log, stop) = (outputs(), PinLog::default(), Stop::default());
+    let (reporter, reports) = reporter(false);
+    let (decisions, inbox) = sync_channel(8);
+    thread::scope(|scope| {
+        let hands = Hands::new(&outputs, Box::new(log.clone()));
+        scope.spawn(|| hands.work(&{ inbox }, &reporter, &stop));
+        decisions.send(decided(vec![Action::Toggle(0), Action::Set(1, false)])).unwrap();
+        let Report::Outcome(outcome) = reports.recv().unwrap() else { panic!("an outcome should come") };
+        assert_eq!(
+            outcome.switched.iter().map(|s| (s.output.as_str(), s.on.clone())).collect::<Vec<_>>(),
+            [("lamp", Ok(true)), ("valve", Ok(false))]
+        );
+        assert_eq!(log.last(), [Some(Level::High), Some(Level::High)]);
+        drop(decisions);
+    });
+    assert_eq!(log.last(), RESTING, "the mind is gone");
+}
+
+#[test]
+fn a_pulse_ends_by_itself_while_nothing_else_is_decided() {
+    let (outputs, log, stop) = (outputs(), PinLog::default(), Stop::default());
+    let (reporter, _reports) = reporter(false);
+    let (decisions, inbox) = sync_channel(8);
+    thread::scope(|scope| {
+        let hands = Hands::new(&outputs, Box::new(log.clone()));
+        scope.spawn(|| hands.work(&{ inbox }, &reporter, &stop));
+        decisions.send(decided(vec![Action::Pulse(0, Duration::from_millis(50))])).unwrap();
+        let ended = || *log.0.lock().unwrap() == [(0, Level::High), (0, Level::Low)];
+        while !ended() {
+            thread::yield_now();
+        }
+        drop(decisions);
+    });
+}
+
+#[test]
+fn a_stop_rests_the_pins_though_the_mind_goes_on() {
+    let (outputs, log, stop) = (outputs(), PinLog::default(), Stop::default());
+    let (reporter, reports) = reporter(false);
+    let (decisions, inbox) = sync_channel(8);
+    thread::scope(|scope| {
+        let hands = Hands::new(&outputs, Box::new(log.clone()));
+        let working = scope.spawn(|| hands.work(&{ inbox }, &reporter, &stop));
+        decisions.send(decided(vec![Action::Set(0, true)])).unwrap();
+        reports.recv().unwrap();
+        stop.raise();
+        working.join().unwrap();
+        assert_eq!(log.last(), RESTING);
+        assert!(decisions.send(decided(vec![])).is_err(), "and nothing is obeyed any more");
+    });
+}
+
+#[test]
+fn a_panic_rests_the_pins() {
+    let (outputs, log) = (outputs(), PinLog::default());
+    let theirs = log.clone();
+    let panicked = thread::spawn(move || {
+        let mut pins: Box<dyn OutputPins> = Box::new(theirs);
+        pins.set(0, Level::High).unwrap();
+        let _hands = Hands::new(&outputs, pins);
+        panic!("as if something went wrong");
+    })
+    .join();
+    assert!(panicked.is_err());
+    assert_eq!(log.last(), RESTING);
+}
+
+#[test]
+fn a_pin_that_fails_is_reported_and_the_hands_go_on() {
+    let (outputs, stop) = (outputs(), Stop::default());
+    let (reporter, reports) = reporter(false);
+    let (decisions, inbox) = sync_channel(8);
+    thread::scope(|scope| {
+        let hands = Hands::new(&outputs, Box::new(Broken));
+        scope.spawn(|| hands.work(&{ inbox }, &reporter, &stop));
+        for _ in 0..2 {
+            decisions.send(decided(vec![Action::Set(0, true)])).unwrap();
+            let Report::Outcome(outcome) = reports.recv().unwrap() else { panic!("an outcome should come") };
+            assert_eq!(outcome.switched[0].on, Err("pin GPIO17: the wire is off".into()));
+        }
+        drop(decisions);
+    });
+}

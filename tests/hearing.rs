@@ -1,0 +1,125 @@
+//! The ear on clips in a row: how many recordings, how long, and that the words are whole.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hearken::audio::resample::Framer;
+use hearken::audio::{AudioError, AudioSource, SAMPLE_RATE};
+use hearken::ear::{Ear, Spoken, listen};
+use hearken::endpoint::{Endpoint, EndpointSettings};
+use hearken::mailbox::{Received, mailbox};
+use hearken::report::{Report, reporter};
+use hearken::scratch::{Scratch, ScratchSettings};
+use hearken::stop::Stop;
+use hearken::vad::Vad;
+use hearken::verdict::{Reason, Verdict};
+
+use crate::support::{clips, in_a_row, quiet, samples};
+
+/// A recorded source: as fast as it is read, then over.
+pub struct Tape {
+    samples: Vec<f32>,
+    at: usize,
+}
+
+impl AudioSource for Tape {
+    fn rate(&self) -> u32 {
+        SAMPLE_RATE
+    }
+
+    fn read(&mut self, block: &mut [f32], _: Duration) -> Result<usize, AudioError> {
+        let left = &self.samples[self.at..];
+        if left.is_empty() {
+            return Err(AudioError::Ended);
+        }
+        let filled = left.len().min(block.len());
+        block[..filled].copy_from_slice(&left[..filled]);
+        self.at += filled;
+        Ok(filled)
+    }
+}
+
+/// What the ear makes of `samples`, with room for `room` recordings.
+pub fn heard(samples: Vec<f32>, scratch: &Scratch, room: usize) -> (Vec<Spoken>, Vec<Report>) {
+    let (outbox, inbox) = mailbox(room);
+    let (reporter, reports) = reporter(false);
+    let endpoint = Endpoint::new(EndpointSettings::default());
+    let framer = Framer::new(SAMPLE_RATE, 0.0).unwrap();
+    let ear = Ear { framer, vad: Vad::new(), endpoint, scratch: scratch.clone(), outbox, reporter };
+    let ended = listen(&mut Tape { samples, at: 0 }, ear, &Stop::default());
+    assert!(matches!(ended, Err(AudioError::Ended)));
+    let spoken = std::iter::from_fn(|| match inbox.take(Duration::ZERO) {
+        Received::Item(spoken) => Some(spoken),
+        _ => None,
+    });
+    (spoken.collect(), reports.iter().collect())
+}
+
+pub fn scratch(capacity: u64) -> Scratch {
+    Scratch::new("/dev/shm".into(), &ScratchSettings { capacity })
+}
+
+#[test]
+fn every_clip_in_a_row_becomes_one_recording_that_holds_it() {
+    for folder in ["home", "other"] {
+        let clips: Vec<PathBuf> = clips(folder);
+        let (spoken, _) = heard(in_a_row(&clips), &scratch(64 << 20), 200);
+        let lengths: Vec<u64> = spoken.iter().map(|s| s.recording.duration_ms()).collect();
+        assert_eq!(spoken.len(), clips.len(), "{folder}: {lengths:?}");
+    }
+}
+
+#[test]
+fn silence_and_steady_noise_make_no_recording() {
+    let mut loud = quiet(60_000);
+    loud.iter_mut().for_each(|s| *s *= 100.0);
+    for sound in [vec![0.0; 60 * 16_000], quiet(60_000), loud] {
+        assert_eq!(heard(sound, &scratch(8 << 20), 10).0.len(), 0);
+    }
+}
+
+#[test]
+fn at_the_cap_an_utterance_ends_early_and_is_decided_on_what_it_has() {
+    let capacity = 32_000;
+    let clip = clips("home").remove(3);
+    let (spoken, _) = heard([quiet(1000), samples(&clip), quiet(1000)].concat(), &scratch(capacity), 10);
+    assert_eq!(spoken.len(), 1);
+    let duration = spoken[0].recording.duration_ms();
+    assert!((980..=1000).contains(&duration), "{duration} ms in 32,000 bytes");
+}
+
+#[test]
+fn without_a_scratch_directory_each_utterance_is_lost_with_one_report_and_the_ear_goes_on() {
+    let scratch = Scratch::new("/nowhere".into(), &ScratchSettings::default());
+    let (spoken, reports) = heard(in_a_row(&clips("home")[..3]), &scratch, 10);
+    assert!(spoken.is_empty());
+    let said: Vec<String> = reports
+        .iter()
+        .filter_map(|r| match r {
+            Report::Outcome(o) => match &o.verdict {
+                Verdict::Rejected(reason @ Reason::Lost(_)) => Some(reason.to_string()),
+                other => panic!("{other:?}"),
+            },
+            Report::Level { .. } => None,
+        })
+        .collect();
+    assert_eq!(said.len(), 3, "{said:?}");
+    assert!(said[0].contains("scratch in /nowhere: No such file or directory"), "{said:?}");
+}
+
+#[test]
+fn when_nobody_decides_the_oldest_recording_gives_way_with_a_report() {
+    let scratch = scratch(8 << 20);
+    let (spoken, reports) = heard(in_a_row(&clips("home")[..5]), &scratch, 2);
+    assert_eq!(spoken.iter().map(|s| s.recording.number()).collect::<Vec<_>>(), [4, 5]);
+    let lost: Vec<u64> = reports
+        .iter()
+        .filter_map(|r| match r {
+            Report::Outcome(o) => Some(o.utterance),
+            Report::Level { .. } => None,
+        })
+        .collect();
+    assert_eq!(lost, [1, 2, 3]);
+    drop(spoken);
+    assert_eq!(scratch.usage().used, 0);
+}

@@ -1,0 +1,110 @@
+//! Laws 2 and 3 of the design, read off the sources.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Crates of the trade, and the one file that may name each.
+const DOORS: [(&str, &str); 13] = [
+    ("cpal", "audio/microphone.rs"),
+    ("heapless", "audio/microphone.rs"),
+    ("static_cell", "audio/microphone.rs"),
+    ("rubato", "audio/resample.rs"),
+    ("audioadapter_buffers", "audio/resample.rs"),
+    ("hound", "audio/wav.rs"),
+    ("earshot", "vad.rs"),
+    ("tempfile", "scratch.rs"),
+    ("signal_hook", "stop.rs"),
+    ("whisper_rs", "recognize/whisper.rs"),
+    ("rppal", "gpio/rpi.rs"),
+    ("gpiocdev", "gpio/chardev.rs"),
+    ("toml", "document.rs"),
+];
+
+fn src() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+fn sources(dir: &Path, out: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, out);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            out.push(path);
+        }
+    }
+}
+
+/// Each source, by its path below `src`, without its unit tests, comments and strings of prose.
+fn code() -> BTreeMap<String, String> {
+    let mut paths = Vec::new();
+    sources(&src(), &mut paths);
+    paths
+        .into_iter()
+        .map(|path| {
+            let text = fs::read_to_string(&path).unwrap();
+            let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+            let kept = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+            let name = path.strip_prefix(src()).unwrap().display().to_string();
+            (name, kept.collect::<Vec<_>>().join("\n"))
+        })
+        .collect()
+}
+
+/// Whether `text` names the crate or module `name` in a path: `name::`, not as the end of another word or path.
+fn names(text: &str, name: &str) -> bool {
+    text.match_indices(&format!("{name}::")).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':')
+    })
+}
+
+#[test]
+fn a_module_uses_only_those_above_it_in_lib_rs() {
+    let map = fs::read_to_string(src().join("lib.rs")).unwrap();
+    let order: Vec<&str> = map.lines().filter_map(|l| l.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
+    assert!(order.len() > 15, "lib.rs should list the modules: {order:?}");
+    for (file, text) in code() {
+        let module = file.split(['/', '.']).next().unwrap_or_default();
+        let Some(place) = order.iter().position(|m| *m == module) else { continue };
+        for below in &order[place + 1..] {
+            let looks_down = text.contains(&format!("crate::{below}::")) || text.contains(&format!("crate::{{{below}"));
+            assert!(!looks_down, "{file} uses {below}, which stands below {module} in lib.rs");
+        }
+    }
+}
+
+#[test]
+fn every_module_of_src_stands_in_lib_rs() {
+    let map = fs::read_to_string(src().join("lib.rs")).unwrap();
+    for file in code().keys().filter(|f| !f.contains('/') || f.ends_with("/mod.rs")) {
+        let module = file.trim_end_matches("/mod.rs").trim_end_matches(".rs");
+        if !matches!(module, "lib" | "main") && !module.contains('/') {
+            assert!(map.contains(&format!("\npub mod {module};")), "{file} is not in lib.rs");
+        }
+    }
+}
+
+#[test]
+fn a_crate_of_the_trade_is_named_in_one_file() {
+    for (name, door) in DOORS {
+        let named: Vec<String> =
+            code().into_iter().filter(|(_, text)| names(text, name)).map(|(file, _)| file).collect();
+        assert_eq!(named, [door], "{name}");
+    }
+}
+
+#[test]
+fn unsafe_code_stands_in_one_file() {
+    let allowed = |text: &str| text.contains("unsafe {") || text.contains("unsafe fn") || text.contains("unsafe impl");
+    let found: Vec<String> = code().into_iter().filter(|(_, text)| allowed(text)).map(|(file, _)| file).collect();
+    assert_eq!(found, ["recognize/whisper.rs"]);
+}
+
+#[test]
+fn no_file_is_longer_than_a_person_reads_at_night() {
+    for (file, text) in code() {
+        assert!(text.lines().count() <= 420, "{file} has {} lines of code", text.lines().count());
+    }
+}

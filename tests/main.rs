@@ -1,0 +1,32 @@
+//! The one test crate; each module is a topic.
+//!
+//! Parts are real where a user has real parts: the built program, the real model, a virtual microphone, a real tmpfs.
+
+mod support;
+
+/// The laws of the house: modules look up only, a crate has one door.
+mod house;
+
+/// Configuration files: the shipped ones are good, bad ones are refused in words.
+mod configuration;
+
+/// The search finds what listing everything finds.
+mod searching;
+
+/// Recordings leave nothing behind.
+mod scratch;
+
+/// Sound in, recordings out.
+mod hearing;
+
+/// The real model on the clips.
+mod deciding;
+
+/// Pins rest, whatever happens.
+mod hands;
+
+/// The built program, its subcommands and exit codes.
+mod program;
+
+/// The built daemon on a virtual microphone.
+mod daemon;

@@ -1,0 +1,178 @@
+//! The built program: what it prints and with which code it ends.
+
+use std::fs;
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+use crate::deciding::alone;
+use crate::support::{VirtualMicrophone, clips, data, quiet};
+
+pub fn hearken() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_hearken"))
+}
+
+fn run(arguments: &[&str]) -> Output {
+    hearken().args(arguments).output().expect("the program should start")
+}
+
+fn words(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn path(name: &str) -> String {
+    data(name).display().to_string()
+}
+
+#[test]
+fn check_prints_what_is_good_and_ends_with_0() {
+    let output = run(&["check", &path("home.toml")]);
+    let said = words(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{}", words(&output.stderr));
+    assert!(said.contains("home.toml: good: 30 commands, 81494 sentences, 6 outputs on Host"), "{said}");
+}
+
+#[test]
+fn check_names_every_fault_and_ends_with_78() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("bad.toml");
+    fs::write(&file, "board = \"pi-5\"\n[outputs.lamp]\npni = 17\n[[commands]]\nname = \"a\"\nsay = \"(on\"\n")
+        .unwrap();
+    let file = file.display().to_string();
+    for arguments in [&["check", &file][..], &["run", "--config", &file], &["decide", "--config", &file, "x.wav"]] {
+        let output = run(arguments);
+        let said = words(&output.stderr);
+        assert_eq!(output.status.code(), Some(78), "{said}");
+        let expected = [
+            ":2:1: outputs.lamp.pin: missing; as in: pin = 17",
+            ":3:1: outputs.lamp.pni: unknown key; did you mean \"pin\"?",
+            ":6:8: commands[0].say: in \"(on\"",
+        ];
+        assert!(expected.iter().all(|e| said.contains(e)), "{said}");
+    }
+}
+
+#[test]
+fn wrong_usage_ends_with_2() {
+    for arguments in
+        [&[][..], &["fly"], &["run"], &["check"], &["decide", "x.wav"], &["run", "--config", "x", "--events", "unix:"]]
+    {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", words(&output.stderr));
+    }
+}
+
+#[test]
+fn devices_lists_the_virtual_microphone_with_its_id_format_and_rate() {
+    let microphone = VirtualMicrophone::playing(&quiet(100));
+    let output = microphone.plug_into(hearken().arg("devices")).output().unwrap();
+    let said = words(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{}", words(&output.stderr));
+    assert!(said.contains("\"alsa:mic0\""), "{said}");
+    assert!(said.contains("i16 48000 Hz 1 ch"), "{said}");
+    assert!(said.contains("GPIO chips"), "{said}");
+}
+
+#[test]
+fn a_wrong_microphone_is_refused_with_the_ids_that_exist_and_a_missing_one_with_what_alsa_says() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("hearken.toml");
+    let microphone = VirtualMicrophone::playing(&quiet(100));
+    let refused = |device: &str| {
+        fs::write(
+            &config,
+            format!(
+                "board = \"host\"\n[microphone]\ndevice = \"{device}\"\n[[commands]]\nname = \"a\"\nsay = \"turn on\"\n"
+            ),
+        )
+        .unwrap();
+        let output = microphone.plug_into(hearken().arg("run").arg("--config").arg(&config)).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{}", words(&output.stderr));
+        words(&output.stderr)
+    };
+    let said = refused("mic1");
+    assert!(said.contains("microphone \"mic1\" does not exist; there are: ") && said.contains("alsa:mic0"), "{said}");
+    let said = refused("default");
+    assert!(said.contains("microphone \"alsa:default\" cannot be opened: "), "{said}");
+}
+
+#[test]
+fn transcribe_writes_down_text_and_language_and_goes_on_after_a_bad_file() {
+    let _alone = alone();
+    let output = run(&["transcribe", &path("home.toml"), &path("jfk.wav")]);
+    let (said, complained) = (words(&output.stdout), words(&output.stderr));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains("jfk.wav: [en] And so, my fellow Americans"), "{said}");
+    assert!(said.contains("ask not what your country can do for you"), "{said}");
+    assert!(complained.contains("home.toml: not a WAV file that can be read"), "{complained}");
+    assert!(complained.contains("1 of 2 files failed"), "{complained}");
+}
+
+#[test]
+fn decide_gives_one_object_a_file_with_all_its_keys() {
+    let _alone = alone();
+    let good = path("home/set Bed Light brightness to 75 percent.wav");
+    let other = path("other/tell me a joke.wav");
+    let output = run(&["decide", "--config", &path("home.toml"), "--json", &good, &other]);
+    assert_eq!(output.status.code(), Some(0), "{}", words(&output.stderr));
+    let lines: Vec<Value> = words(&output.stdout).lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let [accepted, rejected] = &lines[..] else { panic!("two lines: {lines:?}") };
+    for line in &lines {
+        for key in ["file", "verdict", "reason", "command", "sentence", "slots", "llr", "runner_up", "text", "ms"] {
+            assert!(line.get(key).is_some(), "{key} in {line}");
+        }
+        assert!(["mel", "encode", "search", "total"].iter().all(|stage| line["ms"][stage].is_number()), "{line}");
+    }
+    assert_eq!(accepted["file"], good);
+    assert_eq!(accepted["verdict"], "accepted");
+    assert_eq!(accepted["command"], "brightness");
+    assert_eq!(accepted["sentence"], "set bed light brightness to 75 percent");
+    assert_eq!(accepted["slots"], serde_json::json!({"light": "bed light", "brightness": 75}));
+    assert_eq!((&rejected["verdict"], &rejected["command"]), (&Value::from("rejected"), &Value::Null));
+    assert!(rejected["reason"].as_str().is_some_and(|r| !r.is_empty()), "{rejected}");
+}
+
+#[test]
+fn decide_takes_a_file_from_standard_input() {
+    let _alone = alone();
+    let clip = fs::read(&clips("home")[0]).unwrap();
+    let mut child = hearken()
+        .args(["decide", "--config", &path("home.toml"), "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(&clip).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(
+        words(&output.stdout).starts_with("-: \"close the kitchen windows\" = close {\"area\":\"kitchen\"}"),
+        "{}",
+        words(&output.stdout)
+    );
+}
+
+#[test]
+fn a_model_that_is_missing_or_damaged_is_refused_before_it_is_loaded() {
+    let dir = tempfile::tempdir().unwrap();
+    let refused = || {
+        let output = hearken()
+            .args(["decide", "--config", &path("home.toml"), "x.wav"])
+            .env("HEARKEN_MODELS", dir.path())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        words(&output.stderr)
+    };
+    assert!(refused().contains("model \"ggml-tiny.en-q8_0.bin\" is not here; looked in "));
+    let model = dir.path().join("ggml-tiny.en-q8_0.bin");
+    fs::write(&model, b"lmgg and not much more").unwrap();
+    assert!(refused().contains("it has 22 bytes, not 43550795; copy it again"));
+    fs::write(&model, vec![0; 43_550_795]).unwrap();
+    assert!(refused().contains("its SHA-256 is "));
+    fs::remove_file(&model).unwrap();
+    fs::create_dir(&model).unwrap();
+    assert!(refused().contains("it is not a regular file"));
+}
