@@ -210,7 +210,7 @@ impl<M: LanguageModel> Search<'_, M> {
         let mut text = Vec::new();
         let (mut free, mut first_sentence) = (0.0, true);
         let mut state = Some(self.graph.start());
-        while text.len() < max_text && !repeats(&mut text) {
+        while text.len() < max_text && !repeats(&mut text, self.ends) {
             self.calls += 1;
             let (logits, normalizer) = self.model.next(&text)?;
             let writable = &logits[..=self.ends.text as usize];
@@ -268,12 +268,14 @@ impl<M: LanguageModel> Search<'_, M> {
 }
 
 /// Whether the last tokens of `text` stand in it already: at a short context Whisper may repeat itself to the limit. Takes the
-/// repetition off.
-fn repeats(text: &mut Vec<Token>) -> bool {
+/// repetition off, and the sentence that it began in.
+fn repeats(text: &mut Vec<Token>, ends: &Ends) -> bool {
     let Some(end) = text.len().checked_sub(REPETITION) else { return false };
     let again = text[..text.len() - 1].windows(REPETITION).any(|earlier| *earlier == text[end..]);
     if again {
         text.truncate(end);
+        let whole = text.iter().rposition(|t| ends.contains(*t));
+        text.truncate(whole.map_or(end, |last| last + 1));
     }
     again
 }

@@ -305,6 +305,14 @@ impl WhisperRecognizer {
         recognizer.hear(&[0.0; SAMPLE_RATE as usize])?;
         Ok(recognizer)
     }
+
+    /// What `samples` say, as free text: [`Whisper::transcribe`] by the same model.
+    ///
+    /// # Errors
+    /// [`RecognizeError`].
+    pub fn transcribe(&mut self, samples: &[f32]) -> Result<(String, &'static str), RecognizeError> {
+        self.whisper.transcribe(samples)
+    }
 }
 
 impl Recognizer for WhisperRecognizer {
