@@ -2,6 +2,8 @@
 //!
 //! Parts are real where a user has real parts: the built program, the real model, a virtual microphone, a real tmpfs.
 
+#![allow(clippy::unwrap_used, reason = "in a test it is the check")]
+
 mod support;
 
 /// The laws of the house: modules look up only, a crate has one door.

@@ -94,7 +94,7 @@ fn give_up_after(daemon: &Running, limit: Duration) {
 
 /// Prints the table; whether all is as it must be.
 fn report(clips: &[PathBuf], events: &[Value], code: Option<i32>, scratch: &Path) -> bool {
-    println!("\n{:2} {:<45} {:<36} {:<28} {:>6}", "", "spoken", "decided", "pin", "ms");
+    println!("\n{:2} {:<45} {:<42} {:<28} {:>6}", "", "spoken", "decided", "pin", "ms");
     let mut right = 0;
     for (i, clip) in clips.iter().enumerate() {
         let event = events.get(i).unwrap_or(&Value::Null);
@@ -111,7 +111,7 @@ fn report(clips: &[PathBuf], events: &[Value], code: Option<i32>, scratch: &Path
             .collect();
         let ms = event["latency_ms"].as_f64().map_or("-".into(), |ms| format!("{ms:.0}"));
         let mark = if ok { "ok" } else { "NO" };
-        println!("{mark} {:<45} {shown:<36} {:<28} {ms:>6}", spoken(clip), pins.join(", "));
+        println!("{mark} {:<45} {shown:<42} {:<28} {ms:>6}", spoken(clip), pins.join(", "));
     }
     let (files, bytes) = left(scratch);
     let used = events.last().map_or(0, |e| e["scratch"]["high_water"].as_u64().unwrap_or(0));
