@@ -175,7 +175,6 @@ impl Whisper {
         let mut parameters = FullParams::new(SamplingStrategy::BeamSearch { beam_size: 5, patience: -1.0 });
         parameters.set_n_threads(self.threads as i32);
         parameters.set_print_progress(false);
-        parameters.set_suppress_nst(true);
         let multilingual = self.context.is_multilingual();
         parameters.set_language(if multilingual { None } else { Some("en") });
         self.state.full(parameters, &padded).map_err(failed("transcribe"))?;
