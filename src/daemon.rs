@@ -13,9 +13,9 @@ use std::path::PathBuf;
 use std::sync::mpsc;
 use std::thread;
 
+use crate::audio::AudioSource;
 use crate::audio::microphone::Microphone;
 use crate::audio::resample::Framer;
-use crate::audio::{AudioError, AudioSource};
 use crate::board::Backend;
 use crate::command::Command;
 use crate::config::Settings;
@@ -101,12 +101,13 @@ pub fn run(settings: Settings, options: Options) -> Result<(), Error> {
         stop.raise();
         drop((inbox, to_hands));
         match ear.join() {
-            Ok(Ok(())) | Ok(Err(AudioError::Ended)) if asked => tracing::info!("stopping, as asked"),
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(error.into()),
-            Err(_) => return Err(Error::Panicked("hearken-ear")),
+            Err(_) => Err(Error::Panicked("hearken-ear")),
+            Ok(_) if asked => {
+                tracing::info!("stopping, as asked");
+                Ok(())
+            }
+            Ok(ended) => ended.map_err(Error::from),
         }
-        Ok(())
     })
 }
 

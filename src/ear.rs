@@ -121,9 +121,10 @@ impl Hearing {
     }
 
     fn begin(&mut self, frame: &Frame) -> Result<(), ScratchError> {
+        let pre_roll = std::mem::take(&mut self.pre_roll);
         let mut utterance = self.scratch.open()?;
-        for earlier in self.pre_roll.drain(..) {
-            utterance.write(&earlier)?;
+        for earlier in &pre_roll {
+            utterance.write(earlier)?;
         }
         utterance.write(frame)?;
         self.open = Some(utterance);

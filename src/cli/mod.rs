@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand.
 
 use std::io::{self, IsTerminal, Write};
+use std::panic;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -80,7 +81,9 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let usual = if matches!(arguments.command, Subcommands::Run { .. }) { "info,whisper_rs=warn" } else { "warn" };
     log::start(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual)));
-    match run(arguments.command) {
+    // A panic said what it had to say by now; the pins came to rest while it unwound.
+    let Ok(ended) = panic::catch_unwind(|| run(arguments.command)) else { return ExitCode::FAILURE };
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever reads our output has had enough: `hearken decide … | head`.
         Err(Error::Io(e)) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,

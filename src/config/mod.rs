@@ -180,6 +180,9 @@ fn endpoint(section: Option<&Section<'_>>) -> EndpointSettings {
     };
     probability("on", &mut settings.on);
     probability("off", &mut settings.off);
+    if settings.max_length <= settings.pre_roll + settings.hangover {
+        section.problem("max_length is not above pre_roll and hangover together; no sentence would fit");
+    }
     if settings.off > settings.on {
         section.problem("off is above on; speech could never go on");
     }
