@@ -68,6 +68,15 @@ pub enum Action {
     Pulse(usize, Duration),
 }
 
+impl Action {
+    /// The index of the output that it moves.
+    pub fn output(&self) -> usize {
+        match self {
+            Action::Set(output, _) | Action::Toggle(output) | Action::Pulse(output, _) => *output,
+        }
+    }
+}
+
 /// Whether a slot's value means on or off.
 pub fn on_or_off(value: &SlotValue) -> Option<bool> {
     match value {
@@ -125,6 +134,21 @@ impl Outputs {
         };
         (self.on[output], self.pulse_ends[output]) = (on, until);
         Change { output, on }
+    }
+
+    /// Whether an output is on.
+    pub fn is_on(&self, output: usize) -> bool {
+        self.on[output]
+    }
+
+    /// Takes note that an output could not be switched: it is as it `was`.
+    pub fn not_switched(&mut self, output: usize, was: bool) {
+        self.on[output] = was;
+    }
+
+    /// Takes note that an output could not be put to rest: to be tried again at `again`.
+    pub fn not_rested(&mut self, output: usize, again: Duration) {
+        (self.on[output], self.pulse_ends[output]) = (!self.rest[output], Some(again));
     }
 
     /// The next output whose pulse is over at the time `now`.

@@ -36,7 +36,9 @@ impl<'a> Hands<'a> {
         while !stop.raised() {
             let now = self.begun.elapsed();
             while let Some(change) = self.states.due(now) {
-                let _logged = self.switch(change);
+                if self.switch(change).is_err() {
+                    self.states.not_rested(change.output, now + GLANCE);
+                }
             }
             let patience = self.states.next_due().map_or(GLANCE, |due| GLANCE.min(due.saturating_sub(now)));
             match inbox.recv_timeout(patience) {
@@ -51,8 +53,12 @@ impl<'a> Hands<'a> {
         let Decided { utterance, heard, verdict, actions, fell_silent, scratch } = decided;
         let mut switched = Vec::with_capacity(actions.len());
         for action in actions {
+            let was = self.states.is_on(action.output());
             let change = self.states.apply(action, self.begun.elapsed());
             let on = self.switch(change).map(|()| change.on).map_err(|e| e.to_string());
+            if on.is_err() {
+                self.states.not_switched(change.output, was);
+            }
             let output = &self.outputs[change.output];
             switched.push(Switched { output: output.name.clone(), line: output.line.to_string(), on });
         }

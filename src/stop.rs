@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 /// Longest wait of any loop before it looks at the flag again. A person who presses Ctrl-C does not notice it.
 pub const GLANCE: Duration = Duration::from_millis(100);
@@ -15,13 +15,13 @@ pub const GLANCE: Duration = Duration::from_millis(100);
 pub struct Stop(Arc<AtomicBool>);
 
 impl Stop {
-    /// A flag that SIGTERM and SIGINT raise.
+    /// A flag that SIGTERM and SIGINT raise, and SIGHUP and SIGQUIT: a lost terminal must not leave a relay on.
     ///
     /// # Errors
     /// When the kernel refuses the handlers.
     pub fn on_signals() -> io::Result<Stop> {
         let stop = Stop::default();
-        for signal in [SIGTERM, SIGINT] {
+        for signal in [SIGTERM, SIGINT, SIGHUP, SIGQUIT] {
             signal_hook::flag::register(signal, stop.0.clone())?;
         }
         Ok(stop)

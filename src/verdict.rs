@@ -180,7 +180,10 @@ fn objection(heard: &Heard, thresholds: &Thresholds) -> Option<Reason> {
     if goes_on(&heard.text, &sentence) {
         return Some(Reason::GoesOn { sentence });
     }
-    let runner_up = heard.runner_up.as_ref()?;
+    let Some(runner_up) = &heard.runner_up else {
+        // What the search did not come to may fit as well.
+        return heard.gave_up.then_some(Reason::GaveUp { calls: heard.calls });
+    };
     let margin = best.rank - runner_up.rank;
     (margin < thresholds.margin)
         .then(|| Reason::Ambiguous { sentences: [sentence, runner_up.sentence.words.clone()], margin })
@@ -266,7 +269,11 @@ mod tests {
             ),
             ("a please is welcome", &|h| h.text = "Turn on the lamp, please.".into(), ""),
             ("Whisper repeats itself", &|h| h.text = "Turn on the lamp. Turn on on the lamp.".into(), ""),
-            ("found though the search gave up", &|h| h.gave_up = true, ""),
+            (
+                "no rival found in time",
+                &|h| (h.runner_up, h.gave_up) = (None, true),
+                "no sentence stood out in 9 steps",
+            ),
         ];
         for (what, change, words) in cases {
             let mut heard = heard();

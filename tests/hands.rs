@@ -129,6 +129,37 @@ fn a_panic_rests_the_pins() {
     assert_eq!(log.last(), RESTING);
 }
 
+/// A pin that fails every other time, beginning with the second.
+struct Loose(PinLog, usize);
+
+impl OutputPins for Loose {
+    fn set(&mut self, index: usize, level: Level) -> Result<(), GpioError> {
+        self.1 += 1;
+        if self.1.is_multiple_of(2) { Broken.set(index, level) } else { self.0.set(index, level) }
+    }
+}
+
+#[test]
+fn a_pulse_whose_end_fails_is_ended_all_the_same_and_a_toggle_that_fails_is_not_counted() {
+    let (outputs, log, stop) = (outputs(), PinLog::default(), Stop::default());
+    let (reporter, reports) = reporter(false);
+    let (decisions, inbox) = sync_channel(8);
+    thread::scope(|scope| {
+        let hands = Hands::new(&outputs, Box::new(Loose(log.clone(), 0)));
+        scope.spawn(|| hands.work(&{ inbox }, &reporter, &stop));
+        decisions.send(decided(vec![Action::Pulse(0, Duration::from_millis(10))])).unwrap();
+        reports.recv().unwrap();
+        while *log.0.lock().unwrap() != [(0, Level::High), (0, Level::Low)] {
+            thread::yield_now();
+        }
+        decisions.send(decided(vec![Action::Toggle(0), Action::Toggle(0)])).unwrap();
+        let Report::Outcome(outcome) = reports.recv().unwrap() else { panic!("an outcome should come") };
+        let on: Vec<_> = outcome.switched.iter().map(|s| s.on.clone().ok()).collect();
+        assert_eq!(on, [None, Some(true)]);
+        drop(decisions);
+    });
+}
+
 #[test]
 fn a_pin_that_fails_is_reported_and_the_hands_go_on() {
     let (outputs, stop) = (outputs(), Stop::default());

@@ -11,6 +11,9 @@ use super::{AudioError, resample};
 /// Longest file that is read, in bytes: an hour of 48 kHz stereo float is 1.4 GB; 512 MiB is six hours at 16 kHz.
 pub const MAX_BYTES: u64 = 512 << 20;
 
+/// Longest sound that is read, in seconds: what a transcript takes.
+pub const MAX_SECONDS: u32 = 3600;
+
 /// Sample rates that are accepted, in Hz.
 pub const RATES: std::ops::RangeInclusive<u32> = 8_000..=192_000;
 
@@ -23,8 +26,8 @@ pub enum WavError {
     /// The file is not a regular file.
     #[error("not a regular file; give a WAV file, or - for standard input")]
     NotAFile,
-    /// The file is longer than [`MAX_BYTES`].
-    #[error("longer than {} MiB", MAX_BYTES >> 20)]
+    /// The file is longer than [`MAX_BYTES`] or [`MAX_SECONDS`].
+    #[error("longer than {} MiB or {} minutes", MAX_BYTES >> 20, MAX_SECONDS / 60)]
     TooLong,
     /// The header or the data is not WAV.
     #[error("not a WAV file that can be read: {0}")]
@@ -90,6 +93,9 @@ pub fn decode(mut bytes: Vec<u8>) -> Result<Vec<f32>, WavError> {
         return Err(WavError::NoChannels);
     }
     let promised = reader.len() as u64;
+    if reader.duration() / spec.sample_rate > MAX_SECONDS {
+        return Err(WavError::TooLong);
+    }
     let samples = match (spec.sample_format, spec.bits_per_sample) {
         (SampleFormat::Float, 32) => collect(reader.samples::<f32>(), promised, |s| s)?,
         (SampleFormat::Int, bits @ (16 | 24 | 32)) => {

@@ -112,8 +112,11 @@ fn read(root: Section<'_>) -> Option<Settings> {
     let microphone = section(&root, "microphone", microphone);
     let endpoint = section(&root, "endpoint", endpoint);
     let scratch = section(&root, "scratch", scratch);
-    let recognizer = section(&root, "recognizer", |s| recognizer(s, board.as_ref()));
+    let mut recognizer = section(&root, "recognizer", |s| recognizer(s, board.as_ref()));
     let thresholds = section(&root, "thresholds", thresholds);
+    // The search looks as far as the thresholds ask.
+    recognizer.search.margin = recognizer.search.margin.max(thresholds.margin);
+    recognizer.search.reach = recognizer.search.reach.max(-thresholds.llr);
     let gpio = section(&root, "gpio", |s| gpio(s, board.as_ref()));
     let named = root.get("outputs").and_then(|v| v.section()).map(|s| outputs(s, board.as_ref(), &gpio));
     let outputs = named.unwrap_or_default();
@@ -180,8 +183,8 @@ fn endpoint(section: Option<&Section<'_>>) -> EndpointSettings {
     };
     probability("on", &mut settings.on);
     probability("off", &mut settings.off);
-    if settings.max_length <= settings.pre_roll + settings.hangover {
-        section.problem("max_length is not above pre_roll and hangover together; no sentence would fit");
+    if settings.max_length <= settings.pre_roll + settings.hangover + settings.min_speech {
+        section.problem("max_length is not above pre_roll, hangover and min_speech together; no sentence would fit");
     }
     if settings.off > settings.on {
         section.problem("off is above on; speech could never go on");

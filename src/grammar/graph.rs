@@ -138,6 +138,8 @@ pub struct Builder<'a> {
     commands: HashMap<u32, NodeId>,
     /// The rules being copied in, outermost first.
     inside: Vec<String>,
+    /// The slots of the rules seen so far: a rule is looked through once, however often it is used.
+    filled: HashMap<String, Filled>,
 }
 
 const START: NodeId = 0;
@@ -155,6 +157,7 @@ impl<'a> Builder<'a> {
             nodes: 2,
             commands: HashMap::new(),
             inside: Vec::new(),
+            filled: HashMap::new(),
         }
     }
 
@@ -163,6 +166,7 @@ impl<'a> Builder<'a> {
     /// # Errors
     /// A list or rule that does not exist, a rule inside itself, a slot filled twice, a grammar over [`MAX_ARCS`].
     pub fn add(&mut self, command: u32, template: &Node) -> Result<Filled, BuildError> {
+        self.inside.clear();
         let filled = self.slots(template)?;
         let from = match self.commands.get(&command) {
             Some(node) => *node,
@@ -300,9 +304,13 @@ impl<'a> Builder<'a> {
             }
             Node::Optional(node) => Filled { always: BTreeSet::new(), ever: self.slots(node)?.ever },
             Node::Rule { name, at } => {
+                if let Some(known) = self.filled.get(name) {
+                    return Ok(known.clone());
+                }
                 let rule = self.enter(name, at)?;
                 let filled = self.slots(rule)?;
                 self.inside.pop();
+                self.filled.insert(name.clone(), filled.clone());
                 filled
             }
             Node::Choice(nodes) => {
@@ -466,6 +474,30 @@ mod tests {
             assert!(error.error.what.contains(words), "{template}: {}", error.error.what);
             assert_eq!((error.rule.as_deref(), error.error.at), (rule, at), "{template}");
         }
+    }
+
+    #[test]
+    fn one_broken_rule_is_blamed_in_each_template_that_uses_it_and_in_no_other() {
+        let (lists, rules) = (lists(), rules());
+        let mut builder = Builder::new(&lists, &rules);
+        let mut said = |t: &str| builder.add(0, &parse(t).unwrap()).map(|_| ()).map_err(|e| (e.rule, e.error.what));
+        for _ in 0..2 {
+            let (rule, what) = said("dim <broken>").unwrap_err();
+            assert_eq!(rule.as_deref(), Some("broken"));
+            assert!(what.contains("there is no list \"rom\""), "{what}");
+        }
+        assert_eq!(said("dim {rom}").unwrap_err().0, None);
+        assert_eq!(said("dim {room}"), Ok(()));
+    }
+
+    #[test]
+    fn rules_that_double_at_each_step_are_refused_at_once() {
+        let lists = BTreeMap::new();
+        let rule = |n: u32| parse(&format!("(<r{}>|<r{}>)", n + 1, n + 1)).unwrap();
+        let mut rules: BTreeMap<String, Node> = (0..30).map(|n| (format!("r{n}"), rule(n))).collect();
+        rules.insert("r30".into(), parse("a").unwrap());
+        let error = Builder::new(&lists, &rules).add(0, &parse("<r0>").unwrap()).unwrap_err();
+        assert!(error.error.what.contains("too large"), "{}", error.error.what);
     }
 
     #[test]

@@ -127,7 +127,7 @@ pub fn search<M: LanguageModel>(
             found.gave_up = true;
             break;
         }
-        search.open(&next, settings.lambda, &mut open)?;
+        search.open(&next, settings.lambda, free - settings.reach, &mut open)?;
     }
     found.calls = search.calls;
     Ok(found)
@@ -236,8 +236,8 @@ impl<M: LanguageModel> Search<'_, M> {
         Ok((text, free))
     }
 
-    /// Puts all steps from `from` into the heap.
-    fn open(&mut self, from: &Open, lambda: f32, heap: &mut BinaryHeap<Open>) -> Result<(), M::Error> {
+    /// Puts all steps from `from` whose joint log-probability is at least `floor` into the heap.
+    fn open(&mut self, from: &Open, lambda: f32, floor: f32, heap: &mut BinaryHeap<Open>) -> Result<(), M::Error> {
         let expansion = match self.opened.remove(&from.tokens) {
             Some(expansion) => expansion,
             None => {
@@ -252,6 +252,9 @@ impl<M: LanguageModel> Search<'_, M> {
         let mass = steps + if may_end { expansion.end.exp() } else { 0.0 };
         let allowance = lambda * mass.clamp(f32::MIN_POSITIVE, 1.0).ln();
         for (token, step) in expansion.steps.keys().zip(&expansion.log_probabilities) {
+            if from.joint + step < floor {
+                continue;
+            }
             let mut tokens = Vec::with_capacity(from.tokens.len() + 1);
             tokens.extend_from_slice(&from.tokens);
             tokens.push(*token);

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -60,6 +61,10 @@ impl Events {
         match destination {
             Destination::Stdout => Ok(Events::Stdout),
             Destination::File(path) => {
+                // Opening a FIFO would wait for its reader.
+                if fs::metadata(path).is_ok_and(|m| !m.is_file() && !m.file_type().is_char_device()) {
+                    return Err(named(path)(io::Error::other("not a regular file; unix:PATH serves other programs")));
+                }
                 let file = OpenOptions::new().create(true).append(true).open(path).map_err(named(path))?;
                 let length = file.metadata()?.len();
                 Ok(Events::File(file, path.clone(), length))
@@ -88,8 +93,11 @@ impl Events {
                 if *length > 0 && *length + line.len() as u64 > FULL_FILE && file.metadata()?.is_file() {
                     let mut full = path.clone().into_os_string();
                     full.push(".1");
-                    fs::rename(&*path, full)?;
-                    *file = OpenOptions::new().create(true).append(true).open(&*path)?;
+                    match fs::rename(&*path, full) {
+                        Ok(()) => *file = OpenOptions::new().create(true).append(true).open(&*path)?,
+                        // The directory allows no second file: the old events go.
+                        Err(_) => file.set_len(0)?,
+                    }
                     *length = 0;
                 }
                 *length += line.len() as u64;
