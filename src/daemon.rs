@@ -12,6 +12,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use crate::audio::AudioSource;
 use crate::audio::microphone::Microphone;
@@ -41,6 +42,9 @@ use crate::vad::Vad;
 const WAITING_RECORDINGS: usize = 2;
 /// Decisions that may wait for the hands, which take microseconds each.
 const WAITING_DECISIONS: usize = 8;
+
+/// Time for the last reports to be written after a stop.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What the command line adds to the configuration.
 #[derive(Debug, Default)]
@@ -82,11 +86,15 @@ pub fn run(settings: Settings, options: Options) -> Result<(), Error> {
         outbox,
         reporter: reporter.clone(),
     };
-    thread::scope(|scope| {
+    let (told, all_told) = mpsc::channel::<()>();
+    let theirs: Vec<Command> = commands.clone();
+    named("hearken-report").spawn(move || {
+        tell(reports, events, watch, &theirs);
+        drop(told);
+    })?;
+    let ended = thread::scope(|scope| {
         // If this thread panics the scope waits for the others, and they must know.
         let _hang_up = stop.raise_on_drop();
-        let named = |name: &str| thread::Builder::new().name(name.into());
-        named("hearken-report").spawn_scoped(scope, move || tell(reports, events, watch, commands))?;
         let flag = stop.clone();
         named("hearken-hands").spawn_scoped(scope, move || {
             let _hang_up = flag.raise_on_drop();
@@ -108,7 +116,14 @@ pub fn run(settings: Settings, options: Options) -> Result<(), Error> {
             }
             Ok(ended) => ended.map_err(Error::from),
         }
-    })
+    });
+    // Nobody waits for the one thread that others can hold up: a full pipe that nobody reads must not keep us from ending.
+    let _ = all_told.recv_timeout(LAST_WORDS);
+    ended
+}
+
+fn named(name: &str) -> thread::Builder {
+    thread::Builder::new().name(name.into())
 }
 
 fn claim(

@@ -168,6 +168,27 @@ fn sigkill_leaves_no_recording() {
 }
 
 #[test]
+fn a_pipe_that_nobody_reads_does_not_keep_it_from_ending() {
+    let _alone = alone();
+    let (_unread, full) = rustix::pipe::pipe().unwrap();
+    rustix::fs::fcntl_setfl(&full, rustix::fs::OFlags::NONBLOCK).unwrap();
+    while rustix::io::write(&full, &[b'x'; 4096]).is_ok() {}
+    rustix::fs::fcntl_setfl(&full, rustix::fs::OFlags::empty()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("hearken.toml");
+    fs::write(&config, CONFIG.replace("PINS", &dir.path().join("pins").display().to_string())).unwrap();
+    let microphone = VirtualMicrophone::playing(&in_a_row(&[data("home/turn on the lights.wav")]));
+    let mut command = hearken();
+    command.args(["run", "--watch", "--config"]).arg(&config).stdout(full).stderr(Stdio::piped());
+    let mut running = Running(microphone.plug_into(&mut command).spawn().unwrap());
+    let mut log = BufReader::new(running.0.stderr.take().unwrap()).lines();
+    assert!(log.any(|line| line.is_ok_and(|l| l.contains("accepted"))));
+    running.signal(Signal::TERM);
+    assert_eq!(running.0.wait().unwrap().code(), Some(0));
+    assert_eq!(fs::read_to_string(dir.path().join("pins")).unwrap(), RESTING);
+}
+
+#[test]
 fn without_tmpfs_it_warns_and_without_a_directory_it_loses_utterances_but_goes_on() {
     let _alone = alone();
     let unused = tempfile::tempdir().unwrap();
