@@ -57,7 +57,7 @@ pub struct Options {
     pub scratch: Option<PathBuf>,
 }
 
-/// Listens and obeys until SIGTERM or SIGINT.
+/// Listens and obeys until SIGTERM, SIGINT, SIGHUP or SIGQUIT.
 ///
 /// # Errors
 /// What ends the daemon: no pins, no model, no microphone, no event file.

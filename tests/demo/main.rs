@@ -122,6 +122,7 @@ fn report(clips: &[PathBuf], events: &[Value], code: Option<i32>, scratch: &Path
         clips.len(),
         code.map_or("a signal".into(), |c| c.to_string())
     );
+    println!("Next: README.md, \"From box to lamp\", for your own sentences, microphone and pins.");
     right == clips.len() && (files, bytes) == (0, 0) && code == Some(0)
 }
 
