@@ -6,10 +6,10 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use crate::audio::resample::Framer;
-use crate::audio::{AudioError, AudioSource, Frame};
-use crate::endpoint::{Cue, Endpoint};
+use crate::audio::{AudioError, AudioSource, Frame, Sound};
+use crate::endpoint::{Cue, Endpoint, EndpointSettings};
 use crate::mailbox::Sender;
-use crate::report::{Outcome, Reporter};
+use crate::report::{MicrophoneNews, Outcome, Reporter};
 use crate::scratch::{Recording, Scratch, ScratchError, Utterance};
 use crate::stop::{GLANCE, Stop};
 use crate::vad::Vad;
@@ -29,12 +29,10 @@ pub struct Spoken {
 
 /// What the ear works with.
 pub struct Ear {
-    /// To 16 kHz frames.
-    pub framer: Framer,
-    /// To voice.
-    pub vad: Vad,
-    /// To cues.
-    pub endpoint: Endpoint,
+    /// Fixed input gain in dB.
+    pub gain_db: f32,
+    /// When an utterance begins and ends.
+    pub endpoint: EndpointSettings,
     /// Where recordings go.
     pub scratch: Scratch,
     /// Where finished ones go.
@@ -46,46 +44,52 @@ pub struct Ear {
 /// Listens to `source` until `stop` is raised or the mind is gone.
 ///
 /// # Errors
-/// When the source ends: [`AudioError`].
+/// When the source ends for good: [`AudioError`].
 pub fn listen(source: &mut dyn AudioSource, ear: Ear, stop: &Stop) -> Result<(), AudioError> {
-    let Ear { mut framer, vad, endpoint, scratch, outbox, reporter } = ear;
-    let mut pre_roll = VecDeque::new();
-    pre_roll.reserve(endpoint.pre_roll_frames());
-    let mut hearing = Hearing {
-        vad,
-        endpoint,
-        scratch,
-        outbox,
-        reporter,
-        pre_roll,
-        open: None,
-        fell_silent: Instant::now(),
-        alone: false,
-    };
+    let mut hearing = Hearing { ear, open: None, fell_silent: Instant::now(), alone: false };
+    let mut stream = None;
     let mut block = [0.0; BLOCK];
-    let mut lost = 0;
     while !stop.raised() && !hearing.alone {
-        let filled = source.read(&mut block, GLANCE)?;
-        framer.push(&block[..filled], |frame| {
-            hearing.hear(frame);
-            Ok::<_, AudioError>(())
-        })?;
-        // Each time they have doubled: a machine that is too slow for good would fill the log.
-        if source.lost() > 2 * lost {
-            lost = source.lost();
-            tracing::warn!(lost, "samples lost or overruns: the machine was too slow");
+        match source.read(&mut block, GLANCE)? {
+            Sound::Samples(filled) => {
+                let Some(stream) = &mut stream else { continue };
+                hearing.follow(stream, &block[..filled])?;
+            }
+            Sound::Opened { rate } => {
+                hearing.interrupt();
+                stream = Some(Stream::new(rate, &hearing.ear)?);
+                hearing.ear.reporter.microphone(MicrophoneNews::Open { rate });
+            }
+            Sound::Lost(error) => {
+                hearing.interrupt();
+                stream = None;
+                hearing.ear.reporter.microphone(MicrophoneNews::Lost { reason: error.to_string() });
+            }
+            Sound::Zeros { seconds } => hearing.ear.reporter.microphone(MicrophoneNews::Zeros { seconds }),
         }
     }
     Ok(())
 }
 
-struct Hearing {
+/// What is known of one unbroken stream of samples.
+struct Stream {
+    framer: Framer,
     vad: Vad,
     endpoint: Endpoint,
-    scratch: Scratch,
-    outbox: Sender<Spoken>,
-    reporter: Reporter,
     pre_roll: VecDeque<Frame>,
+}
+
+impl Stream {
+    fn new(rate: u32, ear: &Ear) -> Result<Stream, AudioError> {
+        let framer = Framer::new(rate, ear.gain_db)?;
+        let endpoint = Endpoint::new(ear.endpoint.clone());
+        let pre_roll = VecDeque::with_capacity(endpoint.pre_roll_frames());
+        Ok(Stream { framer, vad: Vad::new(), endpoint, pre_roll })
+    }
+}
+
+struct Hearing {
+    ear: Ear,
     open: Option<Utterance>,
     fell_silent: Instant,
     /// Whether nobody takes recordings any more.
@@ -93,21 +97,30 @@ struct Hearing {
 }
 
 impl Hearing {
-    fn hear(&mut self, frame: &Frame) {
-        let voice = self.vad.judge(frame);
-        let cue = self.endpoint.push(voice);
+    fn follow(&mut self, stream: &mut Stream, samples: &[f32]) -> Result<(), AudioError> {
+        let Stream { framer, vad, endpoint, pre_roll } = stream;
+        framer.push(samples, |frame| {
+            let voice = vad.judge(frame);
+            let cue = endpoint.push(voice);
+            self.hear(frame, cue, pre_roll, endpoint.pre_roll_frames());
+            self.ear.reporter.level(voice.dbfs, self.open.is_some(), self.ear.scratch.usage().used);
+            Ok(())
+        })
+    }
+
+    fn hear(&mut self, frame: &Frame, cue: Cue, pre_roll: &mut VecDeque<Frame>, keep: usize) {
         if matches!(cue, Cue::Open | Cue::Write) {
             self.fell_silent = Instant::now();
         }
         let done = match cue {
             Cue::Wait => {
-                if self.pre_roll.len() == self.endpoint.pre_roll_frames() {
-                    self.pre_roll.pop_front();
+                if pre_roll.len() == keep {
+                    pre_roll.pop_front();
                 }
-                self.pre_roll.push_back(*frame);
+                pre_roll.push_back(*frame);
                 Ok(())
             }
-            Cue::Open => self.begin(frame),
+            Cue::Open => self.begin(pre_roll, frame),
             Cue::Write | Cue::Pause => self.record(frame),
             Cue::Seal { drop } => self.record(frame).and_then(|()| self.seal(drop)),
             Cue::Discard => {
@@ -118,14 +131,21 @@ impl Hearing {
         if let Err(error) = done {
             self.lose(&error);
         }
-        self.reporter.level(voice.dbfs, self.open.is_some(), self.scratch.usage().used);
     }
 
-    fn begin(&mut self, frame: &Frame) -> Result<(), ScratchError> {
-        let pre_roll = std::mem::take(&mut self.pre_roll);
-        let mut utterance = self.scratch.open()?;
-        for earlier in &pre_roll {
-            utterance.write(earlier)?;
+    /// The stream broke off: half a sentence is no command.
+    fn interrupt(&mut self) {
+        if let Some(utterance) = self.open.take() {
+            let number = utterance.number();
+            drop(utterance);
+            self.report(number, Reason::Lost("the microphone was lost while it was recorded".into()));
+        }
+    }
+
+    fn begin(&mut self, pre_roll: &mut VecDeque<Frame>, frame: &Frame) -> Result<(), ScratchError> {
+        let mut utterance = self.ear.scratch.open()?;
+        for earlier in pre_roll.drain(..) {
+            utterance.write(&earlier)?;
         }
         utterance.write(frame)?;
         self.open = Some(utterance);
@@ -144,7 +164,7 @@ impl Hearing {
     }
 
     fn hand_over(&mut self, recording: Recording) {
-        match self.outbox.put(Spoken { recording, fell_silent: self.fell_silent }) {
+        match self.ear.outbox.put(Spoken { recording, fell_silent: self.fell_silent }) {
             Ok(None) => {}
             Ok(Some(displaced)) => {
                 let reason = Reason::Lost("a later utterance came before this one was decided".into());
@@ -168,14 +188,8 @@ impl Hearing {
 
     fn report(&self, utterance: u64, reason: Reason) {
         let verdict = Verdict::Rejected(reason);
-        let scratch = self.scratch.usage();
-        self.reporter.outcome(Outcome {
-            utterance,
-            heard: None,
-            verdict,
-            switched: Vec::new(),
-            latency_ms: None,
-            scratch,
-        });
+        let scratch = self.ear.scratch.usage();
+        let outcome = Outcome { utterance, heard: None, verdict, switched: Vec::new(), latency_ms: None, scratch };
+        self.ear.reporter.outcome(outcome, None);
     }
 }

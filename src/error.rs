@@ -1,12 +1,14 @@
 //! What can end the program, and the exit code for it.
 
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::audio::AudioError;
 use crate::config::ConfigError;
 use crate::gpio::GpioError;
 use crate::recognize::RecognizeError;
+use crate::scratch::ScratchError;
 
 /// Exit code for a bad configuration: EX_CONFIG of sysexits.h. systemd does not restart on it.
 pub const EX_CONFIG: u8 = 78;
@@ -29,6 +31,12 @@ pub enum Error {
     /// The kernel refused something.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// `require_tmpfs` is set and the scratch directory is on a disk.
+    #[error("scratch directory {} is not on tmpfs, and scratch.require_tmpfs is set", .0.display())]
+    NotInMemory(PathBuf),
+    /// No scratch directory.
+    #[error(transparent)]
+    Scratch(#[from] ScratchError),
     /// A thread died.
     #[error("the thread {0} panicked")]
     Panicked(&'static str),
@@ -40,6 +48,6 @@ pub enum Error {
 impl Error {
     /// The exit code: 78 for a bad configuration, 1 for all else.
     pub fn exit_code(&self) -> ExitCode {
-        ExitCode::from(if matches!(self, Error::Config(_)) { EX_CONFIG } else { 1 })
+        ExitCode::from(if matches!(self, Error::Config(_) | Error::NotInMemory(_)) { EX_CONFIG } else { 1 })
     }
 }

@@ -42,7 +42,10 @@ impl<'a> Hands<'a> {
             }
             let patience = self.states.next_due().map_or(GLANCE, |due| GLANCE.min(due.saturating_sub(now)));
             match inbox.recv_timeout(patience) {
-                Ok(decided) => reporter.outcome(self.carry_out(decided)),
+                Ok(mut decided) => {
+                    let recording = decided.recording.take();
+                    reporter.outcome(self.carry_out(decided), recording);
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -50,7 +53,7 @@ impl<'a> Hands<'a> {
     }
 
     fn carry_out(&mut self, decided: Decided) -> Outcome {
-        let Decided { utterance, heard, verdict, actions, fell_silent, scratch } = decided;
+        let Decided { utterance, heard, verdict, actions, fell_silent, scratch, .. } = decided;
         let mut switched = Vec::with_capacity(actions.len());
         for action in actions {
             let was = self.states.is_on(action.output());

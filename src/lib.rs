@@ -52,6 +52,15 @@ pub mod command;
 /// What happened, for people and programs.
 pub mod report;
 
+/// Named files: recordings that were asked for, and the sweep.
+pub mod keep;
+
+/// How the running daemon is, over a Unix socket.
+pub mod status;
+
+/// Thread: what can wait: kept recordings, the sweep, the status.
+pub mod keeper;
+
 /// Thread: sound to recordings.
 pub mod ear;
 

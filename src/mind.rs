@@ -6,7 +6,7 @@ use crate::command::{Action, Command};
 use crate::ear::Spoken;
 use crate::mailbox::{Received, Receiver};
 use crate::recognize::{Heard, Recognizer};
-use crate::scratch::{Scratch, Usage};
+use crate::scratch::{Recording, Scratch, Usage};
 use crate::stop::{GLANCE, Stop};
 use crate::verdict::{Reason, Thresholds, Verdict, judge};
 
@@ -25,6 +25,8 @@ pub struct Decided {
     pub fell_silent: Instant,
     /// How full scratch was, the recording still in it.
     pub scratch: Usage,
+    /// The recording, if it is to be kept.
+    pub recording: Option<Recording>,
 }
 
 /// What the mind works with.
@@ -37,6 +39,8 @@ pub struct Mind<'a> {
     pub commands: &'a [Command],
     /// For its gauges.
     pub scratch: &'a Scratch,
+    /// Whether recordings are kept.
+    pub keep: bool,
 }
 
 /// Decides each recording from `inbox` and hands it to `hands`, until the ear or the hands are gone or `stop` is raised.
@@ -61,7 +65,7 @@ impl Mind<'_> {
         let scratch = self.scratch.usage();
         let samples = recording.samples().map_err(|e| e.to_string());
         // The sound is in memory now: scratch has it no longer than it must.
-        drop(recording);
+        let recording = Some(recording).filter(|_| self.keep);
         let heard = samples.and_then(|samples| self.recognizer.hear(&samples).map_err(|e| e.to_string()));
         let (heard, verdict) = match heard {
             Ok(heard) => {
@@ -88,6 +92,6 @@ impl Mind<'_> {
             let sentence = best.map(|b| b.sentence.words.as_str()).unwrap_or_default();
             tracing::debug!(utterance, text = heard.text, sentence, ?verdict, "heard");
         }
-        Decided { utterance, heard, verdict, actions, fell_silent, scratch }
+        Decided { utterance, heard, verdict, actions, fell_silent, scratch, recording }
     }
 }

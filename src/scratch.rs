@@ -12,6 +12,7 @@ use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::audio::{Frame, duration_ms};
 
@@ -21,16 +22,32 @@ const SAMPLE_BYTES: u64 = 2;
 /// `f_type` of tmpfs and ramfs, from linux/magic.h.
 const MEMORY_FILE_SYSTEMS: [i64; 2] = [0x0102_1994, 0x8584_58f6];
 
-/// Where recordings go, and how much all of them may take.
+/// How much recordings may take, and where they may lie.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScratchSettings {
     /// Most bytes that all recordings may hold together.
+    pub capacity: u64,
+    /// Whether to refuse a directory that is not in memory, rather than warn.
+    pub require_tmpfs: bool,
+    /// Which recordings to keep as named files, if any.
+    pub keep: Option<KeepSettings>,
+    /// Age from which a named file that nobody uses is deleted.
+    pub sweep_after: Duration,
+}
+
+/// The last recordings as named files, for debugging. What they take comes on top of the capacity of scratch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeepSettings {
+    /// Most recordings kept.
+    pub last: usize,
+    /// Most bytes that they may take together, with their decisions.
     pub capacity: u64,
 }
 
 impl Default for ScratchSettings {
     fn default() -> Self {
-        ScratchSettings { capacity: 8 << 20 }
+        let sweep_after = Duration::from_secs(3600);
+        ScratchSettings { capacity: 8 << 20, require_tmpfs: false, keep: None, sweep_after }
     }
 }
 
@@ -56,13 +73,15 @@ pub enum ScratchError {
     },
 }
 
-/// Bytes held by all recordings, and how many recordings were made.
+/// Bytes held by all recordings, and what became of them.
 #[derive(Debug, Default)]
 struct Ledger {
     capacity: u64,
     used: AtomicU64,
     high_water: AtomicU64,
     made: AtomicU64,
+    written: AtomicU64,
+    deletions_failed: AtomicU64,
 }
 
 impl Ledger {
@@ -92,6 +111,10 @@ pub struct Usage {
     pub capacity: u64,
     /// Recordings begun so far.
     pub made: u64,
+    /// Bytes written so far.
+    pub written: u64,
+    /// Named files that could not be deleted, so far.
+    pub deletions_failed: u64,
 }
 
 /// The place for recordings.
@@ -113,6 +136,15 @@ impl Scratch {
         &self.dir
     }
 
+    /// Whether the directory is in memory.
+    ///
+    /// # Errors
+    /// [`ScratchError::Io`] when there is no such directory.
+    pub fn in_memory(&self) -> Result<bool, ScratchError> {
+        let stat = rustix::fs::statfs(&self.dir).map_err(|e| self.io(e.into()))?;
+        Ok(MEMORY_FILE_SYSTEMS.contains(&stat.f_type))
+    }
+
     /// What is wrong with the directory, in words for a warning: recordings would touch a disk, or it has too little room.
     pub fn complaint(&self) -> Option<String> {
         let dir = self.dir.display();
@@ -129,6 +161,20 @@ impl Scratch {
             .then(|| format!("scratch directory {dir} has {free} bytes free, less than the capacity of {capacity}"))
     }
 
+    /// Makes a named file: mode 0600, a name of `prefix`, six random characters and `suffix` that nobody else has.
+    ///
+    /// # Errors
+    /// [`ScratchError::Io`].
+    pub fn named(&self, prefix: &str, suffix: &str) -> Result<(File, PathBuf), ScratchError> {
+        let made = tempfile::Builder::new().prefix(prefix).suffix(suffix).tempfile_in(&self.dir);
+        made.and_then(|file| file.keep().map_err(|e| e.error)).map_err(|e| self.io(e))
+    }
+
+    /// Counts a named file that could not be deleted.
+    pub fn deletion_failed(&self) {
+        self.ledger.deletions_failed.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// How full scratch is.
     pub fn usage(&self) -> Usage {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -137,6 +183,8 @@ impl Scratch {
             high_water: read(&self.ledger.high_water),
             capacity: self.ledger.capacity,
             made: read(&self.ledger.made),
+            written: read(&self.ledger.written),
+            deletions_failed: read(&self.ledger.deletions_failed),
         }
     }
 
@@ -148,7 +196,7 @@ impl Scratch {
         let file = tempfile::tempfile_in(&self.dir).map_err(|e| self.io(e))?;
         let number = self.ledger.made.fetch_add(1, Ordering::Relaxed) + 1;
         tracing::debug!(utterance = number, "recording");
-        Ok(Utterance { number, file, scratch: self.clone(), bytes: Held { bytes: 0, ledger: self.ledger.clone() } })
+        Ok(Utterance { file, scratch: self.clone(), held: Held { number, bytes: 0, ledger: self.ledger.clone() } })
     }
 
     fn io(&self, cause: io::Error) -> ScratchError {
@@ -156,9 +204,10 @@ impl Scratch {
     }
 }
 
-/// Bytes that a recording holds; given back when dropped.
+/// Bytes that the recording `number` holds; given back when dropped.
 #[derive(Debug)]
 struct Held {
+    number: u64,
     bytes: u64,
     ledger: Arc<Ledger>,
 }
@@ -166,22 +215,22 @@ struct Held {
 impl Drop for Held {
     fn drop(&mut self) {
         self.ledger.release(self.bytes);
+        tracing::debug!(utterance = self.number, bytes = self.bytes, "deleted");
     }
 }
 
 /// A recording being made.
 #[derive(Debug)]
 pub struct Utterance {
-    number: u64,
     file: File,
     scratch: Scratch,
-    bytes: Held,
+    held: Held,
 }
 
 impl Utterance {
     /// Its number since the start, from 1.
     pub fn number(&self) -> u64 {
-        self.number
+        self.held.number
     }
 
     /// Appends a frame.
@@ -194,9 +243,11 @@ impl Utterance {
             pair.copy_from_slice(&((sample * 32_767.0).round() as i16).to_le_bytes());
         }
         let more = bytes.len() as u64;
-        self.bytes.ledger.reserve(more)?;
-        self.bytes.bytes += more;
-        self.file.write_all(&bytes).map_err(|e| self.scratch.io(e))
+        self.held.ledger.reserve(more)?;
+        self.held.bytes += more;
+        self.file.write_all(&bytes).map_err(|e| self.scratch.io(e))?;
+        self.held.ledger.written.fetch_add(more, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Ends the recording, without its last `drop` frames.
@@ -205,36 +256,48 @@ impl Utterance {
     /// [`ScratchError::Io`] when the file cannot be cut or opened for reading; the recording is gone then.
     pub fn seal(mut self, drop: usize) -> Result<Recording, ScratchError> {
         let excess = (drop * crate::audio::FRAME_LEN) as u64 * SAMPLE_BYTES;
-        let keep = self.bytes.bytes.saturating_sub(excess);
+        let keep = self.held.bytes.saturating_sub(excess);
         self.file.set_len(keep).map_err(|e| self.scratch.io(e))?;
-        self.bytes.ledger.release(self.bytes.bytes - keep);
-        self.bytes.bytes = keep;
+        self.held.ledger.release(self.held.bytes - keep);
+        self.held.bytes = keep;
         // The same unnamed file, through a descriptor that cannot write; the writing one closes with `self`.
         let link = format!("/proc/self/fd/{}", self.file.as_raw_fd());
         let file = File::open(link).map_err(|e| self.scratch.io(e))?;
-        tracing::debug!(utterance = self.number, bytes = keep, "sealed");
-        Ok(Recording { number: self.number, file, scratch: self.scratch, bytes: self.bytes })
+        tracing::debug!(utterance = self.held.number, bytes = keep, "sealed");
+        Ok(Recording { file, scratch: self.scratch, held: self.held })
     }
 }
 
 /// A finished recording, which can only be read.
 #[derive(Debug)]
 pub struct Recording {
-    number: u64,
     file: File,
     scratch: Scratch,
-    bytes: Held,
+    held: Held,
 }
 
 impl Recording {
     /// The utterance's number since the start, from 1.
     pub fn number(&self) -> u64 {
-        self.number
+        self.held.number
     }
 
     /// How long it is, in milliseconds.
     pub fn duration_ms(&self) -> u64 {
-        duration_ms((self.bytes.bytes / SAMPLE_BYTES) as usize)
+        duration_ms((self.held.bytes / SAMPLE_BYTES) as usize)
+    }
+
+    /// Its bytes: 16-bit samples, little-endian.
+    ///
+    /// # Errors
+    /// [`ScratchError::Io`].
+    pub fn bytes(&mut self) -> Result<Vec<u8>, ScratchError> {
+        let mut bytes = Vec::with_capacity(self.held.bytes as usize);
+        self.file
+            .seek(SeekFrom::Start(0))
+            .and_then(|_| self.file.read_to_end(&mut bytes))
+            .map_err(|e| self.scratch.io(e))?;
+        Ok(bytes)
     }
 
     /// Its samples: mono, 16 kHz, in [-1, 1].
@@ -242,18 +305,8 @@ impl Recording {
     /// # Errors
     /// [`ScratchError::Io`].
     pub fn samples(&mut self) -> Result<Vec<f32>, ScratchError> {
-        let mut bytes = Vec::with_capacity(self.bytes.bytes as usize);
-        self.file
-            .seek(SeekFrom::Start(0))
-            .and_then(|_| self.file.read_to_end(&mut bytes))
-            .map_err(|e| self.scratch.io(e))?;
-        Ok(bytes.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]]) as f32 / 32_767.0).collect())
-    }
-}
-
-impl Drop for Recording {
-    fn drop(&mut self) {
-        tracing::debug!(utterance = self.number, bytes = self.bytes.bytes, "forgotten");
+        let sample = |b: &[u8]| i16::from_le_bytes([b[0], b[1]]) as f32 / 32_767.0;
+        Ok(self.bytes()?.chunks_exact(2).map(sample).collect())
     }
 }
 

@@ -12,7 +12,10 @@ pub const GLANCE: Duration = Duration::from_millis(100);
 
 /// The flag. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<AtomicBool>);
+pub struct Stop {
+    asked: Arc<AtomicBool>,
+    raised: Arc<AtomicBool>,
+}
 
 impl Stop {
     /// A flag that SIGTERM and SIGINT raise, and SIGHUP and SIGQUIT: a lost terminal must not leave a relay on.
@@ -22,19 +25,29 @@ impl Stop {
     pub fn on_signals() -> io::Result<Stop> {
         let stop = Stop::default();
         for signal in [SIGTERM, SIGINT, SIGHUP, SIGQUIT] {
-            signal_hook::flag::register(signal, stop.0.clone())?;
+            signal_hook::flag::register(signal, stop.asked.clone())?;
         }
         Ok(stop)
     }
 
-    /// Raises the flag.
+    /// Raises the flag: a part cannot go on.
     pub fn raise(&self) {
-        self.0.store(true, Ordering::SeqCst);
+        self.raised.store(true, Ordering::SeqCst);
     }
 
-    /// Whether it is raised.
+    /// Asks, as a signal does.
+    pub fn ask(&self) {
+        self.asked.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether it is raised, by whomever.
     pub fn raised(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+        self.asked() || self.raised.load(Ordering::SeqCst)
+    }
+
+    /// Whether somebody outside asked.
+    pub fn asked(&self) -> bool {
+        self.asked.load(Ordering::SeqCst)
     }
 
     /// Raises the flag when the guard is dropped, so that a panic stops the other threads too.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Lines};
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdout, Stdio};
+use std::process::{ChildStderr, ChildStdout, Stdio};
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -43,12 +43,14 @@ name = "time"
 say = ["(what's|what is) the time"]
 "#;
 
-struct Daemon {
-    running: Running,
+/// A running daemon with a virtual microphone and simulated pins.
+pub struct Daemon {
+    pub running: Running,
     events: Lines<BufReader<ChildStdout>>,
+    log: BufReader<ChildStderr>,
     dir: TempDir,
-    scratch: TempDir,
-    _microphone: VirtualMicrophone,
+    pub scratch: TempDir,
+    pub microphone: VirtualMicrophone,
 }
 
 impl Daemon {
@@ -59,23 +61,60 @@ impl Daemon {
 
     /// As [`Daemon::hearing`], but recording into `place`.
     fn with_scratch(place: PathBuf, scratch: TempDir, clips: &[&str], arguments: &[&str]) -> Daemon {
-        let dir = tempfile::tempdir().unwrap();
-        let pins = dir.path().join("pins");
-        let config = dir.path().join("hearken.toml");
-        fs::write(&config, CONFIG.replace("PINS", &pins.display().to_string())).unwrap();
         let clips: Vec<PathBuf> = clips.iter().map(|c| data(c)).collect();
-        let microphone = VirtualMicrophone::playing(&in_a_row(&clips));
+        Daemon::start(VirtualMicrophone::playing(&in_a_row(&clips)), CONFIG, place, scratch, arguments)
+    }
+
+    /// A daemon on `microphone` with the configuration and `more`, which tells what happens.
+    pub fn on(microphone: VirtualMicrophone, more: &str) -> Daemon {
+        let scratch = tempfile::tempdir_in("/dev/shm").unwrap();
+        let place = scratch.path().to_path_buf();
+        Daemon::start(microphone, &format!("{CONFIG}{more}"), place, scratch, &["--events", "-"])
+    }
+
+    fn start(
+        microphone: VirtualMicrophone,
+        config: &str,
+        place: PathBuf,
+        scratch: TempDir,
+        arguments: &[&str],
+    ) -> Daemon {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("hearken.toml");
+        fs::write(&file, config.replace("PINS", &dir.path().join("pins").display().to_string())).unwrap();
         let mut command = hearken();
-        command.arg("run").arg("--config").arg(&config).arg("--scratch").arg(place).args(arguments);
+        command.arg("run").arg("--config").arg(&file).arg("--scratch").arg(place).args(arguments);
         let mut child =
             microphone.plug_into(&mut command).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let events = BufReader::new(child.stdout.take().unwrap()).lines();
-        Daemon { running: Running(child), events, dir, scratch, _microphone: microphone }
+        let log = BufReader::new(child.stderr.take().unwrap());
+        Daemon { running: Running::watched(child), events, log, dir, scratch, microphone }
     }
 
-    fn event(&mut self) -> Value {
+    /// The next event, whatever it is about.
+    pub fn news(&mut self) -> Value {
         let line = self.events.next().expect("an event should come").unwrap();
         serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"))
+    }
+
+    /// The next event about an utterance.
+    pub fn event(&mut self) -> Value {
+        loop {
+            let event = self.news();
+            if event.get("utterance").is_some() {
+                return event;
+            }
+        }
+    }
+
+    /// Waits until the microphone is in `state`.
+    pub fn until_microphone_is(&mut self, state: &str) -> Value {
+        loop {
+            let event = self.news();
+            if event["microphone"] == state {
+                return event;
+            }
+        }
     }
 
     fn pins(&self) -> String {
@@ -83,13 +122,34 @@ impl Daemon {
     }
 
     /// Waits for its end; its exit code and its log.
-    fn ended(&mut self) -> (Option<i32>, String) {
-        let log = std::io::read_to_string(self.running.0.stderr.take().unwrap()).unwrap();
+    pub fn ended(&mut self) -> (Option<i32>, String) {
+        let log = std::io::read_to_string(&mut self.log).unwrap();
         (self.running.0.wait().unwrap().code(), log)
     }
 
+    /// What it tells about itself.
+    pub fn status(&self) -> Value {
+        hearken::status::ask(self.scratch.path()).unwrap()
+    }
+
+    /// Waits for a line of the log that contains `words`; the log up to there.
+    pub fn log_until(&mut self, words: &str) -> String {
+        let (mut log, mut begun) = (String::new(), 0);
+        while self.log.read_line(&mut log).unwrap() > 0 {
+            if log[begun..].contains(words) {
+                return log;
+            }
+            begun = log.len();
+        }
+        panic!("{words:?} should be in the log: {log}");
+    }
+
+    /// Files in scratch, the socket of the status not counted.
     fn files_in_scratch(&self) -> usize {
-        fs::read_dir(self.scratch.path()).unwrap().count()
+        fs::read_dir(self.scratch.path())
+            .unwrap()
+            .filter(|f| f.as_ref().unwrap().file_type().unwrap().is_file())
+            .count()
     }
 
     /// Descriptors of the running daemon that lead into scratch.
@@ -180,7 +240,7 @@ fn a_pipe_that_nobody_reads_does_not_keep_it_from_ending() {
     let microphone = VirtualMicrophone::playing(&in_a_row(&[data("home/turn on the lights.wav")]));
     let mut command = hearken();
     command.args(["run", "--watch", "--config"]).arg(&config).stdout(full).stderr(Stdio::piped());
-    let mut running = Running(microphone.plug_into(&mut command).spawn().unwrap());
+    let mut running = Running::watched(microphone.plug_into(&mut command).spawn().unwrap());
     let mut log = BufReader::new(running.0.stderr.take().unwrap()).lines();
     assert!(log.any(|line| line.is_ok_and(|l| l.contains("accepted"))));
     running.signal(Signal::TERM);

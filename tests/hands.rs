@@ -51,7 +51,8 @@ const RESTING: [Option<Level>; 2] = [Some(Level::Low), Some(Level::Low)];
 
 fn decided(actions: Vec<Action>) -> Decided {
     let scratch = Scratch::new("/dev/shm".into(), &ScratchSettings::default()).usage();
-    Decided { utterance: 1, heard: None, verdict: Verdict::Accepted, actions, fell_silent: Instant::now(), scratch }
+    let (verdict, fell_silent) = (Verdict::Accepted, Instant::now());
+    Decided { utterance: 1, heard: None, verdict, actions, fell_silent, scratch, recording: None }
 }
 
 #[test]

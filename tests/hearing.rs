@@ -3,50 +3,60 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hearken::audio::resample::Framer;
-use hearken::audio::{AudioError, AudioSource, SAMPLE_RATE};
+use hearken::audio::{AudioError, AudioSource, SAMPLE_RATE, Sound};
 use hearken::ear::{Ear, Spoken, listen};
-use hearken::endpoint::{Endpoint, EndpointSettings};
+use hearken::endpoint::EndpointSettings;
 use hearken::mailbox::{Received, mailbox};
 use hearken::report::{Report, reporter};
 use hearken::scratch::{Scratch, ScratchSettings};
 use hearken::stop::Stop;
-use hearken::vad::Vad;
 use hearken::verdict::{Reason, Verdict};
 
-use crate::support::{clips, in_a_row, quiet, samples};
+use crate::support::{clips, data, in_a_row, quiet, samples};
 
-/// A recorded source: as fast as it is read, then over.
+/// A recorded source: as fast as it is read, then over. Between two of its parts the microphone is lost.
 pub struct Tape {
-    samples: Vec<f32>,
-    at: usize,
+    parts: Vec<Vec<f32>>,
+    at: Option<usize>,
+}
+
+impl Tape {
+    pub fn of(parts: &[Vec<f32>]) -> Tape {
+        Tape { parts: parts.iter().rev().cloned().collect(), at: None }
+    }
 }
 
 impl AudioSource for Tape {
-    fn rate(&self) -> u32 {
-        SAMPLE_RATE
-    }
-
-    fn read(&mut self, block: &mut [f32], _: Duration) -> Result<usize, AudioError> {
-        let left = &self.samples[self.at..];
+    fn read(&mut self, block: &mut [f32], _: Duration) -> Result<Sound, AudioError> {
+        let Some(part) = self.parts.last() else { return Err(AudioError::Ended) };
+        let Some(at) = self.at.as_mut() else {
+            self.at = Some(0);
+            return Ok(Sound::Opened { rate: SAMPLE_RATE });
+        };
+        let left = &part[*at..];
         if left.is_empty() {
-            return Err(AudioError::Ended);
+            (self.at, _) = (None, self.parts.pop());
+            return if self.parts.is_empty() { Err(AudioError::Ended) } else { Ok(Sound::Lost(AudioError::Ended)) };
         }
         let filled = left.len().min(block.len());
         block[..filled].copy_from_slice(&left[..filled]);
-        self.at += filled;
-        Ok(filled)
+        *at += filled;
+        Ok(Sound::Samples(filled))
     }
 }
 
 /// What the ear makes of `samples`, with room for `room` recordings.
 pub fn heard(samples: Vec<f32>, scratch: &Scratch, room: usize) -> (Vec<Spoken>, Vec<Report>) {
+    heard_in_parts(&[samples], scratch, room)
+}
+
+/// As [`heard`], with the microphone lost between the parts.
+fn heard_in_parts(parts: &[Vec<f32>], scratch: &Scratch, room: usize) -> (Vec<Spoken>, Vec<Report>) {
     let (outbox, inbox) = mailbox(room);
     let (reporter, reports) = reporter(false);
-    let endpoint = Endpoint::new(EndpointSettings::default());
-    let framer = Framer::new(SAMPLE_RATE, 0.0).unwrap();
-    let ear = Ear { framer, vad: Vad::new(), endpoint, scratch: scratch.clone(), outbox, reporter };
-    let ended = listen(&mut Tape { samples, at: 0 }, ear, &Stop::default());
+    let endpoint = EndpointSettings::default();
+    let ear = Ear { gain_db: 0.0, endpoint, scratch: scratch.clone(), outbox, reporter };
+    let ended = listen(&mut Tape::of(parts), ear, &Stop::default());
     assert!(matches!(ended, Err(AudioError::Ended)));
     let spoken = std::iter::from_fn(|| match inbox.take(Duration::ZERO) {
         Received::Item(spoken) => Some(spoken),
@@ -56,7 +66,7 @@ pub fn heard(samples: Vec<f32>, scratch: &Scratch, room: usize) -> (Vec<Spoken>,
 }
 
 pub fn scratch(capacity: u64) -> Scratch {
-    Scratch::new("/dev/shm".into(), &ScratchSettings { capacity })
+    Scratch::new("/dev/shm".into(), &ScratchSettings { capacity, ..ScratchSettings::default() })
 }
 
 #[test]
@@ -100,7 +110,7 @@ fn without_a_scratch_directory_each_utterance_is_lost_with_one_report_and_the_ea
                 Verdict::Rejected(reason @ Reason::Lost(_)) => Some(reason.to_string()),
                 other => panic!("{other:?}"),
             },
-            Report::Level { .. } => None,
+            _ => None,
         })
         .collect();
     assert_eq!(said.len(), 3, "{said:?}");
@@ -116,10 +126,35 @@ fn when_nobody_decides_the_oldest_recording_gives_way_with_a_report() {
         .iter()
         .filter_map(|r| match r {
             Report::Outcome(o) => Some(o.utterance),
-            Report::Level { .. } => None,
+            _ => None,
         })
         .collect();
     assert_eq!(lost, [1, 2, 3]);
+    drop(spoken);
+    assert_eq!(scratch.usage().used, 0);
+}
+
+#[test]
+fn half_a_sentence_before_the_microphone_was_lost_is_no_command_and_the_next_one_is_whole() {
+    let scratch = scratch(8 << 20);
+    let clips = [data("home/turn on the lights.wav"), data("home/what's the time.wav")].map(|clip| in_a_row(&[clip]));
+    let broken = clips[0][..clips[0].len() - 16 * 1300].to_vec();
+    let (spoken, reports) = heard_in_parts(&[broken, clips[1].clone()], &scratch, 10);
+    assert_eq!(spoken.iter().map(|s| s.recording.number()).collect::<Vec<_>>(), [2]);
+    let told: Vec<String> = reports
+        .iter()
+        .map(|report| match report {
+            Report::Outcome(o) => format!("{} {:?}", o.utterance, o.verdict),
+            other => format!("{other:?}"),
+        })
+        .collect();
+    let expected = [
+        "Microphone(Open { rate: 16000 })",
+        "1 Rejected(Lost(\"the microphone was lost while it was recorded\"))",
+        "Microphone(Lost { reason: \"the recording is over\" })",
+        "Microphone(Open { rate: 16000 })",
+    ];
+    assert_eq!(told, expected);
     drop(spoken);
     assert_eq!(scratch.usage().used, 0);
 }

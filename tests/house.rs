@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Crates of the trade, and the one file that may name each.
-const DOORS: [(&str, &str); 13] = [
+const DOORS: [(&str, &str); 14] = [
     ("cpal", "audio/microphone.rs"),
-    ("heapless", "audio/microphone.rs"),
-    ("static_cell", "audio/microphone.rs"),
+    ("alsa", "audio/microphone.rs"),
+    ("heapless", "audio/ring.rs"),
+    ("static_cell", "audio/ring.rs"),
     ("rubato", "audio/resample.rs"),
     ("audioadapter_buffers", "audio/resample.rs"),
     ("hound", "audio/wav.rs"),

@@ -32,3 +32,9 @@ mod program;
 
 /// The built daemon on a virtual microphone.
 mod daemon;
+
+/// The built daemon and a microphone that fails.
+mod microphone;
+
+/// The built program's audit of its recordings.
+mod audit;

@@ -75,30 +75,6 @@ fn devices_lists_the_virtual_microphone_with_its_id_format_and_rate() {
 }
 
 #[test]
-fn a_wrong_microphone_is_refused_with_the_ids_that_exist_and_a_missing_one_with_what_alsa_says() {
-    let _alone = alone();
-    let dir = tempfile::tempdir().unwrap();
-    let config = dir.path().join("hearken.toml");
-    let microphone = VirtualMicrophone::playing(&quiet(100));
-    let refused = |device: &str| {
-        fs::write(
-            &config,
-            format!(
-                "board = \"host\"\n[microphone]\ndevice = \"{device}\"\n[[commands]]\nname = \"a\"\nsay = \"turn on\"\n"
-            ),
-        )
-        .unwrap();
-        let output = microphone.plug_into(hearken().arg("run").arg("--config").arg(&config)).output().unwrap();
-        assert_eq!(output.status.code(), Some(1), "{}", words(&output.stderr));
-        words(&output.stderr)
-    };
-    let said = refused("mic1");
-    assert!(said.contains("microphone \"mic1\" does not exist; there are: ") && said.contains("alsa:mic0"), "{said}");
-    let said = refused("default");
-    assert!(said.contains("microphone \"alsa:default\" cannot be opened: "), "{said}");
-}
-
-#[test]
 fn transcribe_writes_down_text_and_language_and_goes_on_after_a_bad_file() {
     let _alone = alone();
     let output = run(&["transcribe", &path("home.toml"), &path("jfk.wav")]);

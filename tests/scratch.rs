@@ -14,7 +14,7 @@ const FRAME_BYTES: u64 = FRAME_LEN as u64 * 2;
 
 fn on_tmpfs(capacity: u64) -> (TempDir, Scratch) {
     let dir = tempfile::tempdir_in("/dev/shm").expect("/dev/shm should be there");
-    let scratch = Scratch::new(dir.path().into(), &ScratchSettings { capacity });
+    let scratch = Scratch::new(dir.path().into(), &ScratchSettings { capacity, ..ScratchSettings::default() });
     (dir, scratch)
 }
 

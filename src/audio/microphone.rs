@@ -1,35 +1,23 @@
-//! A live microphone as an [`AudioSource`]: cpal's callback fills a lock-free queue, the ear empties it.
+//! Microphones as cpal and ALSA have them: which there are, and one open stream.
 //!
-//! The callback runs on cpal's own thread, once a period. It must not block: no allocation, no lock, no log.
-//! It mixes to mono, puts the samples into a static queue and wakes the reader; what does not fit is counted.
+//! cpal calls back on a thread of its own, once a period. The callback must not block: no allocation, no lock, no log.
+//! It mixes to mono and puts the samples into the queue of [`super::ring`]; [`super::supervisor`] reads them.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, mpsc};
-use std::thread::{self, Thread};
-use std::time::{Duration, Instant};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
 
 use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
 use cpal::{BufferSize, Data, ErrorKind, Host, SampleFormat, SizedSample, StreamConfig, SupportedStreamConfig};
-use heapless::spsc::{Consumer, Producer, Queue};
-use static_cell::ConstStaticCell;
 
-use super::{AudioError, AudioSource};
-
-/// Samples that may wait for the reader: 2.7 s at 48 kHz, half a megabyte. The ear needs microseconds; this covers a
-/// stall of the whole machine, such as a write to a slow SD card.
-const QUEUE: usize = 131_072;
+use super::AudioError;
+use super::ring::{Signals, Tap};
 
 /// Period asked of the device. Below 20 ms a slow kernel timer delivers nothing at all; more adds to the latency.
 const PERIOD: Duration = Duration::from_millis(20);
-
-/// A stream that delivers nothing for this long is dead, whatever the audio library says. Twenty-five periods.
-const STALL: Duration = Duration::from_millis(500);
-
-/// What a stream is given to deliver its first samples. PulseAudio takes up to a second to wake a sink.
-const FIRST_SAMPLES: Duration = Duration::from_millis(1500);
-
-type Waiting = Queue<f32, QUEUE>;
-static SAMPLES: ConstStaticCell<Waiting> = ConstStaticCell::new(Queue::new());
 
 /// Rates in the order of preference, in Hz: no conversion, then the usual ones.
 const RATES: [u32; 8] = [16_000, 48_000, 32_000, 44_100, 96_000, 24_000, 8_000, 192_000];
@@ -49,85 +37,26 @@ impl Default for MicrophoneSettings {
     }
 }
 
-/// What the callbacks and the reader share. All of it is lock-free.
-#[derive(Default)]
-struct Shared {
-    reader: OnceLock<Thread>,
-    lost: AtomicU64,
-    overruns: AtomicU64,
-    fault: OnceLock<(ErrorKind, String)>,
-    ended: AtomicBool,
+/// An open stream. Dropping it joins cpal's thread, which may never end: do it on a thread that nobody waits for.
+pub struct Stream {
+    /// The microphone's id.
+    pub id: String,
+    /// Samples per second.
+    pub rate: u32,
+    /// What it tells.
+    pub signals: Arc<Signals>,
+    _stream: cpal::Stream,
 }
 
-impl Shared {
-    fn wake(&self) {
-        if let Some(reader) = self.reader.get() {
-            reader.unpark();
-        }
-    }
-}
-
-/// The producing end, inside the callback. When the stream goes, it finds its way back over a channel.
-struct Tap {
-    queue: Option<Producer<'static, f32>>,
-    home: mpsc::Sender<Producer<'static, f32>>,
-    shared: Arc<Shared>,
-}
-
-impl Tap {
-    fn take<T: SizedSample>(&mut self, data: &Data, channels: usize)
-    where
-        f32: cpal::FromSample<T>,
-    {
-        if let (Some(block), Some(queue)) = (data.as_slice::<T>(), &mut self.queue) {
-            push_block(block, channels, queue, &self.shared.lost);
-        }
-        self.shared.wake();
-    }
-}
-
-impl Drop for Tap {
-    fn drop(&mut self) {
-        if let Some(queue) = self.queue.take() {
-            let _ = self.home.send(queue);
-        }
-        self.shared.ended.store(true, Ordering::Release);
-        self.shared.wake();
-    }
-}
-
-/// Mixes interleaved `block` to mono and enqueues it; what does not fit is counted in `lost`.
-fn push_block<T: SizedSample>(block: &[T], channels: usize, queue: &mut Producer<'_, f32>, lost: &AtomicU64)
-where
-    f32: cpal::FromSample<T>,
-{
-    for frame in block.chunks_exact(channels) {
-        let sum: f32 = frame.iter().map(|&s| s.to_sample::<f32>()).sum();
-        if queue.enqueue(sum / channels as f32).is_err() {
-            lost.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-}
-
-/// An open microphone.
-pub struct Microphone {
-    id: String,
-    rate: u32,
-    stream: Option<cpal::Stream>,
-    samples: Consumer<'static, f32>,
-    home: mpsc::Receiver<Producer<'static, f32>>,
-    shared: Arc<Shared>,
-    heard: Option<Instant>,
-    opened: Instant,
-}
-
-impl Microphone {
-    /// Opens the microphone that `settings` names and starts it. Blocks for some 10 to 50 ms. One can be open at a time.
+impl Stream {
+    /// Opens the microphone that `settings` names and starts it: samples go into `tap`. Blocks for some 10 to 50 ms;
+    /// a sound server that hangs blocks it for ever. ALSA's complaints on standard error go to the log, at debug.
     ///
     /// # Errors
     /// [`AudioError::NoSuchMicrophone`], [`AudioError::NoUsableFormat`], or [`AudioError::Device`] with ALSA's words.
-    pub fn open(settings: &MicrophoneSettings) -> Result<Microphone, AudioError> {
-        let host = alsa(&settings.device)?;
+    pub fn open(settings: &MicrophoneSettings, tap: Tap, signals: Arc<Signals>) -> Result<Stream, AudioError> {
+        let _quiet = Quiet::new();
+        let host = host(&settings.device)?;
         let (device, id) = find(&host, &settings.device)?;
         let fault = |doing| move |e: cpal::Error| device_error(&settings.device, doing, &e);
         let format = choose_format(&device, &id)?;
@@ -136,117 +65,76 @@ impl Microphone {
             sample_rate: format.sample_rate(),
             buffer_size: BufferSize::Fixed(format.sample_rate() * PERIOD.as_millis() as u32 / 1000),
         };
-        let queue = SAMPLES.try_take().ok_or_else(|| AudioError::Device {
-            id: id.clone(),
-            doing: "cannot be opened",
-            cause: "another microphone is open in this process".into(),
-        })?;
-        let (producer, samples) = queue.split();
-        let (home, returned) = mpsc::channel();
-        let shared = Arc::new(Shared::default());
-        let mut tap = Tap { queue: Some(producer), home, shared: shared.clone() };
+        let mut tap = tap;
         let channels = config.channels as usize;
         let on_data = move |data: &Data, _: &cpal::InputCallbackInfo| match data.sample_format() {
-            SampleFormat::I16 => tap.take::<i16>(data, channels),
-            SampleFormat::I32 => tap.take::<i32>(data, channels),
-            _ => tap.take::<f32>(data, channels),
+            SampleFormat::I16 => put::<i16>(&mut tap, data, channels),
+            SampleFormat::I32 => put::<i32>(&mut tap, data, channels),
+            _ => put::<f32>(&mut tap, data, channels),
         };
-        let watched = shared.clone();
+        let told = signals.clone();
         let stream = device
-            .build_input_stream_raw(config, format.sample_format(), on_data, move |e| on_error(&watched, &e), None)
+            .build_input_stream_raw(config, format.sample_format(), on_data, move |e| on_error(&told, &e), None)
             .map_err(fault("cannot be opened"))?;
         stream.play().map_err(fault("cannot be started"))?;
-        tracing::info!(
-            microphone = id,
-            rate = config.sample_rate,
-            channels,
-            format = %format.sample_format(),
-            period = stream.buffer_size().unwrap_or(0),
-            "microphone open"
-        );
-        let opened = Instant::now();
-        let rate = config.sample_rate;
-        Ok(Microphone { id, rate, stream: Some(stream), samples, home: returned, shared, heard: None, opened })
-    }
-
-    fn dead(&self) -> Option<AudioError> {
-        if let Some((kind, words)) = self.shared.fault.get() {
-            let cause = format!("{words} ({kind:?})");
-            return Some(AudioError::Device { id: self.id.clone(), doing: "failed", cause });
-        }
-        if self.shared.ended.load(Ordering::Acquire) {
-            let cause = "its stream ended without an error".into();
-            return Some(AudioError::Device { id: self.id.clone(), doing: "failed", cause });
-        }
-        let (since, patience) = match self.heard {
-            Some(heard) => (heard, STALL),
-            None => (self.opened, FIRST_SAMPLES),
-        };
-        let silent = since.elapsed();
-        (silent > patience).then(|| AudioError::Stalled { id: self.id.clone(), silent_ms: silent.as_millis() as u64 })
-    }
-
-    fn drain(&mut self, block: &mut [f32]) -> usize {
-        let mut filled = 0;
-        while filled < block.len() {
-            let Some(sample) = self.samples.dequeue() else { break };
-            block[filled] = sample;
-            filled += 1;
-        }
-        filled
+        let period = stream.buffer_size().unwrap_or(0);
+        tracing::debug!(microphone = id, channels, format = %format.sample_format(), period, "stream open");
+        Ok(Stream { id, rate: config.sample_rate, signals, _stream: stream })
     }
 }
 
-impl AudioSource for Microphone {
-    fn rate(&self) -> u32 {
-        self.rate
-    }
-
-    fn read(&mut self, block: &mut [f32], patience: Duration) -> Result<usize, AudioError> {
-        self.shared.reader.get_or_init(thread::current);
-        let mut filled = self.drain(block);
-        if filled == 0 {
-            thread::park_timeout(patience);
-            filled = self.drain(block);
-        }
-        if filled > 0 {
-            self.heard = Some(Instant::now());
-            return Ok(filled);
-        }
-        self.dead().map_or(Ok(0), Err)
-    }
-
-    fn lost(&self) -> u64 {
-        self.shared.lost.load(Ordering::Relaxed) + self.shared.overruns.load(Ordering::Relaxed)
-    }
+fn put<T: SizedSample>(tap: &mut Tap, data: &Data, channels: usize)
+where
+    f32: cpal::FromSample<T>,
+{
+    tap.put(mono::<T>(data.as_slice().unwrap_or_default(), channels));
 }
 
-impl Drop for Microphone {
-    fn drop(&mut self) {
-        drop(self.stream.take());
-        if self.home.try_recv().is_err() {
-            tracing::debug!(microphone = self.id, "the stream kept its queue");
-        }
-    }
+/// Interleaved `block`, mixed to mono.
+fn mono<T: SizedSample>(block: &[T], channels: usize) -> impl Iterator<Item = f32> + '_
+where
+    f32: cpal::FromSample<T>,
+{
+    // A device that gives floats may give any; the resampler panics on one that is not a number.
+    let in_range = |sample: f32| if sample.is_finite() { sample.clamp(-1.0, 1.0) } else { 0.0 };
+    let mix = move |frame: &[T]| frame.iter().map(|s| in_range(s.to_sample())).sum::<f32>() / channels as f32;
+    block.chunks_exact(channels).map(mix)
 }
 
 /// cpal reports here from its own thread. Some plug-ins repeat an error half a million times a second, for ever: the
 /// pause keeps that below 1 % of a core until the stream is dropped.
-fn on_error(shared: &Shared, error: &cpal::Error) {
+fn on_error(signals: &Signals, error: &cpal::Error) {
     match error.kind() {
         ErrorKind::Xrun => {
-            shared.overruns.fetch_add(1, Ordering::Relaxed);
+            signals.overruns.fetch_add(1, Ordering::Relaxed);
         }
         ErrorKind::RealtimeDenied | ErrorKind::DeviceChanged => {}
         kind => {
-            let _ = shared.fault.set((kind, error.to_string()));
-            shared.wake();
+            signals.fail(format!("{error} ({kind:?})"));
             thread::sleep(Duration::from_millis(20));
         }
     }
 }
 
-fn alsa(id: &str) -> Result<Host, AudioError> {
+/// While it lives, what ALSA's library would print on standard error for this thread goes to the log instead.
+struct Quiet(Option<Rc<RefCell<alsa::Output>>>);
+
+impl Quiet {
+    fn new() -> Quiet {
+        Quiet(alsa::Output::local_error_handler().ok())
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        let Some(said) = &self.0 else { return };
+        said.borrow().buffer_string(|words| {
+            String::from_utf8_lossy(words).lines().for_each(|line| tracing::debug!("ALSA: {line}"));
+        });
+    }
+}
+
+fn host(id: &str) -> Result<Host, AudioError> {
     cpal::host_from_id(cpal::HostId::Alsa).map_err(|e| device_error(id, "cannot be looked for", &e))
 }
 
@@ -311,7 +199,8 @@ const NOT_MICROPHONES: [&str; 11] =
 /// # Errors
 /// [`AudioError::Device`] when ALSA cannot be asked.
 pub fn list() -> Result<Vec<MicrophoneInfo>, AudioError> {
-    let host = alsa("any")?;
+    let _quiet = Quiet::new();
+    let host = host("any")?;
     let devices = host.input_devices().map_err(|e| device_error("any", "cannot be looked for", &e))?;
     let mut found: Vec<_> = devices.filter_map(|d| describe(&d)).collect();
     found.sort_by_key(|m| (m.formats.is_err(), m.id.clone()));
@@ -343,13 +232,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_block_is_mixed_to_mono_and_what_does_not_fit_is_counted() {
-        let mut queue: Queue<f32, 4> = Queue::new();
-        let (mut producer, mut consumer) = queue.split();
-        let lost = AtomicU64::new(0);
-        push_block(&[16_384i16, 0, -16_384, -16_384, 0, 0, 8_192, 8_192], 2, &mut producer, &lost);
-        let heard: Vec<f32> = std::iter::from_fn(|| consumer.dequeue()).collect();
+    fn a_block_is_mixed_to_mono() {
+        let heard: Vec<f32> = mono(&[16_384i16, 0, -16_384, -16_384, 0, 0, 8_192], 2).collect();
         assert_eq!(heard, [0.25, -0.5, 0.0]);
-        assert_eq!(lost.into_inner(), 1);
+    }
+
+    #[test]
+    fn a_float_that_is_no_sample_is_silence_and_a_large_one_is_clipped() {
+        let heard: Vec<f32> = mono(&[f32::NAN, f32::INFINITY, f32::MAX, f32::MAX, -1.5, 0.5], 2).collect();
+        assert_eq!(heard, [0.0, 1.0, -0.25]);
     }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 pub mod microphone;
 pub mod resample;
+pub mod ring;
+pub mod supervisor;
 pub mod wav;
 
 /// Samples per second that Whisper, earshot and Silero were trained on.
@@ -34,21 +36,32 @@ pub fn duration_ms(samples: usize) -> u64 {
     samples as u64 * 1000 / SAMPLE_RATE as u64
 }
 
-/// A stream of mono samples, live or recorded.
-pub trait AudioSource: Send {
-    /// Samples per second of what [`read`](Self::read) yields.
-    fn rate(&self) -> u32;
+/// What a read gave.
+#[derive(Debug)]
+pub enum Sound {
+    /// Samples begin to come, at `rate` a second. They do not continue what came before.
+    Opened {
+        /// Samples per second.
+        rate: u32,
+    },
+    /// So many samples are at the front of the block. None: nothing came in time.
+    Samples(usize),
+    /// Samples cease to come until the next [`Sound::Opened`], for this reason.
+    Lost(AudioError),
+    /// Samples come, but for so many seconds all of them were 0: no room is that quiet.
+    Zeros {
+        /// Seconds of sound.
+        seconds: u64,
+    },
+}
 
-    /// Fills the front of `block` and says how far, waiting at most `patience`. `Ok(0)`: nothing came in time.
+/// A stream of mono samples, live or recorded. The first thing to come is [`Sound::Opened`].
+pub trait AudioSource: Send {
+    /// Fills the front of `block`, waiting at most `patience`.
     ///
     /// # Errors
     /// When the source will never yield again.
-    fn read(&mut self, block: &mut [f32], patience: Duration) -> Result<usize, AudioError>;
-
-    /// Samples lost so far because nobody read them in time.
-    fn lost(&self) -> u64 {
-        0
-    }
+    fn read(&mut self, block: &mut [f32], patience: Duration) -> Result<Sound, AudioError>;
 }
 
 /// Why there is no sound.

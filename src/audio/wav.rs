@@ -112,6 +112,18 @@ pub fn decode(mut bytes: Vec<u8>) -> Result<Vec<f32>, WavError> {
     Ok(clip)
 }
 
+/// The header of a WAV file with `bytes` bytes of 16-bit mono samples at 16 kHz after it.
+pub fn header(bytes: u32) -> [u8; 44] {
+    let rate = super::SAMPLE_RATE;
+    let mut header = *b"RIFF____WAVEfmt \x10\0\0\0\x01\0\x01\0____----\x02\0\x10\0data____";
+    let mut put = |at: usize, value: u32| header[at..at + 4].copy_from_slice(&value.to_le_bytes());
+    put(4, bytes + 36);
+    put(24, rate);
+    put(28, rate * 2);
+    put(40, bytes);
+    header
+}
+
 fn collect<S>(
     samples: impl Iterator<Item = Result<S, hound::Error>>,
     promised: u64,
@@ -234,6 +246,14 @@ mod tests {
             bytes[data..data + 4].copy_from_slice(&streamed.to_le_bytes());
             assert_eq!(decode(bytes).unwrap().len(), 100);
         }
+    }
+
+    #[test]
+    fn a_header_makes_a_wav_of_bare_samples() {
+        let samples: Vec<u8> = [0i16, 8_192, -16_384].iter().flat_map(|s| s.to_le_bytes()).collect();
+        let file = [&header(samples.len() as u32)[..], &samples].concat();
+        assert_eq!(file[..44], wav(spec(1, 16_000, 16, SampleFormat::Int), 3)[..44]);
+        assert_eq!(decode(file).unwrap(), [0.0, 0.25, -0.5]);
     }
 
     #[test]

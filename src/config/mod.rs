@@ -15,7 +15,7 @@ use crate::gpio::Line;
 use crate::grammar::Grammar;
 use crate::models;
 use crate::recognize::whisper::RecognizerSettings;
-use crate::scratch::ScratchSettings;
+use crate::scratch::{KeepSettings, ScratchSettings};
 use crate::verdict::Thresholds;
 
 mod sentences;
@@ -194,11 +194,27 @@ fn endpoint(section: Option<&Section<'_>>) -> EndpointSettings {
 
 fn scratch(section: Option<&Section<'_>>) -> ScratchSettings {
     let mut settings = ScratchSettings::default();
-    let capacity = section.and_then(|s| s.get("capacity")).and_then(|v| units::bytes(&v, LEAST_CAPACITY..=1 << 32));
-    if let Some(capacity) = capacity {
+    let Some(section) = section else { return settings };
+    if let Some(capacity) = section.get("capacity").and_then(|v| units::bytes(&v, LEAST_CAPACITY..=1 << 32)) {
         settings.capacity = capacity;
     }
+    if let Some(require) = section.get("require_tmpfs").and_then(|v| v.boolean()) {
+        settings.require_tmpfs = require;
+    }
+    settings.keep = section.get("keep").and_then(|v| v.section()).and_then(keep);
+    let ages = Duration::from_secs(60)..=Duration::from_secs(365 * 24 * 3600);
+    if let Some(age) = section.get("sweep_after").and_then(|v| units::duration(&v, ages)) {
+        settings.sweep_after = age;
+    }
     settings
+}
+
+fn keep(section: Section<'_>) -> Option<KeepSettings> {
+    let last = section.need("last", "last = 20").and_then(|v| v.integer(1..=1000));
+    let capacity = section.need("capacity", "capacity = \"4 MiB\"");
+    let capacity = capacity.and_then(|v| units::bytes(&v, LEAST_CAPACITY..=1 << 32));
+    section.end();
+    Some(KeepSettings { last: last? as usize, capacity: capacity? })
 }
 
 fn recognizer(section: Option<&Section<'_>>, board: Option<&Board>) -> RecognizerSettings {

@@ -3,6 +3,7 @@
 //! The threads that work hand over and go on: a reporter thread writes. When its queue is full, a report is dropped and
 //! counted; a slow disk or a hung reader never delays a pin.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -12,8 +13,9 @@ use serde_json::{Map, Value, json};
 
 use crate::command::Command;
 use crate::grammar::{SlotValue, Slots};
+use crate::mailbox::Sender;
 use crate::recognize::Heard;
-use crate::scratch::Usage;
+use crate::scratch::{Recording, Usage};
 use crate::verdict::{Reason, Verdict, llr, margin};
 
 pub mod events;
@@ -64,6 +66,38 @@ pub enum Report {
     },
     /// An utterance is over.
     Outcome(Box<Outcome>),
+    /// The microphone came or went.
+    Microphone(MicrophoneNews),
+}
+
+/// What happened to the microphone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MicrophoneNews {
+    /// Samples begin to flow.
+    Open {
+        /// Samples per second.
+        rate: u32,
+    },
+    /// They cease.
+    Lost {
+        /// Why, in words.
+        reason: String,
+    },
+    /// They are all zero.
+    Zeros {
+        /// For so many seconds.
+        seconds: u64,
+    },
+}
+
+impl fmt::Display for MicrophoneNews {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MicrophoneNews::Open { rate } => write!(f, "microphone open, {rate} Hz"),
+            MicrophoneNews::Lost { reason } => f.write_str(reason),
+            MicrophoneNews::Zeros { seconds } => write!(f, "microphone: nothing but zeros for {seconds} s"),
+        }
+    }
 }
 
 /// Where the threads hand reports in. Clones share it.
@@ -72,12 +106,21 @@ pub struct Reporter {
     queue: SyncSender<Report>,
     dropped: Arc<AtomicU64>,
     levels: bool,
+    keeper: Option<Arc<Sender<ToKeep>>>,
+}
+
+/// A recording to keep, and what became of it.
+pub struct ToKeep {
+    /// The recording.
+    pub recording: Recording,
+    /// What became of it.
+    pub outcome: Outcome,
 }
 
 /// A reporter and the queue that its thread empties. `levels`: whether anybody looks at the levels.
 pub fn reporter(levels: bool) -> (Reporter, Receiver<Report>) {
     let (queue, reports) = sync_channel(QUEUE);
-    (Reporter { queue, dropped: Arc::default(), levels }, reports)
+    (Reporter { queue, dropped: Arc::default(), levels, keeper: None }, reports)
 }
 
 impl Reporter {
@@ -91,9 +134,23 @@ impl Reporter {
         }
     }
 
-    /// Hands an outcome in.
-    pub fn outcome(&self, outcome: Outcome) {
+    /// Hands the recordings of outcomes to `keeper` too.
+    pub fn keeping(self, keeper: Sender<ToKeep>) -> Reporter {
+        Reporter { keeper: Some(Arc::new(keeper)), ..self }
+    }
+
+    /// Hands an outcome in, and its recording if it is to be kept.
+    pub fn outcome(&self, outcome: Outcome, recording: Option<Recording>) {
+        if let (Some(keeper), Some(recording)) = (&self.keeper, recording) {
+            // The oldest gives way where the keeper is too slow: a recording kept in a queue would fill scratch.
+            drop(keeper.put(ToKeep { recording, outcome: outcome.clone() }));
+        }
         self.tell(Report::Outcome(Box::new(outcome)));
+    }
+
+    /// Hands news of the microphone in.
+    pub fn microphone(&self, news: MicrophoneNews) {
+        self.tell(Report::Microphone(news));
     }
 
     /// Hands a frame's level in, if anybody looks.
@@ -155,12 +212,32 @@ fn round(number: f32) -> f64 {
     (number as f64 * 100.0).round() / 100.0
 }
 
+/// Seconds since 1970, to the millisecond.
+fn now() -> f64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    (now.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+/// News of the microphone as one JSON object.
+pub fn microphone_event(news: &MicrophoneNews) -> Map<String, Value> {
+    let (state, rate) = match news {
+        MicrophoneNews::Open { rate } => ("open", Some(rate)),
+        MicrophoneNews::Lost { .. } => ("lost", None),
+        MicrophoneNews::Zeros { .. } => ("zeros", None),
+    };
+    let mut map = Map::new();
+    map.insert("microphone".into(), json!(state));
+    map.insert("time".into(), json!(now()));
+    map.insert("rate".into(), json!(rate));
+    map.insert("reason".into(), json!(news.to_string()));
+    map
+}
+
 /// An outcome as one JSON object.
 pub fn event(outcome: &Outcome, commands: &[Command]) -> Map<String, Value> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut map = Map::new();
     map.insert("utterance".into(), json!(outcome.utterance));
-    map.insert("time".into(), json!((now.as_secs_f64() * 1000.0).round() / 1000.0));
+    map.insert("time".into(), json!(now()));
     map.append(&mut decision(outcome.heard.as_ref(), &outcome.verdict, commands));
     let switched = |s: &Switched| match &s.on {
         Ok(on) => json!({"output": s.output, "pin": s.line, "state": if *on { "on" } else { "off" }}),
@@ -168,8 +245,15 @@ pub fn event(outcome: &Outcome, commands: &[Command]) -> Map<String, Value> {
     };
     map.insert("outputs".into(), outcome.switched.iter().map(switched).collect());
     map.insert("latency_ms".into(), json!(outcome.latency_ms.map(|ms| ms.round())));
-    let Usage { used, high_water, capacity, made } = outcome.scratch;
-    let scratch = json!({"used": used, "high_water": high_water, "capacity": capacity, "recordings": made});
-    map.insert("scratch".into(), scratch);
+    map.insert("scratch".into(), gauges(outcome.scratch));
     map
+}
+
+/// How full scratch is, as one JSON object.
+pub fn gauges(usage: Usage) -> Value {
+    let Usage { used, high_water, capacity, made, written, deletions_failed } = usage;
+    json!({
+        "used": used, "high_water": high_water, "capacity": capacity, "recordings": made, "written": written,
+        "deletions_failed": deletions_failed,
+    })
 }

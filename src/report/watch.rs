@@ -26,6 +26,10 @@ impl Watch {
         Watch { live: io::stdout().is_terminal(), frames: 0, loudest: f32::MIN, recording: false }
     }
 
+    fn clear(&self) -> &'static str {
+        if self.live { "\r\x1b[K" } else { "" }
+    }
+
     /// Shows a report.
     ///
     /// # Errors
@@ -48,10 +52,8 @@ impl Watch {
                     (self.frames, self.loudest) = (0, f32::MIN);
                 }
             }
-            Report::Outcome(outcome) => {
-                let clear = if self.live { "\r\x1b[K" } else { "" };
-                writeln!(out, "{clear}{}", summary(outcome, commands))?;
-            }
+            Report::Outcome(outcome) => writeln!(out, "{}{}", self.clear(), summary(outcome, commands))?,
+            Report::Microphone(news) => writeln!(out, "{}{news}", self.clear())?,
         }
         out.flush()
     }

@@ -16,8 +16,8 @@
 #include <time.h>
 #include <errno.h>
 
-enum { F_NONE, F_XRUN, F_UNPLUG, F_SUSPEND, F_STALL, F_EIO, F_NORESUME };
-struct ctl { volatile uint32_t fault; volatile uint32_t opens; volatile uint64_t frames; volatile uint32_t starts, xruns, state; };
+enum { F_NONE, F_XRUN, F_UNPLUG, F_SUSPEND, F_STALL, F_EIO, F_NORESUME, F_BUSY };   /* F_BUSY: open fails, an open stream goes on */
+struct ctl { volatile uint32_t fault; volatile uint32_t opens; volatile uint64_t frames; volatile uint32_t starts, xruns, state, rate; };   /* rate: instead of the configured one, from the next open on */
 
 struct mic {
   snd_pcm_ioplug_t io;
@@ -27,7 +27,7 @@ struct mic {
   uint64_t t0;        /* ns of start */
   uint64_t base;      /* frames consumed before t0 (after xrun restarts the clock) */
   uint64_t consumed;  /* frames since start handed to the application */
-  int running, eof, strict;
+  int running, eof, strict, loop;
 };
 static uint64_t now_ns(void){ struct timespec t; clock_gettime(CLOCK_MONOTONIC,&t); return t.tv_sec*1000000000ull+t.tv_nsec; }
 static void arm(struct mic *m, uint64_t abs_ns){
@@ -66,7 +66,7 @@ static snd_pcm_sframes_t mic_pointer(snd_pcm_ioplug_t *io){
 }
 static snd_pcm_sframes_t mic_transfer(snd_pcm_ioplug_t *io, const snd_pcm_channel_area_t *a, snd_pcm_uframes_t off, snd_pcm_uframes_t n){
   struct mic *m=io->private_data; size_t bpf=a[0].step/8; char *d=(char*)a[0].addr+a[0].first/8+off*bpf; size_t want=n*bpf, got=0;
-  while (got<want && !m->eof) { ssize_t r=read(m->ifd,d+got,want-got); if (r<=0) m->eof=1; else got+=r; }
+  while (got<want && !m->eof) { ssize_t r=read(m->ifd,d+got,want-got); if (r<=0) m->eof = !m->loop || lseek(m->ifd,0,SEEK_SET)<0 || r<0; else got+=r; }
   if (got<want) memset(d+got,0,want-got);          /* silence after the file */
   m->consumed+=n; m->c->frames+=n; arm_next(m); return n;
 }
@@ -74,7 +74,7 @@ static int mic_revents(snd_pcm_ioplug_t *io, struct pollfd *p, unsigned n, unsig
   struct mic *m=io->private_data; *rev=0;
   if (m->c->fault==F_UNPLUG) { snd_pcm_ioplug_set_state(io, SND_PCM_STATE_DISCONNECTED); *rev=POLLERR|POLLHUP; return 0; }
   if (m->c->fault==F_EIO) return -EIO;
-  if (m->c->fault) { if (m->c->fault!=F_STALL) { *rev=POLLERR; return 0; } arm_next(m); return 0; }
+  if (m->c->fault && m->c->fault!=F_BUSY) { if (m->c->fault!=F_STALL) { *rev=POLLERR; return 0; } arm_next(m); return 0; }
   if (!(p[0].revents&POLLIN)) return 0;
   if (produced(m)-m->consumed >= io->period_size) *rev=POLLIN; else arm_next(m);
   return 0;
@@ -86,7 +86,7 @@ static int mic_close(snd_pcm_ioplug_t *io){ struct mic *m=io->private_data; if (
 static const snd_pcm_ioplug_callback_t cb = { .start=mic_start,.stop=mic_stop,.pointer=mic_pointer,.transfer=mic_transfer,.close=mic_close,.prepare=mic_prepare,.poll_revents=mic_revents,.resume=mic_resume };
 
 SND_PCM_PLUGIN_DEFINE_FUNC(fakemic){
-  snd_config_iterator_t i,nx; const char *in=NULL,*ctl=NULL,*fmt="S16_LE"; long rate=48000,ch=1,speed=1,strict=0;
+  snd_config_iterator_t i,nx; const char *in=NULL,*ctl=NULL,*fmt="S16_LE"; long rate=48000,ch=1,speed=1,strict=0,loop=0;
   snd_config_for_each(i,nx,conf){ snd_config_t *n=snd_config_iterator_entry(i); const char *id; if (snd_config_get_id(n,&id)<0) continue;
     if (!strcmp(id,"comment")||!strcmp(id,"type")||!strcmp(id,"hint")) continue;
     if (!strcmp(id,"infile")) { snd_config_get_string(n,&in); continue; }
@@ -96,6 +96,7 @@ SND_PCM_PLUGIN_DEFINE_FUNC(fakemic){
     if (!strcmp(id,"channels")) { snd_config_get_integer(n,&ch); continue; }
     if (!strcmp(id,"speed")) { snd_config_get_integer(n,&speed); continue; }
     if (!strcmp(id,"strict")) { snd_config_get_integer(n,&strict); continue; }
+    if (!strcmp(id,"loop")) { snd_config_get_integer(n,&loop); continue; }
     SNDERR("fakemic: unknown field %s",id); return -EINVAL; }
   if (stream!=SND_PCM_STREAM_CAPTURE) return -EINVAL;
   if (!in||!ctl) { SNDERR("fakemic: infile and ctl are needed"); return -EINVAL; }
@@ -103,8 +104,10 @@ SND_PCM_PLUGIN_DEFINE_FUNC(fakemic){
   if (ftruncate(fd,4096)<0) { close(fd); return -errno; }
   struct ctl *c=mmap(NULL,4096,PROT_READ|PROT_WRITE,MAP_SHARED,fd,0); close(fd); if (c==MAP_FAILED) return -errno;
   if (c->fault==F_UNPLUG) { munmap(c,4096); return -ENODEV; }
+  if (c->fault==F_BUSY) { munmap(c,4096); return -EBUSY; }
+  if (c->rate) rate=c->rate;
   c->opens++;
-  struct mic *m=calloc(1,sizeof *m); m->c=c; m->speed=speed; m->strict=strict; m->ifd=open(in,O_RDONLY|O_CLOEXEC); if (m->ifd<0) { int e=errno; free(m); return -e; }
+  struct mic *m=calloc(1,sizeof *m); m->c=c; m->speed=speed; m->strict=strict; m->loop=loop; m->ifd=open(in,O_RDONLY|O_CLOEXEC); if (m->ifd<0) { int e=errno; free(m); return -e; }
   m->tfd=timerfd_create(CLOCK_MONOTONIC,TFD_NONBLOCK|TFD_CLOEXEC);
   m->io.version=SND_PCM_IOPLUG_VERSION; m->io.name="fakemic"; m->io.mmap_rw=0; m->io.callback=&cb; m->io.private_data=m; m->io.poll_fd=m->tfd; m->io.poll_events=POLLIN; m->io.flags=SND_PCM_IOPLUG_FLAG_MONOTONIC;
   int e=snd_pcm_ioplug_create(&m->io,name,stream,mode); if (e<0) { close(m->tfd); close(m->ifd); free(m); return e; }

@@ -5,10 +5,13 @@
 #![allow(dead_code, reason = "each of the three uses a part of it")]
 
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::OnceLock;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
 use tempfile::TempDir;
 
 /// Samples per second of the virtual microphone: a USB microphone's usual rate, so that the resampler works.
@@ -59,7 +62,26 @@ pub fn in_a_row(clips: &[PathBuf]) -> Vec<f32> {
     sound
 }
 
-/// A virtual ALSA microphone that plays a sound into whoever opens `alsa:mic0`, then silence.
+/// What can be wrong with a [`VirtualMicrophone`], in the order of `fakemic.c`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Fault {
+    None,
+    /// One overrun.
+    Overrun,
+    /// Gone, and cannot be opened.
+    Unplugged,
+    Suspended,
+    /// Delivers nothing and says nothing.
+    Stalled,
+    /// Fails at every call, half a million times a second.
+    Broken,
+    SuspendedForGood,
+    /// Cannot be opened; an open stream goes on.
+    Busy,
+}
+
+/// A virtual ALSA microphone that plays a sound into whoever opens `alsa:mic0`, then silence. Each opening plays it anew.
 pub struct VirtualMicrophone {
     dir: TempDir,
 }
@@ -67,23 +89,74 @@ pub struct VirtualMicrophone {
 impl VirtualMicrophone {
     /// A microphone that hears `sound`, mono at 16 kHz.
     pub fn playing(sound: &[f32]) -> VirtualMicrophone {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        fs::write(dir.path().join("mic0.raw"), at_48_khz(sound)).expect("the sound should be written");
-        let path = dir.path().display();
+        VirtualMicrophone::with(sound, "speed 1")
+    }
+
+    /// As [`VirtualMicrophone::playing`], with more of `fakemic.c`'s settings: `speed 24 loop 1`.
+    pub fn with(sound: &[f32], settings: &str) -> VirtualMicrophone {
+        let microphone = VirtualMicrophone { dir: tempfile::tempdir().expect("a temporary directory") };
+        fs::write(microphone.file("mic0.raw"), at_48_khz(sound)).expect("the sound should be written");
+        fs::write(microphone.file("mic0.ctl"), [0; 4096]).expect("the controls should be written");
+        microphone.configure("mic0", settings);
+        microphone
+    }
+
+    fn configure(&self, id: &str, settings: &str) {
         let conf = format!(
             "</usr/share/alsa/alsa.conf>\n\
              pcm_type.fakemic {{ lib \"{plugin}\" }}\n\
-             pcm.mic0 {{ type fakemic infile \"{path}/mic0.raw\" ctl \"{path}/mic0.ctl\" rate {MICROPHONE_RATE} \
-             channels 1 format S16_LE speed 1 strict 0 hint {{ show on description \"Virtual microphone\" }} }}\n",
+             pcm.{id} {{ type fakemic infile \"{raw}\" ctl \"{ctl}\" rate {MICROPHONE_RATE} \
+             channels 1 format S16_LE {settings} hint {{ show on description \"Virtual microphone\" }} }}\n",
             plugin = plugin().display(),
+            raw = self.file("mic0.raw").display(),
+            ctl = self.file("mic0.ctl").display(),
         );
-        fs::write(dir.path().join("asound.conf"), conf).expect("asound.conf should be written");
-        VirtualMicrophone { dir }
+        fs::write(self.file("asound.conf"), conf).expect("asound.conf should be written");
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn control(&self, at: u64, value: u32) {
+        let controls = fs::File::options().write(true).open(self.file("mic0.ctl")).expect("the controls");
+        controls.write_all_at(&value.to_le_bytes(), at).expect("the controls should be written");
+    }
+
+    /// Makes `fault` happen; [`Fault::None`] ends it.
+    pub fn fault(&self, fault: Fault) {
+        self.control(0, fault as u32);
+    }
+
+    /// Makes a `fault` happen that passes by itself, and waits until it has.
+    pub fn passing(&self, fault: Fault) {
+        self.fault(fault);
+        let controls = fs::File::open(self.file("mic0.ctl")).expect("the controls");
+        let mut now = [1; 4];
+        while now != [0; 4] {
+            controls.read_exact_at(&mut now, 0).expect("the controls should be read");
+            std::thread::yield_now();
+        }
+    }
+
+    /// From the next opening on it hears `sound`, as another device with `rate` 16000 or 48000.
+    pub fn becomes(&self, rate: u32, sound: &[f32]) {
+        let bytes: Vec<u8> = match rate {
+            16_000 => sound.iter().flat_map(|s| ((s * 32_767.0) as i16).to_le_bytes()).collect(),
+            _ => at_48_khz(sound),
+        };
+        fs::write(self.file("mic0.raw"), bytes).expect("the sound should be written");
+        self.control(28, rate);
+    }
+
+    /// Calls it `id` from now on: any other id than `mic0` makes `mic0` unknown.
+    pub fn is_called(&self, id: &str) {
+        self.configure(id, "speed 1");
     }
 
     /// Makes `program` see this microphone and no other.
     pub fn plug_into<'c>(&self, program: &'c mut Command) -> &'c mut Command {
-        program.env("ALSA_CONFIG_PATH", self.dir.path().join("asound.conf"))
+        program.env("ALSA_CONFIG_PATH", self.file("asound.conf"))
     }
 }
 
@@ -122,7 +195,23 @@ fn plugin() -> &'static Path {
 /// A running program that is killed when the test is over, whatever its end.
 pub struct Running(pub Child);
 
+/// Longest that a test waits for a program.
+const PATIENCE: Timespec = Timespec { tv_sec: 180, tv_nsec: 0 };
+
 impl Running {
+    /// A program that is killed if it runs for three minutes: what waits for it then fails instead of waiting for ever.
+    pub fn watched(child: Child) -> Running {
+        let pid = rustix::process::Pid::from_child(&child);
+        let program = pidfd_open(pid, PidfdFlags::empty()).expect("the program should be there");
+        std::thread::spawn(move || {
+            let ended = poll(&mut [PollFd::new(&program, PollFlags::IN)], Some(&PATIENCE));
+            if ended == Ok(0) {
+                let _ = pidfd_send_signal(&program, rustix::process::Signal::KILL);
+            }
+        });
+        Running(child)
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.0);

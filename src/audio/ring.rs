@@ -1,0 +1,152 @@
+//! The lock-free queue between cpal's callback and the ear, and the signals beside it.
+//!
+//! The producing end, a [`Tap`], lives in the callback. It finds its way home when the stream is dropped, so that the next
+//! stream fills the same queue.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, OnceLock};
+use std::thread::{self, Thread};
+
+use heapless::spsc::{Consumer, Producer, Queue};
+use static_cell::ConstStaticCell;
+
+/// Samples that may wait for the reader: 2.7 s at 48 kHz, half a megabyte. The ear needs microseconds; this covers a
+/// stall of the whole machine, such as a write to a slow SD card.
+const QUEUE: usize = 131_072;
+
+type Waiting = Queue<f32, QUEUE>;
+static FIRST: ConstStaticCell<Waiting> = ConstStaticCell::new(Queue::new());
+
+/// What a stream tells its reader, without a lock.
+pub struct Signals {
+    reader: Thread,
+    fault: OnceLock<String>,
+    ended: AtomicBool,
+    /// Samples that found the queue full.
+    pub lost: AtomicU64,
+    /// Overruns that the driver reported.
+    pub overruns: AtomicU64,
+}
+
+impl Signals {
+    /// Signals for the calling thread, which is unparked for each.
+    pub fn for_this_thread() -> Arc<Signals> {
+        let (lost, overruns) = (AtomicU64::new(0), AtomicU64::new(0));
+        let (fault, ended) = (OnceLock::new(), AtomicBool::new(false));
+        Arc::new(Signals { reader: thread::current(), fault, ended, lost, overruns })
+    }
+
+    /// The stream failed, in the audio library's words. The first failure counts.
+    pub fn fail(&self, words: String) {
+        let _ = self.fault.set(words);
+        self.reader.unpark();
+    }
+
+    /// Why the stream is dead, if it is.
+    pub fn death(&self) -> Option<&str> {
+        let ended = self.ended.load(Ordering::Acquire).then_some("its stream ended without an error");
+        self.fault.get().map(String::as_str).or(ended)
+    }
+}
+
+/// The queue and its consuming end.
+pub struct Ring {
+    samples: Consumer<'static, f32>,
+    home: Sender<Producer<'static, f32>>,
+    returned: Receiver<Producer<'static, f32>>,
+}
+
+impl Ring {
+    /// A queue: the static one, or, while that is in use, one that is never freed.
+    #[expect(clippy::new_without_default, reason = "a queue that is never freed is not made by default")]
+    pub fn new() -> Ring {
+        let queue = FIRST.try_take().unwrap_or_else(|| Box::leak(Box::default()));
+        let (producer, samples) = queue.split();
+        let (home, returned) = channel();
+        let _ = home.send(producer);
+        Ring { samples, home, returned }
+    }
+
+    /// The producing end, for a new stream; `None` while the last one still has it.
+    pub fn tap(&self, signals: Arc<Signals>) -> Option<Tap> {
+        let queue = self.returned.try_recv().ok()?;
+        Some(Tap { queue: Some(queue), home: self.home.clone(), signals })
+    }
+
+    /// Whether samples wait.
+    pub fn ready(&self) -> bool {
+        self.samples.ready()
+    }
+
+    /// Moves waiting samples to the front of `block` and says how many.
+    pub fn drain(&mut self, block: &mut [f32]) -> usize {
+        let mut filled = 0;
+        while filled < block.len() {
+            let Some(sample) = self.samples.dequeue() else { break };
+            block[filled] = sample;
+            filled += 1;
+        }
+        filled
+    }
+}
+
+/// The producing end.
+pub struct Tap {
+    queue: Option<Producer<'static, f32>>,
+    home: Sender<Producer<'static, f32>>,
+    signals: Arc<Signals>,
+}
+
+impl Tap {
+    /// Enqueues `samples` and wakes the reader. What does not fit is counted.
+    pub fn put(&mut self, samples: impl Iterator<Item = f32>) {
+        let Some(queue) = &mut self.queue else { return };
+        let refused = samples.map(|sample| queue.enqueue(sample)).filter(Result::is_err).count();
+        if refused > 0 {
+            self.signals.lost.fetch_add(refused as u64, Ordering::Relaxed);
+        }
+        self.signals.reader.unpark();
+    }
+}
+
+impl Drop for Tap {
+    fn drop(&mut self) {
+        if let Some(queue) = self.queue.take() {
+            let _ = self.home.send(queue);
+        }
+        self.signals.ended.store(true, Ordering::Release);
+        self.signals.reader.unpark();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_outlives_its_streams_and_counts_what_does_not_fit() {
+        let mut ring = Ring::new();
+        for stream in 1..=3 {
+            let signals = Signals::for_this_thread();
+            let mut tap = ring.tap(signals.clone()).expect("the producing end should be home");
+            assert!(ring.tap(signals.clone()).is_none(), "one stream at a time");
+            tap.put(std::iter::repeat_n(stream as f32, QUEUE + 2));
+            assert_eq!(signals.death(), None);
+            drop(tap);
+            assert_eq!(signals.death(), Some("its stream ended without an error"));
+            let mut heard = vec![0.0; QUEUE + 2];
+            let kept = ring.drain(&mut heard);
+            assert!(heard[..kept].iter().all(|s| *s == stream as f32) && !ring.ready());
+            assert_eq!(kept as u64 + signals.lost.load(Ordering::Relaxed), QUEUE as u64 + 2);
+        }
+    }
+
+    #[test]
+    fn the_first_failure_counts() {
+        let signals = Signals::for_this_thread();
+        signals.fail("unplugged".into());
+        signals.fail("and then this".into());
+        assert_eq!(signals.death(), Some("unplugged"));
+    }
+}
