@@ -16,6 +16,7 @@ mod check;
 mod decide;
 mod devices;
 mod log;
+mod scratch;
 mod transcribe;
 
 /// Hears spoken commands, offline, and switches GPIO pins.
@@ -74,6 +75,11 @@ enum Subcommands {
         #[arg(long)]
         json: bool,
     },
+    /// How full scratch is, and whether anything stays behind there
+    Scratch {
+        #[command(subcommand)]
+        command: scratch::Subcommands,
+    },
 }
 
 /// Runs the program on the process's arguments.
@@ -103,5 +109,6 @@ fn run(command: Subcommands) -> Result<(), Error> {
         Subcommands::Devices => devices::devices(),
         Subcommands::Transcribe { files, model, json } => transcribe::transcribe(&files, model, json),
         Subcommands::Decide { config, files, json } => decide::decide(&config, &files, json),
+        Subcommands::Scratch { command } => scratch::scratch(command),
     }
 }

@@ -1,0 +1,263 @@
+//! `hearken scratch victim`, hidden: records in one way or the other, and ends where and how the audit asks for it.
+//!
+//! Both ways pass the same states. At the one that was asked for the victim says [`HERE`] and meets its end there, with
+//! everything that it holds at that point still in its hands.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+use std::{panic, process, thread};
+
+use clap::ValueEnum;
+use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
+
+use crate::audio::{FRAME_LEN, Frame, SAMPLE_RATE};
+use crate::error::Error;
+use crate::grammar::Grammar;
+use crate::grammar::graph::Builder;
+use crate::grammar::template::parse;
+use crate::recognize::whisper::{RecognizerSettings, WhisperRecognizer};
+use crate::recognize::{RecognizeError, Recognizer};
+use crate::scratch::{Scratch, ScratchError, ScratchSettings};
+use crate::stop::{GLANCE, Stop};
+
+/// What a victim says when it has reached its state.
+pub const HERE: &str = "here";
+
+/// Bytes of a frame in either kind of file.
+const FRAME_BYTES: u64 = FRAME_LEN as u64 * 2;
+/// Two seconds of sound.
+const UTTERANCE: usize = 125;
+/// Four seconds: what Hearken's way may hold.
+const CAPACITY: u64 = 250 * FRAME_BYTES;
+/// Eight seconds. The leaky way has no limit; it is given up here.
+const TOO_MUCH: usize = 500;
+/// Where the kernel refuses a write, in the middle of a frame.
+const FILE_LIMIT: u64 = 60 * FRAME_BYTES + 100;
+/// Processor time that says that inference is running: 50 ms where a tick is 10 ms.
+const BUSY_TICKS: u64 = 5;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Way {
+    /// A named temporary file, deleted when all went well
+    Leaky,
+    /// `Scratch`, as the daemon uses it
+    Hearken,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum State {
+    Opened,
+    Writing,
+    WriteFailed,
+    AtCap,
+    Sealed,
+    NoModel,
+    Recognizing,
+    Done,
+    /// Through all of them but the model's, again and again
+    Looping,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum End {
+    Error,
+    Panic,
+    Sigterm,
+    Sigkill,
+    Abort,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub struct Orders {
+    #[arg(long)]
+    pub way: Way,
+    #[arg(long)]
+    pub state: State,
+    #[arg(long)]
+    pub end: End,
+    #[arg(long)]
+    pub dir: PathBuf,
+}
+
+/// Records as ordered. Returns early where the end is one that returns.
+pub fn victim(orders: &Orders) -> Result<(), Error> {
+    set_parent_process_death_signal(Some(Signal::KILL)).map_err(io::Error::from)?;
+    // A core file would hold the sound, whichever way it was recorded.
+    limit(Resource::Core, 0)?;
+    if orders.state == State::WriteFailed {
+        limit(Resource::Fsize, FILE_LIMIT)?;
+    }
+    let (record, stop): (fn(&Victim) -> _, _) = match orders.way {
+        Way::Leaky => (leaky, Stop::default()),
+        Way::Hearken => (hearken, Stop::on_signals()?),
+    };
+    let sound = voice(if orders.state == State::AtCap { TOO_MUCH } else { UTTERANCE });
+    let victim = Victim { orders: orders.clone(), sound, stop };
+    let recorded = if orders.state == State::Looping { victim.repeat(record) } else { record(&victim) };
+    match recorded {
+        Err(Error::Io(e)) if e.kind() == io::ErrorKind::Interrupted => Ok(()),
+        ended => ended,
+    }
+}
+
+fn limit(resource: Resource, bytes: u64) -> io::Result<()> {
+    setrlimit(resource, Rlimit { current: Some(bytes), maximum: Some(bytes) }).map_err(io::Error::from)
+}
+
+/// As a typical voice service does it. Each `?` skips the deletion at the end.
+fn leaky(victim: &Victim) -> Result<(), Error> {
+    let path = victim.orders.dir.join("utterance.raw");
+    let mut file = File::create(&path)?;
+    victim.at(State::Opened)?;
+    for frame in &victim.sound {
+        if let Err(error) = file.write_all(&pcm(frame)) {
+            victim.at(State::WriteFailed)?;
+            return Err(error.into());
+        }
+    }
+    victim.at(State::Writing)?;
+    victim.at(State::AtCap)?;
+    drop(file);
+    victim.at(State::Sealed)?;
+    let recognizer = victim.model()?;
+    let samples = samples(&fs::read(&path)?);
+    victim.recognize(recognizer, &samples)?;
+    fs::remove_file(&path)?;
+    victim.at(State::Done)
+}
+
+/// As the daemon does it. But the daemon lets go of a recording before it recognizes it; here it is held, as a second
+/// utterance would be.
+fn hearken(victim: &Victim) -> Result<(), Error> {
+    let recognizer = victim.model()?;
+    let settings = ScratchSettings { capacity: CAPACITY, ..ScratchSettings::default() };
+    let scratch = Scratch::new(victim.orders.dir.clone(), &settings);
+    let mut utterance = scratch.open().map_err(io::Error::other)?;
+    victim.at(State::Opened)?;
+    for frame in &victim.sound {
+        match utterance.write(frame) {
+            Ok(()) => {}
+            Err(ScratchError::Full { .. }) => {
+                victim.at(State::AtCap)?;
+                break;
+            }
+            Err(error) => {
+                victim.at(State::WriteFailed)?;
+                return Err(io::Error::other(error).into());
+            }
+        }
+    }
+    victim.at(State::Writing)?;
+    let mut recording = utterance.seal(0).map_err(io::Error::other)?;
+    victim.at(State::Sealed)?;
+    let samples = recording.samples().map_err(io::Error::other)?;
+    victim.recognize(recognizer, &samples)?;
+    drop(recording);
+    victim.at(State::Done)
+}
+
+#[derive(Clone)]
+struct Victim {
+    orders: Orders,
+    sound: Vec<Frame>,
+    stop: Stop,
+}
+
+impl Victim {
+    fn at(&self, state: State) -> Result<(), Error> {
+        if state == self.orders.state { self.end() } else { Ok(()) }
+    }
+
+    fn end(&self) -> Result<(), Error> {
+        writeln!(io::stdout(), "{HERE}")?;
+        match self.orders.end {
+            End::Error => Err(io::Error::other("the error that was asked for").into()),
+            End::Panic => panic!("the panic that was asked for"),
+            End::Abort => process::abort(),
+            End::Sigterm | End::Sigkill => {
+                while !self.stop.raised() {
+                    thread::sleep(GLANCE);
+                }
+                Err(io::Error::from(io::ErrorKind::Interrupted).into())
+            }
+        }
+    }
+
+    fn repeat(&self, record: fn(&Victim) -> Result<(), Error>) -> Result<(), Error> {
+        record(self)?;
+        writeln!(io::stdout(), "{HERE}")?;
+        while !self.stop.raised() {
+            record(self)?;
+        }
+        Ok(())
+    }
+
+    /// The daemon's recognizer, where the state needs it.
+    fn model(&self) -> Result<Option<WhisperRecognizer>, Error> {
+        if !matches!(self.orders.state, State::NoModel | State::Recognizing) {
+            return Ok(None);
+        }
+        // Two threads wait for each other by spinning: ten seconds instead of one on a busy machine.
+        let settings = RecognizerSettings { threads: 1, ..RecognizerSettings::default() };
+        match WhisperRecognizer::load(&settings, grammar()?) {
+            Ok(recognizer) => Ok(Some(recognizer)),
+            Err(error @ RecognizeError::Model(_)) => {
+                self.at(State::NoModel)?;
+                Err(error.into())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Recognizes `samples` until the end comes, from another thread.
+    fn recognize(&self, recognizer: Option<WhisperRecognizer>, samples: &[f32]) -> Result<(), Error> {
+        let Some(mut recognizer) = recognizer else { return Ok(()) };
+        let (victim, before) = (self.clone(), ticks()?);
+        let end = thread::spawn(move || {
+            while ticks()? < before + BUSY_TICKS {
+                thread::sleep(Duration::from_millis(1));
+            }
+            victim.at(State::Recognizing)
+        });
+        while !end.is_finished() {
+            recognizer.hear(samples)?;
+        }
+        end.join().unwrap_or_else(|cause| panic::resume_unwind(cause))
+    }
+}
+
+/// A voice that says nothing: harmonics of 120 Hz, loudest at 720 Hz, four syllables a second.
+fn voice(frames: usize) -> Vec<Frame> {
+    let sample = |i: usize| {
+        let turn = |hertz: f32| (i as f32 / SAMPLE_RATE as f32 * hertz).fract() * std::f32::consts::TAU;
+        let harmonic = |h: u8| turn(120.0 * h as f32).sin() / (1.0 + (h as f32 - 6.0).powi(2));
+        0.2 * turn(2.0).sin().abs() * (3..=9).map(harmonic).sum::<f32>()
+    };
+    (0..frames).map(|frame| std::array::from_fn(|i| sample(frame * FRAME_LEN + i))).collect()
+}
+
+fn grammar() -> Result<Grammar, Error> {
+    let sentence = parse("turn on the light").map_err(|e| io::Error::other(e.what))?;
+    let (lists, rules) = (BTreeMap::new(), BTreeMap::new());
+    let mut builder = Builder::new(&lists, &rules);
+    builder.add(0, &sentence).map_err(|e| io::Error::other(e.error.what))?;
+    Ok(builder.finish())
+}
+
+fn pcm(frame: &Frame) -> Vec<u8> {
+    frame.iter().flat_map(|sample| ((sample * 32_767.0) as i16).to_le_bytes()).collect()
+}
+
+fn samples(pcm: &[u8]) -> Vec<f32> {
+    pcm.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]]) as f32 / 32_767.0).collect()
+}
+
+/// Processor time of this process, in the kernel's ticks: the 14th and 15th field of proc_pid_stat(5).
+fn ticks() -> io::Result<u64> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    Ok(after_name.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum())
+}
