@@ -8,11 +8,12 @@ LEAST_RUST := 1.88
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 CARGO = PATH="$$PATH:$$HOME/.cargo/bin" cargo
 
-.PHONY: help setup build demo test bench lint clean
+.PHONY: help setup build demo test fuzz fuzz-ci bench lint clean
 
 help:
 	@echo 'make demo    the daemon on a virtual microphone: recorded sentences switch simulated pins (sets up first)'
 	@echo 'make test    all tests (sets up first)'
+	@echo 'make fuzz    a million made-up configurations, templates, sounds and events: a minute or two'
 	@echo 'make build   target/release/hearken'
 	@echo 'make bench   how long a decision takes, against stock whisper on the same clip'
 	@echo 'make lint    formatting and clippy'
@@ -42,6 +43,15 @@ demo: setup
 
 test: setup
 	$(CARGO) test --release --locked
+
+# Ten laws, and so many cases of each; the last line before the result says how many there were.
+CASES := 100000
+fuzz: setup
+	PROPTEST_CASES=$(CASES) $(CARGO) test --release --locked --test hearken properties:: -- --nocapture
+
+# The same laws under libFuzzer, for a minute, where there is one.
+fuzz-ci:
+	tests/fuzz/run 12
 
 bench: setup
 	$(CARGO) bench --locked

@@ -40,6 +40,7 @@ use crate::report::{self, Report};
 use crate::scratch::{self, Scratch, ScratchSettings};
 use crate::status::Desk;
 use crate::stop::Stop;
+use crate::trial;
 use crate::verdict::Thresholds;
 
 /// Recordings that may wait for the mind. More would be answered long after anybody waits for it.
@@ -103,6 +104,7 @@ pub fn run(settings: Settings, options: Options) -> Result<(), Error> {
     permit(&place, &scratch)?;
     // Pins first, so that they are at rest while the model loads; the microphone last, when all can answer.
     let pins = claim(&gpio, &hands::claims(&outputs))?;
+    trial::first(&recognizer)?;
     let recognizer = Box::new(WhisperRecognizer::load(&recognizer, grammar)?);
     let gain_db = microphone.gain_db;
     let source = Supervisor::new(microphone);

@@ -53,10 +53,16 @@ impl fmt::Display for Problems {
         for (i, Problem { line, column, key, what }) in self.list.iter().enumerate() {
             let newline = if i == 0 { "" } else { "\n" };
             let colon = if key.is_empty() { "" } else { ": " };
-            write!(f, "{newline}{}:{line}:{column}: {key}{colon}{what}", self.file)?;
+            let said = format!("{}:{line}:{column}: {key}{colon}{what}", self.file);
+            write!(f, "{newline}{}", on_one_line(&said))?;
         }
         Ok(())
     }
+}
+
+/// A name in quotes may hold line breaks, and what moves a terminal's cursor: they are shown escaped.
+fn on_one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.into() }).collect()
 }
 
 /// A file's text and the faults found in it so far.
@@ -306,10 +312,14 @@ impl<'d> Value<'d> {
     }
 }
 
+/// Longest name that is compared with others, in bytes: the comparison takes memory for each pair of letters.
+const LONGEST_NAME: usize = 64;
+
 /// The name in `known` that `name` was probably meant to be.
 pub fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+    let known = known.iter().filter(|k| k.len().max(name.len()) <= LONGEST_NAME);
     let distance = |k: &str| strsim::damerau_levenshtein(&k.to_lowercase(), &name.to_lowercase());
-    known.iter().map(|k| (distance(k), *k)).filter(|(d, k)| *d <= 2 && *d < k.len()).min().map(|(_, k)| k)
+    known.map(|k| (distance(k), *k)).filter(|(d, k)| *d <= 2 && *d < k.len()).min().map(|(_, k)| k)
 }
 
 #[cfg(test)]
@@ -343,11 +353,22 @@ mod tests {
             ),
             ("board = \"b\"\n[micropone]\n", "f.toml:2:2: micropone: unknown key; did you mean \"microphone\"?"),
             ("board = \"b\"\nzzz = 1", "f.toml:2:1: zzz: unknown key; known here: board, microphone"),
+            (
+                "board = \"b\"\n\"z\\n\\u001b\" = 1",
+                "f.toml:2:1: z\\n\\u{1b}: unknown key; known here: board, microphone",
+            ),
             ("board = \"b\"\n[microphone]\ngain = 0", "f.toml:3:1: microphone.gain: unknown key; known here: gain_db"),
         ];
         for (text, expected) in cases {
             assert_eq!(problems(text, read), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn names_of_a_megabyte_are_not_compared() {
+        let [name, other] = ["a", "b"].map(|letter| letter.repeat(1 << 20));
+        assert_eq!(nearest(&name, &[&other, "a"]), None);
+        assert_eq!(nearest("gian", &["chip", "gain"]), Some("gain"));
     }
 
     #[test]

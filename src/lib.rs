@@ -76,6 +76,9 @@ pub mod config;
 /// What ends the program, and its exit code.
 pub mod error;
 
+/// A foreign model, loaded in a process of its own first.
+pub mod trial;
+
 /// All parts together.
 pub mod daemon;
 

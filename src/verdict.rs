@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use crate::recognize::Heard;
+use crate::recognize::{Heard, Limit};
 
 /// What an utterance must reach to be a command. The defaults are measured: see "Deciding" in the README.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,10 +52,15 @@ pub enum Reason {
         /// With this probability.
         probability: f32,
     },
-    /// The search was ended at its limit.
+    /// The search took too many steps.
     GaveUp {
         /// Decoder calls made.
         calls: usize,
+    },
+    /// The decision took too long.
+    TooLate {
+        /// Time taken, in milliseconds.
+        ms: u64,
     },
     /// No sentence is anywhere near.
     NoSentence,
@@ -98,6 +103,7 @@ impl Reason {
             Reason::NoSpeech { .. } => "no-speech",
             Reason::Silence { .. } => "silence",
             Reason::GaveUp { .. } => "gave-up",
+            Reason::TooLate { .. } => "too-late",
             Reason::NoSentence => "no-sentence",
             Reason::Unlike { .. } => "unlike",
             Reason::Pace { .. } => "pace",
@@ -114,6 +120,7 @@ impl fmt::Display for Reason {
             Reason::NoSpeech { speech_ms } => write!(f, "no speech in it: {speech_ms} ms"),
             Reason::Silence { probability } => write!(f, "nobody spoke: {:.0} %", probability * 100.0),
             Reason::GaveUp { calls } => write!(f, "no sentence stood out in {calls} steps"),
+            Reason::TooLate { ms } => write!(f, "not decided in time: {ms} ms"),
             Reason::NoSentence => f.write_str("no sentence of the configuration is near"),
             Reason::Unlike { sentence, llr, needed } => {
                 write!(f, "not a command: nearest is {sentence:?} at {llr:.1}, {needed:.1} is needed")
@@ -164,8 +171,12 @@ fn objection(heard: &Heard, thresholds: &Thresholds) -> Option<Reason> {
     if heard.no_speech > thresholds.no_speech {
         return Some(Reason::Silence { probability: heard.no_speech });
     }
+    // A command that comes so late surprises more than it serves.
+    if heard.gave_up == Some(Limit::Deadline) {
+        return Some(Reason::TooLate { ms: heard.took.total.as_millis() as u64 });
+    }
     let Some(best) = &heard.best else {
-        return Some(if heard.gave_up { Reason::GaveUp { calls: heard.calls } } else { Reason::NoSentence });
+        return Some(heard.gave_up.map_or(Reason::NoSentence, |_| Reason::GaveUp { calls: heard.calls }));
     };
     let sentence = best.sentence.words.clone();
     let llr = best.joint - heard.free;
@@ -182,7 +193,7 @@ fn objection(heard: &Heard, thresholds: &Thresholds) -> Option<Reason> {
     }
     let Some(runner_up) = &heard.runner_up else {
         // What the search did not come to may fit as well.
-        return heard.gave_up.then_some(Reason::GaveUp { calls: heard.calls });
+        return heard.gave_up.map(|_| Reason::GaveUp { calls: heard.calls });
     };
     let margin = best.rank - runner_up.rank;
     (margin < thresholds.margin)
@@ -226,7 +237,7 @@ mod tests {
             no_speech: 0.01,
             best: Some(candidate("turn on the lamp", -0.5, -1.2)),
             runner_up: Some(candidate("turn off the lamp", -3.0, -6.0)),
-            gave_up: false,
+            gave_up: None,
             calls: 9,
             duration_ms: 1800,
             speech_ms: 1300,
@@ -238,13 +249,18 @@ mod tests {
     #[test]
     fn a_clear_command_is_accepted_and_each_rule_refuses_in_its_words() {
         type Case<'a> = (&'a str, &'a dyn Fn(&mut Heard), &'a str);
-        let cases: [Case<'_>; 15] = [
+        let cases: [Case<'_>; 16] = [
             ("clear", &|_| (), ""),
             ("no runner-up at all", &|h| h.runner_up = None, ""),
             ("a click", &|h| h.speech_ms = 64, "no speech in it: 64 ms"),
             ("Whisper hears nobody", &|h| h.no_speech = 0.9, "nobody spoke: 90 %"),
             ("nothing near", &|h| h.best = None, "no sentence of the configuration is near"),
-            ("nothing in time", &|h| (h.best, h.gave_up) = (None, true), "no sentence stood out in 9 steps"),
+            ("too late", &|h| h.gave_up = Some(Limit::Deadline), "not decided in time: "),
+            (
+                "nothing in so many calls",
+                &|h| (h.best, h.gave_up) = (None, Some(Limit::Calls)),
+                "no sentence stood out in 9 steps",
+            ),
             (
                 "other words",
                 &|h| h.free = 10.0,
@@ -271,7 +287,7 @@ mod tests {
             ("Whisper repeats itself", &|h| h.text = "Turn on the lamp. Turn on on the lamp.".into(), ""),
             (
                 "no rival found in time",
-                &|h| (h.runner_up, h.gave_up) = (None, true),
+                &|h| (h.runner_up, h.gave_up) = (None, Some(Limit::Calls)),
                 "no sentence stood out in 9 steps",
             ),
         ];

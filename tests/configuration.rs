@@ -98,7 +98,29 @@ fn a_bad_configuration_says_where_what_and_what_would_be_right() {
         (
             "ggml-tiny.en-q8_0.bin",
             "ggml-tiny.bin",
-            "8:9: recognizer.model: model \"ggml-tiny.bin\" is not in the manifest; there are: ggml-tiny.en",
+            "8:9: recognizer.model: model \"ggml-tiny.bin\" is not in the manifest and has no sha256; there are: ggml-tiny.en",
+        ),
+        (
+            "capacity = \"8 MiB\"",
+            "keep = { last = 0, capacity = \"4 MiB\" }",
+            "6:17: scratch.keep.last: 0 is out of range; a whole number from 1 to 1000 is needed",
+        ),
+        ("capacity = \"8 MiB\"", "keep = { last = 20 }", "scratch.keep.capacity: missing; as in: capacity = \"4 MiB\""),
+        ("capacity = \"8 MiB\"", "require_tmpfs = 1", "6:17: scratch.require_tmpfs: this is an integer; true or false"),
+        (
+            "capacity = \"8 MiB\"",
+            "sweep_after = \"1 s\"",
+            "6:15: scratch.sweep_after: \"1 s\" is out of range; 60s to ",
+        ),
+        (
+            "[recognizer]",
+            "[recognizer]\nsha256 = \"B5DA\"",
+            "8:10: recognizer.sha256: 64 lower-case hexadecimal digits are needed",
+        ),
+        (
+            "[recognizer]",
+            "[recognizer]\ndeadline = \"0 s\"",
+            "8:12: recognizer.deadline: \"0 s\" is out of range; 100ms to",
         ),
         (
             "pin = 17",

@@ -12,6 +12,12 @@ mod house;
 /// Configuration files: the shipped ones are good, bad ones are refused in words.
 mod configuration;
 
+/// What holds for any input.
+mod laws;
+
+/// The laws on inputs that nobody wrote.
+mod properties;
+
 /// The search finds what listing everything finds.
 mod searching;
 
@@ -38,3 +44,6 @@ mod microphone;
 
 /// The built program's audit of its recordings.
 mod audit;
+
+/// Model files that are not what they should be.
+mod models;

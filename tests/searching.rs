@@ -6,6 +6,7 @@ use std::convert::Infallible;
 use hearken::grammar::graph::Builder;
 use hearken::grammar::template::parse;
 use hearken::grammar::{Grammar, List, Sentence, SlotValue};
+use hearken::recognize::Limit;
 use hearken::recognize::search::{Ends, LanguageModel, SearchSettings, search};
 use hearken::recognize::token_graph::{State, TokenGraph};
 use hearken::recognize::tokenizer::{Token, Tokenizer};
@@ -163,7 +164,7 @@ fn the_limit_of_calls_is_kept_and_said() {
     let mut dice = Dice { seed: 5, tokens: ends.text as usize + 1, logits: vec![], calls: 0 };
     let settings = SearchSettings { max_calls: 20, reach: 1e9, margin: 1e9, lambda: 0.0 };
     let found = search(&mut dice, &graph, &ends, &settings, 5).unwrap();
-    assert!(found.gave_up);
+    assert_eq!(found.gave_up, Some(Limit::Calls));
     assert_eq!((found.calls, dice.calls), (20, 20));
 }
 

@@ -83,7 +83,7 @@ fn slurp(from: impl Read) -> Result<Vec<u8>, WavError> {
 /// # Errors
 /// [`WavError`], as for [`read`].
 pub fn decode(mut bytes: Vec<u8>) -> Result<Vec<f32>, WavError> {
-    settle_streamed_length(&mut bytes);
+    settle(&mut bytes);
     let mut reader = WavReader::new(Cursor::new(bytes)).map_err(malformed)?;
     let spec = reader.spec();
     if !RATES.contains(&spec.sample_rate) {
@@ -106,7 +106,8 @@ pub fn decode(mut bytes: Vec<u8>) -> Result<Vec<f32>, WavError> {
         (SampleFormat::Int, bits) => return Err(WavError::Format(bits, "integer")),
     };
     let channels = spec.channels as usize;
-    let mono = samples.chunks_exact(channels).map(|frame| frame.iter().sum::<f32>() / channels as f32);
+    let mean = |frame: &[f32]| frame.iter().map(|s| s.clamp(-1.0, 1.0)).sum::<f32>() / channels as f32;
+    let mono = samples.chunks_exact(channels).map(mean);
     let mut clip = resample::clip(mono.collect(), spec.sample_rate)?;
     clip.iter_mut().for_each(|s| *s = s.clamp(-1.0, 1.0));
     Ok(clip)
@@ -153,25 +154,29 @@ fn malformed(error: hound::Error) -> WavError {
     })
 }
 
-/// A program that writes WAV to a pipe cannot know the length: ffmpeg leaves 0xFFFFFFFF, sox and arecord something near
-/// 2^31. Puts the real length in where the header's is one of those.
-fn settle_streamed_length(bytes: &mut [u8]) {
+/// Leaves of the chunks before the sound only the format, and puts the sound's real length in where the header's is a
+/// stand-in. hound would take the padding of an odd chunk for the next one's name; and a program that writes WAV to a pipe
+/// cannot know the length: ffmpeg leaves 0xFFFFFFFF, sox and arecord something near 2^31.
+fn settle(bytes: &mut Vec<u8>) {
     const STREAMED: u32 = 0x7FFF_0000;
-    if bytes.len() < 12 || &bytes[..4] != b"RIFF" {
-        return;
-    }
-    let mut at = 12;
+    let (mut at, mut format) = (12, Vec::new());
     while let Some(header) = bytes.get(at..at + 8) {
-        let length = u32::from_le_bytes([header[4], header[5], header[6], header[7]]);
-        if &header[..4] == b"data" {
-            if length >= STREAMED {
-                let block = bytes.get(32..34).map_or(1, |b| u16::from_le_bytes([b[0], b[1]])).max(1) as usize;
-                let present = (bytes.len() - at - 8) / block * block;
-                bytes[at + 4..at + 8].copy_from_slice(&(present as u32).to_le_bytes());
+        let written = u32::from_le_bytes([header[4], header[5], header[6], header[7]]);
+        let next = at + 8 + written as usize + (written & 1) as usize;
+        match &header[..4] {
+            b"fmt " => format = bytes.get(at..next).unwrap_or_default().to_vec(),
+            b"data" => {
+                if written >= STREAMED {
+                    let block = format.get(20..22).map_or(1, |b| u16::from_le_bytes([b[0], b[1]])).max(1) as usize;
+                    let present = (bytes.len() - at - 8) / block * block;
+                    bytes[at + 4..at + 8].copy_from_slice(&(present as u32).to_le_bytes());
+                }
+                bytes.splice(12..at, format);
+                return;
             }
-            return;
+            _ => {}
         }
-        at += 8 + length as usize + (length as usize & 1);
+        at = next;
     }
 }
 
@@ -245,6 +250,38 @@ mod tests {
             let data = bytes.len() - 200 - 4;
             bytes[data..data + 4].copy_from_slice(&streamed.to_le_bytes());
             assert_eq!(decode(bytes).unwrap().len(), 100);
+        }
+    }
+
+    /// A file with a chunk before the format, of an odd length and with its padding.
+    fn with_an_odd_chunk(mut bytes: Vec<u8>) -> Vec<u8> {
+        bytes.splice(12..12, *b"LIST\x03\0\0\0abc\0");
+        bytes
+    }
+
+    #[test]
+    fn a_chunk_of_odd_length_is_skipped_with_its_padding() {
+        let bytes = with_an_odd_chunk(wav(spec(2, 16_000, 16, SampleFormat::Int), 100));
+        assert_eq!(decode(bytes).unwrap().len(), 100);
+    }
+
+    #[test]
+    fn a_streamed_header_after_another_chunk_is_read_to_its_end() {
+        let mut bytes = with_an_odd_chunk(wav(spec(2, 16_000, 16, SampleFormat::Int), 100));
+        let data = bytes.len() - 400 - 4;
+        bytes[data..data + 4].copy_from_slice(&u32::MAX.to_le_bytes());
+        assert_eq!(decode(bytes).unwrap().len(), 100);
+    }
+
+    #[test]
+    fn floats_beyond_full_scale_are_clipped_before_they_are_mixed_and_resampled() {
+        for (rate, channels) in [(16_000, 2), (48_000, 1), (44_100, 2)] {
+            let mut bytes = wav(spec(channels, rate, 32, SampleFormat::Float), 4_800);
+            let samples = 4_800 * channels as usize;
+            bytes.truncate(bytes.len() - 4 * samples);
+            bytes.extend(f32::MAX.to_le_bytes().repeat(samples));
+            let clip = decode(bytes).unwrap();
+            assert!((clip[clip.len() / 2] - 1.0).abs() < 0.01, "{rate} Hz: {}", clip[clip.len() / 2]);
         }
     }
 

@@ -10,13 +10,14 @@ use crate::config::{self, Settings};
 use crate::error::Error;
 use crate::recognize::whisper::WhisperRecognizer;
 use crate::recognize::{Heard, Recognizer};
-use crate::report;
 use crate::verdict::{Verdict, judge};
+use crate::{report, trial};
 
 /// Prints the daemon's decision on each file, taken as one utterance. A file that cannot be read is reported and the others
 /// go on.
 pub fn decide(config: &Path, files: &[PathBuf], as_json: bool) -> Result<(), Error> {
     let Settings { recognizer, grammar, thresholds, commands, .. } = config::load(config)?;
+    trial::first(&recognizer)?;
     let mut recognizer = WhisperRecognizer::load(&recognizer, grammar)?;
     let mut failed = 0;
     for file in files {

@@ -11,6 +11,7 @@ use tracing_subscriber::EnvFilter;
 use crate::daemon::{self, Options};
 use crate::error::Error;
 use crate::report::events::Destination;
+use crate::trial;
 
 mod check;
 mod decide;
@@ -59,6 +60,9 @@ enum Subcommands {
         /// The Whisper model, as the manifest lists it
         #[arg(long, value_name = "NAME", default_value = "ggml-tiny.en-q8_0.bin")]
         model: String,
+        /// SHA-256 of a model that the manifest does not list; NAME may be a path then
+        #[arg(long, value_name = "HEX")]
+        sha256: Option<String>,
         /// One JSON object a line
         #[arg(long)]
         json: bool,
@@ -75,6 +79,9 @@ enum Subcommands {
         #[arg(long)]
         json: bool,
     },
+    /// What `trial` starts
+    #[command(hide = true, name = trial::SUBCOMMAND)]
+    TryModel { path: String, sha256: String },
     /// How full scratch is, and whether anything stays behind there
     Scratch {
         #[command(subcommand)]
@@ -107,7 +114,8 @@ fn run(command: Subcommands) -> Result<(), Error> {
         }
         Subcommands::Check { file } => check::check(&file),
         Subcommands::Devices => devices::devices(),
-        Subcommands::Transcribe { files, model, json } => transcribe::transcribe(&files, model, json),
+        Subcommands::Transcribe { files, model, sha256, json } => transcribe::transcribe(&files, model, sha256, json),
+        Subcommands::TryModel { path, sha256 } => trial::second(&path, &sha256),
         Subcommands::Decide { config, files, json } => decide::decide(&config, &files, json),
         Subcommands::Scratch { command } => scratch::scratch(command),
     }

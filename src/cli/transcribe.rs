@@ -8,11 +8,14 @@ use serde_json::json;
 use crate::audio::wav;
 use crate::error::Error;
 use crate::recognize::whisper::{RecognizerSettings, Whisper};
+use crate::trial;
 
 /// Prints what each file says and in which language. A file that cannot be read is reported and the others go on.
-pub fn transcribe(files: &[PathBuf], model: String, as_json: bool) -> Result<(), Error> {
+pub fn transcribe(files: &[PathBuf], model: String, sha256: Option<String>, as_json: bool) -> Result<(), Error> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(4);
-    let mut whisper = Whisper::load(&RecognizerSettings { model, threads, ..RecognizerSettings::default() })?;
+    let settings = RecognizerSettings { model, sha256, threads, ..RecognizerSettings::default() };
+    trial::first(&settings)?;
+    let mut whisper = Whisper::load(&settings)?;
     let mut failed = 0;
     for file in files {
         match read(&mut whisper, file) {

@@ -225,14 +225,24 @@ fn recognizer(section: Option<&Section<'_>>, board: Option<&Board>) -> Recognize
         settings.threads = board.threads.min(cores);
     }
     let Some(section) = section else { return settings };
+    if let Some(sha256) = section.get("sha256").and_then(|v| v.string()) {
+        if !models::is_sha256(&sha256.value) {
+            section.problem_at(&sha256, "64 lower-case hexadecimal digits are needed, as sha256sum prints them");
+        }
+        settings.sha256 = Some(sha256.value);
+    }
     if let Some(model) = section.get("model").and_then(|v| v.string()) {
-        if let Err(error) = models::known(&model.value) {
+        if let (Err(error), None) = (models::known(&model.value), &settings.sha256) {
             section.problem_at(&model, error.to_string());
         }
         settings.model = model.value;
     }
     if let Some(threads) = section.get("threads").and_then(|v| v.integer(1..=16)) {
         settings.threads = threads as usize;
+    }
+    let deadlines = Duration::from_millis(100)..=Duration::from_secs(60);
+    if let Some(deadline) = section.get("deadline").and_then(|v| units::duration(&v, deadlines)) {
+        settings.deadline = deadline;
     }
     if let Some(calls) = section.get("max_calls").and_then(|v| v.integer(20..=2000)) {
         settings.search.max_calls = calls as usize;

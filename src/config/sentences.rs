@@ -21,7 +21,7 @@ pub fn read(root: &Section<'_>, outputs: &BTreeMap<String, usize>) -> Option<(Ve
     let written = root.get("rules").and_then(|v| v.section());
     let rules: Vec<(String, Value<'_>, Node)> = written.map(rules).unwrap_or_default();
     let trees: BTreeMap<String, Node> = rules.iter().map(|(name, _, node)| (name.clone(), node.clone())).collect();
-    let listed = root.need("commands", "[[commands]]").and_then(|v| v.array()).unwrap_or_default();
+    let listed = root.need("commands", "[[commands]]").and_then(at_least_one).unwrap_or_default();
     if listed.len() > MAX_COMMANDS {
         root.problem(format!("{} commands; at most {MAX_COMMANDS} are possible", listed.len()));
         return None;
@@ -48,6 +48,14 @@ pub fn read(root: &Section<'_>, outputs: &BTreeMap<String, usize>) -> Option<(Ve
         commands.push(Command { name: name.map(|n| n.value).unwrap_or_default(), deeds });
     }
     Some((commands, builder.finish()))
+}
+
+fn at_least_one<'d>(commands: Value<'d>) -> Option<Vec<Value<'d>>> {
+    let listed = commands.array()?;
+    if listed.is_empty() {
+        commands.problem("at least one command is needed; as in: [[commands]]");
+    }
+    Some(listed)
 }
 
 fn lists(section: Section<'_>) -> BTreeMap<String, List> {

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::template::Node;
+use super::template::{Node, parse};
 use super::{List, SlotValue, Slots, TemplateError};
 
 /// Most arcs in a grammar: 24 MB. Ten thousand templates with three lists of fifty take 1.5 million.
@@ -64,6 +64,17 @@ pub struct Grammar {
 }
 
 impl Grammar {
+    /// The grammar of one command with one template, without lists and rules.
+    ///
+    /// # Errors
+    /// The template's fault.
+    pub fn of(template: &str) -> Result<Grammar, TemplateError> {
+        let (lists, rules) = (BTreeMap::new(), BTreeMap::new());
+        let mut builder = Builder::new(&lists, &rules);
+        builder.add(0, &parse(template)?).map_err(|e| e.error)?;
+        Ok(builder.finish())
+    }
+
     /// The node before the first word.
     pub fn start(&self) -> NodeId {
         self.start
@@ -247,6 +258,9 @@ impl<'a> Builder<'a> {
                 let lists = self.lists;
                 let list =
                     lists.get(name).ok_or_else(|| self.fault(at.clone(), unknown("list", name, lists.keys())))?;
+                if list.is_empty() {
+                    return Err(self.fault(at.clone(), format!("the list {name:?} has no values")));
+                }
                 self.emit_list(list, slot, from, to)
             }
             Node::Rule { name, at } => {
@@ -377,7 +391,6 @@ fn unknown<'n>(kind: &str, name: &str, known: impl Iterator<Item = &'n String>) 
 
 #[cfg(test)]
 mod tests {
-    use super::super::template::parse;
     use super::*;
 
     fn lists() -> BTreeMap<String, List> {
@@ -498,6 +511,16 @@ mod tests {
         rules.insert("r30".into(), parse("a").unwrap());
         let error = Builder::new(&lists, &rules).add(0, &parse("<r0>").unwrap()).unwrap_err();
         assert!(error.error.what.contains("too large"), "{}", error.error.what);
+    }
+
+    #[test]
+    fn rules_that_double_around_an_empty_list_are_refused_at_once() {
+        let lists = BTreeMap::from([("none".into(), List::Values(Vec::new()))]);
+        let rule = |n: u32| parse(&format!("(<r{}>|<r{}>)", n + 1, n + 1)).unwrap();
+        let mut rules: BTreeMap<String, Node> = (0..30).map(|n| (format!("r{n}"), rule(n))).collect();
+        rules.insert("r30".into(), parse("{none}").unwrap());
+        let error = Builder::new(&lists, &rules).add(0, &parse("<r0>").unwrap()).unwrap_err();
+        assert!(error.error.what.contains("list \"none\" has no values"), "{}", error.error.what);
     }
 
     #[test]

@@ -65,6 +65,14 @@ pub enum List {
 }
 
 impl List {
+    /// Whether nothing can be said for it.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            List::Values(values) => values.is_empty(),
+            List::Range { from, to, .. } => from > to,
+        }
+    }
+
     /// The values that the list can give, without repetition.
     pub fn values(&self) -> Vec<SlotValue> {
         let mut values: Vec<SlotValue> = match self {

@@ -121,10 +121,10 @@ impl Parser<'_> {
         for part in &parts {
             let endings = spellings(part)
                 .ok_or_else(|| glued("put a space here: only single words can be glued, as in light[s]"))?;
-            words = words.iter().flat_map(|w| endings.iter().map(move |e| format!("{w}{e}"))).collect();
-            if words.len() > MAX_GLUED {
+            if words.len() * endings.len() > MAX_GLUED {
                 return Err(glued("too many spellings for one word"));
             }
+            words = words.iter().flat_map(|w| endings.iter().map(move |e| format!("{w}{e}"))).collect();
         }
         if words.iter().any(String::is_empty) {
             return Err(glued("this word can be empty; put a space between its parts"));
@@ -294,6 +294,7 @@ mod tests {
             ("(on|[off])", 0..10, "this can be said without a word"),
             ("dim{room}", 0..9, "put a space here"),
             ("[a][b]", 0..6, "this word can be empty"),
+            ("(a|b|c|d|e|f|g|h|i)(a|b|c|d|e|f|g|h)", 0..36, "too many spellings for one word"),
         ];
         for (text, at, words) in cases {
             let error = parse(text).unwrap_err();

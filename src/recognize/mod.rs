@@ -36,6 +36,15 @@ pub struct Timings {
     pub total: Duration,
 }
 
+/// What a search may not exceed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// Calls of the decoder.
+    Calls,
+    /// Time.
+    Deadline,
+}
+
 /// What was heard in one utterance. Only a [`Recognizer`] makes it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Heard {
@@ -49,8 +58,8 @@ pub struct Heard {
     pub best: Option<Candidate>,
     /// The best one that would do something else.
     pub runner_up: Option<Candidate>,
-    /// Whether the search ended at its limit of decoder calls.
-    pub gave_up: bool,
+    /// What ended the search before it was sure, if anything did.
+    pub gave_up: Option<Limit>,
     /// Calls of the decoder.
     pub calls: usize,
     /// Length of the sound, in milliseconds.

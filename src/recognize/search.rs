@@ -10,9 +10,9 @@
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::rc::Rc;
 
-use super::Candidate;
 use super::token_graph::{State, TokenGraph};
 use super::tokenizer::Token;
+use super::{Candidate, Limit};
 use crate::grammar::Sentence;
 
 /// What a model says about the next token after a prefix.
@@ -25,6 +25,11 @@ pub trait LanguageModel {
     /// # Errors
     /// When the model fails.
     fn next(&mut self, prefix: &[Token]) -> Result<(&[f32], f32), Self::Error>;
+
+    /// Whether there is time for another call.
+    fn in_time(&self) -> bool {
+        true
+    }
 }
 
 /// How to search. The defaults are measured: see "Deciding" in the README.
@@ -36,7 +41,7 @@ pub struct SearchSettings {
     pub reach: f32,
     /// Nats of rank below the best sentence at which the search for a runner-up ends.
     pub margin: f32,
-    /// Most calls of the decoder, the free text's included. Clear speech takes 10 to 20, noise up to 200.
+    /// Most calls of the decoder, those for the free text included. Clear speech takes 10 to 20, noise up to 200.
     pub max_calls: usize,
 }
 
@@ -81,8 +86,8 @@ pub struct Found {
     pub best: Option<Candidate>,
     /// The best one of another command or with other slots.
     pub runner_up: Option<Candidate>,
-    /// Whether `max_calls` ended the search.
-    pub gave_up: bool,
+    /// What ended the search before it was sure, if anything did.
+    pub gave_up: Option<Limit>,
     /// Calls of the model.
     pub calls: usize,
 }
@@ -98,9 +103,9 @@ pub fn search<M: LanguageModel>(
     settings: &SearchSettings,
     max_text: usize,
 ) -> Result<Found, M::Error> {
-    let mut search = Search { model, graph, ends, calls: 0, opened: HashMap::new() };
+    let mut search = Search { model, graph, ends, calls: 0, max_calls: settings.max_calls, opened: HashMap::new() };
     let (text, free) = search.write_freely(max_text)?;
-    let mut found = Found { text, free, best: None, runner_up: None, gave_up: false, calls: 0 };
+    let mut found = Found { text, free, best: None, runner_up: None, gave_up: None, calls: 0 };
     let mut open = BinaryHeap::from([Open::root(graph)]);
     while let Some(next) = open.pop() {
         let too_far = found.best.as_ref().is_some_and(|best| next.rank < best.rank - settings.margin);
@@ -123,8 +128,10 @@ pub fn search<M: LanguageModel>(
             }
             continue;
         }
-        if search.calls >= settings.max_calls && !search.opened.contains_key(&next.tokens) {
-            found.gave_up = true;
+        if !search.opened.contains_key(&next.tokens) {
+            found.gave_up = search.limit();
+        }
+        if found.gave_up.is_some() {
             break;
         }
         search.open(&next, settings.lambda, free - settings.reach, &mut open)?;
@@ -200,17 +207,26 @@ struct Search<'a, M> {
     graph: &'a TokenGraph,
     ends: &'a Ends,
     calls: usize,
+    max_calls: usize,
     /// Prefixes of the grammar that the free text went through: the search need not ask for them again.
     opened: HashMap<Vec<Token>, Expansion>,
 }
 
 impl<M: LanguageModel> Search<'_, M> {
+    /// What forbids another call.
+    fn limit(&self) -> Option<Limit> {
+        if !self.model.in_time() {
+            return Some(Limit::Deadline);
+        }
+        (self.calls >= self.max_calls).then_some(Limit::Calls)
+    }
+
     /// The greedy text, and its log-probability up to the first end of a sentence.
     fn write_freely(&mut self, max_text: usize) -> Result<(Vec<Token>, f32), M::Error> {
         let mut text = Vec::new();
         let (mut free, mut first_sentence) = (0.0, true);
         let mut state = Some(self.graph.start());
-        while text.len() < max_text && !repeats(&mut text, self.ends) {
+        while text.len() < max_text && self.limit().is_none() && !repeats(&mut text, self.ends) {
             self.calls += 1;
             let (logits, normalizer) = self.model.next(&text)?;
             let writable = &logits[..=self.ends.text as usize];

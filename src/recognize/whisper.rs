@@ -45,15 +45,26 @@ const SILERO_SPEECH: f32 = 0.5;
 pub struct RecognizerSettings {
     /// File name of the Whisper model, as the manifest lists it.
     pub model: String,
+    /// SHA-256 of a model that the manifest does not list; `model` may be a path then.
+    pub sha256: Option<String>,
     /// Threads for inference, 1 to 16.
     pub threads: usize,
     /// How to search the grammar.
     pub search: SearchSettings,
+    /// Longest time for a decision. One call of the library is not interrupted: it may take as much longer as the
+    /// encoder takes.
+    pub deadline: Duration,
 }
 
 impl Default for RecognizerSettings {
     fn default() -> Self {
-        RecognizerSettings { model: "ggml-tiny.en-q8_0.bin".into(), threads: 2, search: SearchSettings::default() }
+        RecognizerSettings {
+            model: "ggml-tiny.en-q8_0.bin".into(),
+            sha256: None,
+            threads: 2,
+            search: SearchSettings::default(),
+            deadline: Duration::from_secs(5),
+        }
     }
 }
 
@@ -68,6 +79,8 @@ pub struct Whisper {
     no_speech: Token,
     /// The tokens that the decoder's memory holds, the prompt included.
     decoded: Vec<Token>,
+    /// When the decision under way is too late.
+    deadline: Option<Instant>,
 }
 
 fn failed(doing: &'static str) -> impl Fn(whisper_rs::WhisperError) -> RecognizeError {
@@ -81,7 +94,7 @@ impl Whisper {
     /// [`RecognizeError::Model`] when the file is not what the manifest says, [`RecognizeError::Engine`].
     pub fn load(settings: &RecognizerSettings) -> Result<Whisper, RecognizeError> {
         whisper_rs::install_logging_hooks();
-        let Verified { bytes, path, .. } = models::verified(&settings.model)?;
+        let Verified { bytes, path, .. } = models::verified(&settings.model, settings.sha256.as_deref())?;
         let mut parameters = WhisperContextParameters::default();
         parameters.use_gpu(false).flash_attn(false);
         let context =
@@ -105,6 +118,7 @@ impl Whisper {
             threads: settings.threads.clamp(1, 16),
             prompt,
             decoded: Vec::new(),
+            deadline: None,
             state,
             context,
         })
@@ -196,6 +210,10 @@ impl LanguageModel for Whisper {
         let logits = self.logits(&tokens)?;
         Ok((logits, log_sum_exp(logits)))
     }
+
+    fn in_time(&self) -> bool {
+        self.deadline.is_none_or(|deadline| Instant::now() < deadline)
+    }
 }
 
 /// The last of the `rows` rows of logits that a call of the decoder leaves, given the first.
@@ -264,7 +282,7 @@ struct SpeechCheck(WhisperVadContext);
 
 impl SpeechCheck {
     fn load() -> Result<SpeechCheck, RecognizeError> {
-        let Verified { file, .. } = models::verified(models::SILERO)?;
+        let Verified { file, .. } = models::verified(models::SILERO, None)?;
         // The file that was compared, whatever lies under its name by now.
         let path = format!("/proc/self/fd/{}", file.as_raw_fd());
         let mut parameters = WhisperVadContextParams::new();
@@ -288,6 +306,7 @@ pub struct WhisperRecognizer {
     speech: SpeechCheck,
     graph: TokenGraph,
     search: SearchSettings,
+    deadline: Duration,
 }
 
 impl WhisperRecognizer {
@@ -300,7 +319,8 @@ impl WhisperRecognizer {
         let whisper = Whisper::load(settings)?;
         let graph = TokenGraph::new(grammar, whisper.tokenizer());
         let speech = SpeechCheck::load()?;
-        let mut recognizer = WhisperRecognizer { whisper, speech, graph, search: settings.search.clone() };
+        let mut recognizer =
+            WhisperRecognizer { whisper, speech, graph, search: settings.search.clone(), deadline: settings.deadline };
         recognizer.hear(&[0.0; SAMPLE_RATE as usize])?;
         Ok(recognizer)
     }
@@ -317,6 +337,7 @@ impl WhisperRecognizer {
 impl Recognizer for WhisperRecognizer {
     fn hear(&mut self, samples: &[f32]) -> Result<Heard, RecognizeError> {
         let begun = Instant::now();
+        self.whisper.deadline = Some(begun + self.deadline);
         let speech_ms = self.speech.speech_ms(samples)?;
         let (mel, encode) = self.whisper.listen(samples)?;
         let searching = Instant::now();

@@ -35,7 +35,7 @@ const LATEST: Duration = Duration::from_millis(3);
 pub fn audit(rounds: u32, dir: Option<PathBuf>, as_json: bool) -> Result<(), Error> {
     let stop = Stop::on_signals()?;
     for model in [&RecognizerSettings::default().model, models::SILERO] {
-        models::verified(model).map_err(RecognizeError::from)?;
+        models::verified(model, None).map_err(RecognizeError::from)?;
     }
     let dir = dir.unwrap_or_else(scratch::default_dir);
     if let Some(complaint) = Scratch::new(dir.clone(), &ScratchSettings::default()).complaint() {

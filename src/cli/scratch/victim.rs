@@ -3,7 +3,6 @@
 //! Both ways pass the same states. At the one that was asked for the victim says [`HERE`] and meets its end there, with
 //! everything that it holds at that point still in its hands.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -16,8 +15,6 @@ use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal,
 use crate::audio::{FRAME_LEN, Frame, SAMPLE_RATE};
 use crate::error::Error;
 use crate::grammar::Grammar;
-use crate::grammar::graph::Builder;
-use crate::grammar::template::parse;
 use crate::recognize::whisper::{RecognizerSettings, WhisperRecognizer};
 use crate::recognize::{RecognizeError, Recognizer};
 use crate::scratch::{Scratch, ScratchError, ScratchSettings};
@@ -202,7 +199,8 @@ impl Victim {
         }
         // Two threads wait for each other by spinning: ten seconds instead of one on a busy machine.
         let settings = RecognizerSettings { threads: 1, ..RecognizerSettings::default() };
-        match WhisperRecognizer::load(&settings, grammar()?) {
+        let grammar = Grammar::of("turn on the light").map_err(|e| io::Error::other(e.what))?;
+        match WhisperRecognizer::load(&settings, grammar) {
             Ok(recognizer) => Ok(Some(recognizer)),
             Err(error @ RecognizeError::Model(_)) => {
                 self.at(State::NoModel)?;
@@ -237,14 +235,6 @@ fn voice(frames: usize) -> Vec<Frame> {
         0.2 * turn(2.0).sin().abs() * (3..=9).map(harmonic).sum::<f32>()
     };
     (0..frames).map(|frame| std::array::from_fn(|i| sample(frame * FRAME_LEN + i))).collect()
-}
-
-fn grammar() -> Result<Grammar, Error> {
-    let sentence = parse("turn on the light").map_err(|e| io::Error::other(e.what))?;
-    let (lists, rules) = (BTreeMap::new(), BTreeMap::new());
-    let mut builder = Builder::new(&lists, &rules);
-    builder.add(0, &sentence).map_err(|e| io::Error::other(e.error.what))?;
-    Ok(builder.finish())
 }
 
 fn pcm(frame: &Frame) -> Vec<u8> {

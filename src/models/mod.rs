@@ -11,10 +11,15 @@ use sha2::{Digest, Sha256};
 
 use crate::document::{Document, Problems, Section};
 
-const MANIFEST: &str = include_str!("../models/manifest.toml");
+mod header;
+
+const MANIFEST: &str = include_str!("../../models/manifest.toml");
 
 /// Directory of an installed package.
 const INSTALLED: &str = "/usr/share/hearken/models";
+
+/// Most bytes of a model that is not in the manifest: whisper-large in 16 bits has 3.1 GB.
+const MOST_BYTES: u64 = 4 << 30;
 
 /// The Silero detector that each utterance is checked with.
 pub const SILERO: &str = "ggml-silero-v6.2.0.bin";
@@ -38,7 +43,7 @@ pub struct Model {
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
     /// The manifest does not list it.
-    #[error("model {name:?} is not in the manifest; there are: {}", known.join(", "))]
+    #[error("model {name:?} is not in the manifest and has no sha256; there are: {}", known.join(", "))]
     Unknown {
         /// The name asked for.
         name: String,
@@ -61,6 +66,14 @@ pub enum ModelError {
         /// The difference, in words.
         fault: String,
     },
+    /// It is not a Whisper model that can be loaded.
+    #[error("model {}: {fault}", path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// Why not, in words.
+        fault: String,
+    },
     /// It cannot be read.
     #[error("model {}: {cause}", path.display())]
     Io {
@@ -77,7 +90,15 @@ pub enum ModelError {
 /// # Errors
 /// The manifest's faults. It is built in, and a test reads it: there are none.
 pub fn manifest() -> Result<Vec<Model>, Problems> {
-    Document::new("models/manifest.toml", MANIFEST).read(|root| {
+    parse(MANIFEST)
+}
+
+/// Reads a manifest.
+///
+/// # Errors
+/// Its faults.
+pub fn parse(text: &str) -> Result<Vec<Model>, Problems> {
+    Document::new("models/manifest.toml", text).read(|root| {
         let listed = root.need("model", "[[model]]").and_then(|v| v.array()).unwrap_or_default();
         let models = listed.iter().filter_map(|v| v.section()).filter_map(entry).collect();
         root.end();
@@ -90,12 +111,17 @@ fn entry(section: Section<'_>) -> Option<Model> {
     let (name, what, licence) = (text("name")?, text("what")?, text("licence")?);
     let (sha256, _url) = (text("sha256")?, text("url")?);
     let size = section.need("size", "size = 43550795")?.integer(1..=i64::MAX)?;
-    if sha256.value.len() != 64 || !sha256.value.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+    if !is_sha256(&sha256.value) {
         section.problem_at(&sha256, "64 lower-case hexadecimal digits are needed");
     }
     section.get("boards").and_then(|v| v.array());
     section.end();
     Some(Model { name: name.value, what: what.value, size: size as u64, sha256: sha256.value, licence: licence.value })
+}
+
+/// Whether `text` has the form of a SHA-256.
+pub fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// The manifest's entry for `name`.
@@ -135,17 +161,31 @@ pub struct Verified {
     pub bytes: Vec<u8>,
 }
 
-/// Finds, reads and compares the model `name`. Blocks for some 100 ms with a file of 40 MB.
+/// Whether nobody but the user vouches for the model `name`: it has a SHA-256 that is not the manifest's.
+pub fn is_foreign(name: &str, sha256: Option<&str>) -> bool {
+    sha256.is_some_and(|sha256| known(name).map_or(true, |model| model.sha256 != sha256))
+}
+
+/// Finds, reads and compares the model `name`: a file name of the manifest, or with the user's own `sha256` any file name or
+/// path. Blocks for some 100 ms with a file of 40 MB.
 ///
 /// # Errors
-/// [`ModelError`]: unknown, missing, or not what the manifest says.
-pub fn verified(name: &str) -> Result<Verified, ModelError> {
-    let model = known(name)?;
-    let looked = directories();
+/// [`ModelError`]: unknown, missing, not what the manifest or `sha256` says, or no Whisper model at all.
+pub fn verified(name: &str, sha256: Option<&str>) -> Result<Verified, ModelError> {
+    let foreign = sha256.filter(|_| is_foreign(name, sha256));
+    let looked = if name.contains('/') { vec![PathBuf::new()] } else { directories() };
     let path = looked.iter().map(|dir| dir.join(name)).find(|path| path.exists());
-    match path {
-        Some(path) => compare(path, &model),
-        None => Err(ModelError::Missing { name: name.into(), looked }),
+    let Some(path) = path else { return Err(ModelError::Missing { name: name.into(), looked }) };
+    let Some(sha256) = foreign else { return compare(path, &known(name)?) };
+    let size = std::fs::metadata(&path).map_or(0, |m| m.len());
+    if size > MOST_BYTES {
+        return Err(ModelError::Unusable { path, fault: format!("{size} bytes are too many for a Whisper model") });
+    }
+    let (what, licence) = Default::default();
+    let verified = compare(path, &Model { name: name.into(), what, size, sha256: sha256.into(), licence })?;
+    match header::objection(&verified.bytes) {
+        Some(fault) => Err(ModelError::Unusable { path: verified.path, fault }),
+        None => Ok(verified),
     }
 }
 
@@ -199,9 +239,19 @@ mod tests {
     fn an_unknown_model_is_refused_with_the_names_there_are() {
         let error = known("ggml-huge.bin").unwrap_err().to_string();
         assert!(
-            error.contains("\"ggml-huge.bin\" is not in the manifest; there are: ggml-tiny.en-q8_0.bin"),
+            error.contains(
+                "\"ggml-huge.bin\" is not in the manifest and has no sha256; there are: ggml-tiny.en-q8_0.bin"
+            ),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_model_is_foreign_unless_the_manifest_has_its_hash() {
+        let name = "ggml-tiny.en-q8_0.bin";
+        let ours = known(name).unwrap().sha256;
+        assert!(!is_foreign(name, None) && !is_foreign(name, Some(&ours)));
+        assert!(is_foreign(name, Some(&"0".repeat(64))) && is_foreign("/tmp/mine.bin", Some(&ours)));
     }
 
     #[test]
