@@ -16,6 +16,8 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, setrlimit};
+
 use crate::audio::AudioSource;
 use crate::audio::supervisor::{Counters, Supervisor};
 use crate::board::Backend;
@@ -97,6 +99,9 @@ pub struct Rules {
 /// # Errors
 /// What ends the daemon: no pins, no model, no event file, a scratch directory that must not be used.
 pub fn run(settings: Settings, options: Options) -> Result<(), Error> {
+    // A core file would hold the sound of the last utterance.
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    setrlimit(Resource::Core, none).map_err(io::Error::from)?;
     let stop = Stop::on_signals()?;
     let Settings { microphone, endpoint, scratch, recognizer, thresholds, gpio, outputs, commands, grammar, .. } =
         settings;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Lines};
 use std::path::{Path, PathBuf};
-use std::process::{ChildStderr, ChildStdout, Stdio};
+use std::process::{ChildStderr, ChildStdout, Command, Stdio};
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -17,6 +17,8 @@ const CONFIG: &str = r#"
 board = "host"
 [microphone]
 device = "alsa:mic0"
+[recognizer]
+deadline = "60 s"
 [gpio]
 backend = "simulated"
 state = "PINS"
@@ -62,17 +64,25 @@ impl Daemon {
     /// As [`Daemon::hearing`], but recording into `place`.
     fn with_scratch(place: PathBuf, scratch: TempDir, clips: &[&str], arguments: &[&str]) -> Daemon {
         let clips: Vec<PathBuf> = clips.iter().map(|c| data(c)).collect();
-        Daemon::start(VirtualMicrophone::playing(&in_a_row(&clips)), CONFIG, place, scratch, arguments)
+        Daemon::start(&[], VirtualMicrophone::playing(&in_a_row(&clips)), CONFIG, place, scratch, arguments)
     }
 
     /// A daemon on `microphone` with the configuration and `more`, which tells what happens.
     pub fn on(microphone: VirtualMicrophone, more: &str) -> Daemon {
         let scratch = tempfile::tempdir_in("/dev/shm").unwrap();
         let place = scratch.path().to_path_buf();
-        Daemon::start(microphone, &format!("{CONFIG}{more}"), place, scratch, &["--events", "-"])
+        Daemon::start(&[], microphone, &format!("{CONFIG}{more}"), place, scratch, &["--events", "-"])
+    }
+
+    /// A daemon that `wrapper` starts, with the scratch directory in `$SCRATCH`.
+    pub fn wrapped(wrapper: &[&str], microphone: VirtualMicrophone) -> Daemon {
+        let scratch = tempfile::tempdir_in("/dev/shm").unwrap();
+        let place = scratch.path().to_path_buf();
+        Daemon::start(wrapper, microphone, CONFIG, place, scratch, &["--events", "-"])
     }
 
     fn start(
+        wrapper: &[&str],
         microphone: VirtualMicrophone,
         config: &str,
         place: PathBuf,
@@ -82,7 +92,14 @@ impl Daemon {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("hearken.toml");
         fs::write(&file, config.replace("PINS", &dir.path().join("pins").display().to_string())).unwrap();
-        let mut command = hearken();
+        let mut command = match wrapper {
+            [] => hearken(),
+            [program, rest @ ..] => {
+                let mut command = Command::new(program);
+                command.args(rest).arg(hearken().get_program()).env("SCRATCH", &place);
+                command
+            }
+        };
         command.arg("run").arg("--config").arg(&file).arg("--scratch").arg(place).args(arguments);
         let mut child =
             microphone.plug_into(&mut command).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -145,7 +162,7 @@ impl Daemon {
     }
 
     /// Files in scratch, the socket of the status not counted.
-    fn files_in_scratch(&self) -> usize {
+    pub fn files_in_scratch(&self) -> usize {
         fs::read_dir(self.scratch.path())
             .unwrap()
             .filter(|f| f.as_ref().unwrap().file_type().unwrap().is_file())
@@ -261,4 +278,63 @@ fn without_tmpfs_it_warns_and_without_a_directory_it_loses_utterances_but_goes_o
     assert_eq!(code, Some(0));
     assert!(log.contains("scratch directory /proc is not on tmpfs"), "{log}");
     assert_eq!(log.matches("utterance cut or lost").count(), 1, "{log}");
+}
+
+#[test]
+fn recordings_that_are_to_be_kept_are_kept_with_their_decisions_and_the_status_tells_of_them() {
+    let _alone = alone();
+    let clips = ["home/turn on the lights.wav", "other/tell me a joke.wav"].map(data);
+    let microphone = VirtualMicrophone::playing(&in_a_row(&clips));
+    let mut daemon = Daemon::on(microphone, "[scratch]\nkeep = { last = 20, capacity = \"4 MiB\" }\n");
+    let events = [daemon.event(), daemon.event()];
+    while daemon.files_in_scratch() < 4 {
+        std::thread::yield_now();
+    }
+    let files = |ending: &str| {
+        let all = fs::read_dir(daemon.scratch.path()).unwrap().map(|f| f.unwrap().path());
+        let mut found: Vec<PathBuf> = all.filter(|f| f.extension().is_some_and(|e| e == ending)).collect();
+        found.sort();
+        found
+    };
+    for ((sound, decision), event) in files("wav").iter().zip(files("json")).zip(&events) {
+        let ms = hearken::audio::wav::read(sound).unwrap().len() as u64 / 16;
+        assert_eq!(event["duration_ms"], ms);
+        while fs::metadata(&decision).unwrap().len() == 0 {
+            std::thread::yield_now();
+        }
+        let kept: Value = serde_json::from_str(&fs::read_to_string(decision).unwrap()).unwrap();
+        assert_eq!((&kept["utterance"], &kept["text"]), (&event["utterance"], &event["text"]));
+    }
+    let gauges = daemon.status()["scratch"].clone();
+    assert_eq!((&gauges["recordings"], &gauges["deletions_failed"]), (&2.into(), &0.into()));
+    let place = daemon.scratch.path().display().to_string();
+    let output = hearken().args(["scratch", "status", "--scratch", &place]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("recordings made            2") && said.contains("microphone open          yes"), "{said}");
+    daemon.running.signal(Signal::TERM);
+    assert_eq!(daemon.ended().0, Some(0));
+    assert_eq!(daemon.files_in_scratch(), 4, "they are there for whoever asked for them");
+    assert!(!daemon.scratch.path().join("hearken.sock").exists());
+}
+
+#[test]
+fn with_require_tmpfs_a_disk_is_refused_before_a_pin_is_touched() {
+    let disk = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+    let config = disk.path().join("hearken.toml");
+    let pins = disk.path().join("pins");
+    fs::write(
+        &config,
+        format!("{CONFIG}[scratch]\nrequire_tmpfs = true\n").replace("PINS", &pins.display().to_string()),
+    )
+    .unwrap();
+    let run =
+        |place: &Path| hearken().args(["run", "--config"]).arg(&config).arg("--scratch").arg(place).output().unwrap();
+    let output = run(disk.path());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(78), "{said}");
+    assert!(said.contains("is not on tmpfs, and scratch.require_tmpfs is set"), "{said}");
+    assert!(!pins.exists());
+    let output = run(Path::new("/nowhere"));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("scratch in /nowhere: No such file"));
 }

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use hearken::config::{self, Settings};
 use hearken::recognize::whisper::{Whisper, WhisperRecognizer};
-use hearken::recognize::{Heard, Recognizer};
+use hearken::recognize::{Heard, Limit, Recognizer};
 use hearken::verdict::{Thresholds, Verdict, judge};
 
 use crate::hearing::{heard, scratch};
@@ -127,4 +128,58 @@ fn our_tokens_are_the_models_own() {
         assert_eq!(whisper.tokenizer().encode(text).as_deref(), Some(tokens), "{text}");
         assert_eq!(whisper.tokenizer().decode(tokens), text);
     }
+}
+
+#[test]
+fn sounds_that_no_microphone_should_give_are_decided_or_refused_and_never_take_longer_than_the_deadline() {
+    let _alone = alone();
+    let mut settings = home();
+    settings.recognizer.deadline = Duration::from_secs(120);
+    let mut recognizer = WhisperRecognizer::load(&settings.recognizer, settings.grammar).unwrap();
+    let second = 16_000;
+    let tone = |amplitude: f32| move |i: usize| amplitude * (i as f32 * 0.3).sin();
+    let speech = samples(&clips("home")[0]);
+    let cases: [(&str, Vec<f32>, Option<&str>); 12] = [
+        ("nothing", vec![], None),
+        ("one sample", vec![0.5], None),
+        ("a tenth of a second", vec![0.1; second / 10], None),
+        ("31 s", vec![0.1; 31 * second], Some("31 s of sound; at most 30 s can be taken at once")),
+        ("NaN", vec![f32::NAN; second], Some("sample 0 is not a finite number")),
+        ("one NaN", [&vec![0.0; second][..], &[f32::NAN]].concat(), Some("sample 16000 is not a finite number")),
+        ("infinity", vec![f32::NEG_INFINITY; second], Some("sample 0 is not a finite number")),
+        ("a constant", vec![1.0; 2 * second], None),
+        ("far beyond full scale", (0..2 * second).map(tone(1e30)).collect(), None),
+        ("denormals", vec![f32::MIN_POSITIVE / 4.0; 2 * second], None),
+        ("speech clipped to a square", speech.iter().map(|s| s.signum()).collect(), None),
+        ("30 s of noise", quiet(30_000).iter().map(|s| s * 500.0).collect(), None),
+    ];
+    for (what, sound, refusal) in cases {
+        match (recognizer.hear(&sound), refusal) {
+            (Err(error), Some(words)) => assert_eq!(error.to_string(), words, "{what}"),
+            (Ok(heard), None) => {
+                let numbers = [heard.free, heard.no_speech, heard.dbfs];
+                assert!(numbers.iter().all(|n| n.is_finite()), "{what}: {numbers:?}");
+                assert!(heard.calls <= settings.recognizer.search.max_calls + 1, "{what}: {} calls", heard.calls);
+                if what != "speech clipped to a square" {
+                    assert!(decided(&heard).is_err(), "{what} is no command: {heard:?}");
+                }
+            }
+            (outcome, _) => panic!("{what}: {outcome:?}"),
+        }
+    }
+    assert_eq!(decided(&recognizer.hear(&speech).unwrap()).unwrap(), "close the kitchen windows", "and it still works");
+}
+
+#[test]
+fn a_decision_past_its_deadline_is_refused_as_too_late_and_the_next_one_is_not_harmed() {
+    let _alone = alone();
+    let mut settings = home();
+    settings.recognizer.deadline = Duration::ZERO;
+    let mut late = WhisperRecognizer::load(&settings.recognizer, settings.grammar).unwrap();
+    let heard = late.hear(&samples(&clips("home")[0])).unwrap();
+    assert_eq!((heard.calls, heard.gave_up), (1, Some(Limit::Deadline)), "no call but the one for silence");
+    let refusal = decided(&heard).unwrap_err();
+    assert!(refusal.starts_with("not decided in time: "), "{refusal}");
+    let (text, _) = late.transcribe(&samples(&clips("home")[0])).unwrap();
+    assert!(text.contains("kitchen window"), "{text}");
 }

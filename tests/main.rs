@@ -45,5 +45,11 @@ mod microphone;
 /// The built program's audit of its recordings.
 mod audit;
 
+/// Recordings kept as named files, and the sweep.
+mod keep;
+
+/// The daemon when a part dies or the kernel refuses.
+mod failing;
+
 /// Model files that are not what they should be.
 mod models;

@@ -152,3 +152,48 @@ fn a_model_that_is_missing_or_damaged_is_refused_before_it_is_loaded() {
     fs::create_dir(&model).unwrap();
     assert!(refused().contains("it is not a regular file"));
 }
+
+#[test]
+fn transcribe_leaves_nothing_behind_whether_it_ends_well_with_an_error_or_by_sigkill() {
+    let _alone = alone();
+    let (dir, scratch) = (tempfile::tempdir().unwrap(), tempfile::tempdir_in("/dev/shm").unwrap());
+    let bad = dir.path().join("bad.wav");
+    fs::write(&bad, b"RIFF....WAVE").unwrap();
+    let long = dir.path().join("long.wav");
+    fs::copy(data("jfk.wav"), &long).unwrap();
+    let places = || {
+        let all = [dir.path(), scratch.path()].into_iter().flat_map(|place| fs::read_dir(place).unwrap());
+        all.map(|f| f.unwrap().file_name()).filter(|name| name != "bad.wav" && name != "long.wav").collect::<Vec<_>>()
+    };
+    let transcribe = |file: &std::path::Path| {
+        let mut command = hearken();
+        command.arg("transcribe").arg(file).current_dir(dir.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .env("TMPDIR", dir.path())
+            .env("RUNTIME_DIRECTORY", scratch.path())
+            .env("XDG_RUNTIME_DIR", scratch.path());
+        command
+    };
+    assert_eq!(transcribe(&bad).output().unwrap().status.code(), Some(1));
+    assert_eq!(transcribe(&long).output().unwrap().status.code(), Some(0));
+    let nothing = dir.path().join("no model here");
+    fs::create_dir(&nothing).unwrap();
+    assert_eq!(transcribe(&long).env("HEARKEN_MODELS", &nothing).output().unwrap().status.code(), Some(1));
+    fs::remove_dir(&nothing).unwrap();
+    let mut killed = transcribe(&long).env("RUST_LOG", "info").spawn().unwrap();
+    // Killed when the model is there and the sound is being read or recognized.
+    let log = std::io::BufReader::new(killed.stderr.take().unwrap());
+    assert!(std::io::BufRead::lines(log).any(|line| line.is_ok_and(|l| l.contains("model loaded"))));
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    assert_eq!(places(), Vec::<std::ffi::OsString>::new());
+}
+
+#[test]
+fn status_without_a_daemon_says_where_it_looked() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = run(&["scratch", "status", "--scratch", &dir.path().display().to_string()]);
+    let said = words(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains(&format!("no daemon answers in {}", dir.path().display())), "{said}");
+}

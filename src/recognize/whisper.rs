@@ -338,8 +338,9 @@ impl Recognizer for WhisperRecognizer {
     fn hear(&mut self, samples: &[f32]) -> Result<Heard, RecognizeError> {
         let begun = Instant::now();
         self.whisper.deadline = Some(begun + self.deadline);
-        let speech_ms = self.speech.speech_ms(samples)?;
-        let (mel, encode) = self.whisper.listen(samples)?;
+        let sound = &checked(samples, MAX_SAMPLES)?[..];
+        let speech_ms = self.speech.speech_ms(sound)?;
+        let (mel, encode) = self.whisper.listen(sound)?;
         let searching = Instant::now();
         let no_speech = self.whisper.no_speech()?;
         let ends = self.whisper.ends.clone();
@@ -355,7 +356,7 @@ impl Recognizer for WhisperRecognizer {
             calls: found.calls + 1,
             duration_ms: duration_ms(samples.len()),
             speech_ms,
-            dbfs: level_dbfs(samples),
+            dbfs: level_dbfs(&sound[..samples.len()]),
             took: Timings { mel, encode, search: searching.elapsed(), total: begun.elapsed() },
         })
     }
