@@ -5,10 +5,12 @@ PACKAGES := gcc g++ cmake make pkg-config libasound2-dev libclang-dev ca-certifi
 # A Rust that is new enough; Debian's own where there is none. Debian 12 has 1.96 in its security archive as *-web.
 RUST_PACKAGES := rustc-web cargo-web
 LEAST_RUST := 1.88
+# Minutes that the soak takes.
+SOAK_MINUTES ?= 60
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 CARGO = PATH="$$PATH:$$HOME/.cargo/bin" cargo
 
-.PHONY: help setup build demo test fuzz fuzz-ci bench lint clean
+.PHONY: help setup build demo test fuzz fuzz-ci bench soak lint clean
 
 help:
 	@echo 'make demo    the daemon on a virtual microphone: recorded sentences switch simulated pins (sets up first)'
@@ -16,6 +18,7 @@ help:
 	@echo 'make fuzz    a million made-up configurations, templates, sounds and events: a minute or two'
 	@echo 'make build   target/release/hearken'
 	@echo 'make bench   how long a decision takes, against stock whisper on the same clip'
+	@echo 'make soak    a day of sound through the daemon in an hour, with faults: does anything leak? SOAK_MINUTES=$(SOAK_MINUTES)'
 	@echo 'make lint    formatting and clippy'
 	@echo 'make setup   install what is missing: $(PACKAGES), and a Rust of at least $(LEAST_RUST)'
 	@echo 'make clean   remove what was built'
@@ -55,6 +58,10 @@ fuzz-ci:
 
 bench: setup
 	$(CARGO) bench --locked
+
+soak: setup
+	$(CARGO) build --release --locked --bin hearken --example soak
+	target/release/examples/soak --minutes $(SOAK_MINUTES)
 
 lint:
 	$(CARGO) fmt --check

@@ -4,7 +4,7 @@
 //! as whisper.cpp does by default, with a beam of 5 and the encoder's whole context of 30 s. A and B take turns, so
 //! that a slow spell of the machine hits both, and each ratio is of two neighbours. A's total holds the check for
 //! speech, which B does without; B's parts are not known apart. Last, with a second model, what the size of the grammar
-//! costs.
+//! costs. Before that, what recording and waiting for a microphone cost.
 //!
 //! Run nothing else meanwhile: two inferences at once slow each other twentyfold.
 
@@ -16,10 +16,15 @@ use std::num::NonZero;
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
-use hearken::audio::SAMPLE_RATE;
+use hearken::audio::microphone::MicrophoneSettings;
+use hearken::audio::supervisor::Supervisor;
+use hearken::audio::{AudioSource, FRAME, FRAME_LEN, SAMPLE_RATE, Sound};
 use hearken::config::{self, Settings};
 use hearken::recognize::whisper::WhisperRecognizer;
 use hearken::recognize::{Heard, Recognizer};
+use hearken::scratch::{Scratch, ScratchSettings};
+use hearken::stop::GLANCE;
+use hearken::vad::Vad;
 
 /// Rounds measured, after one that is not: odd, so that a median is a measurement.
 const ROUNDS: usize = 7;
@@ -81,7 +86,84 @@ fn in_turns<A, B>(mut round: impl FnMut() -> (A, B)) -> Vec<(A, B)> {
     (0..ROUNDS).map(|_| round()).collect()
 }
 
+/// Utterances of two seconds a round, and their frames.
+const UTTERANCES: usize = 500;
+const FRAMES: usize = 125;
+
+/// Microseconds for each second of sound that `record` takes for one utterance.
+fn microseconds_a_second(mut record: impl FnMut()) -> f64 {
+    let begun = Instant::now();
+    (0..UTTERANCES).for_each(|_| record());
+    begun.elapsed().as_secs_f64() * 1e6 / (UTTERANCES * FRAMES) as f64 / FRAME.as_secs_f64()
+}
+
+/// Calls of read and write that this process has made: proc_pid_io(5).
+fn reads_and_writes() -> u64 {
+    let io = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
+    let calls = io.lines().filter_map(|l| l.strip_prefix("syscr: ").or(l.strip_prefix("syscw: ")));
+    calls.filter_map(|n| n.parse::<u64>().ok()).sum()
+}
+
+/// What recording costs: unnamed and capped, next to a named file that is deleted, next to hearing (the voice detector).
+fn scratch_costs() {
+    let dir = tempfile::tempdir_in("/dev/shm").unwrap_or_else(|e| panic!("{e}"));
+    let scratch = Scratch::new(dir.path().into(), &ScratchSettings::default());
+    let frame = [0.25; FRAME_LEN];
+    let ours = || {
+        let mut utterance = scratch.open().unwrap_or_else(|e| panic!("{e}"));
+        (0..FRAMES).for_each(|_| utterance.write(&frame).unwrap_or_else(|e| panic!("{e}")));
+        let mut recording = utterance.seal(0).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(recording.samples().map_or(0, |s| s.len()), FRAMES * FRAME_LEN);
+    };
+    let path = dir.path().join("named");
+    let named = || {
+        let mut file = std::fs::File::create(&path).unwrap_or_else(|e| panic!("{e}"));
+        for _ in 0..FRAMES {
+            let bytes: Vec<u8> = frame.iter().flat_map(|s| ((s * 32_767.0) as i16).to_le_bytes()).collect();
+            std::io::Write::write_all(&mut file, &bytes).unwrap_or_else(|e| panic!("{e}"));
+        }
+        assert_eq!(std::fs::read(&path).map_or(0, |b| b.len()), FRAMES * FRAME_LEN * 2);
+        std::fs::remove_file(&path).unwrap_or_else(|e| panic!("{e}"));
+    };
+    let mut vad = Vad::new();
+    let mut judge = || (0..FRAMES).for_each(|_| assert!(vad.judge(&frame).probability <= 1.0));
+    let rounds =
+        in_turns(|| ((microseconds_a_second(ours), microseconds_a_second(named)), microseconds_a_second(&mut judge)));
+    let before = reads_and_writes();
+    ours();
+    let calls = (reads_and_writes() - before) as f64 / (FRAMES as f64 * FRAME.as_secs_f64());
+    println!(
+        "scratch:  {} us for a second of sound, {calls:.0} reads and writes; named file {} us; ours / named {}; voice detector {} us",
+        Spread::of(rounds.iter().map(|((ours, _), _)| *ours)),
+        Spread::of(rounds.iter().map(|((_, named), _)| *named)),
+        Spread::of(rounds.iter().map(|((ours, named), _)| ours / named)),
+        Spread::of(rounds.iter().map(|(_, vad)| *vad)),
+    );
+}
+
+/// Processor time of this process, in hundredths of a second: proc_pid_stat(5).
+fn ticks() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    after_name.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum()
+}
+
+/// What waiting for a microphone costs that does not exist.
+fn waiting_costs() {
+    let device = "alsa:no-such-microphone".into();
+    let mut supervisor = Supervisor::new(MicrophoneSettings { device, gain_db: 0.0 });
+    let (begun, before, mut block) = (Instant::now(), ticks(), [0.0; 960]);
+    while begun.elapsed() < Duration::from_secs(20) {
+        let sound = supervisor.read(&mut block, GLANCE);
+        assert!(matches!(sound, Ok(Sound::Samples(0))), "there should be no such microphone: {sound:?}");
+    }
+    let (share, attempts) = ((ticks() - before) / begun.elapsed().as_secs_f64(), supervisor.counters().read().attempts);
+    println!("waiting:  {share:.2} % of a core in 20 s without a microphone, {attempts} attempts to open it");
+}
+
 fn main() {
+    scratch_costs();
+    waiting_costs();
     let settings = config::load(&support::data("home.toml")).unwrap_or_else(|e| panic!("{e}"));
     let mut sound = support::samples(&support::data("home").join(format!("{COMMAND}.wav")));
     sound.resize(2 * SAMPLE_RATE as usize, 0.0);

@@ -56,7 +56,7 @@ static int fault(struct mic *m){
 }
 static snd_pcm_sframes_t mic_pointer(snd_pcm_ioplug_t *io){
   struct mic *m=io->private_data; int e=fault(m); if (e) return e;
-  uint64_t p=produced(m), lim=m->consumed+io->buffer_size;
+  uint64_t p=produced(m), lim=m->consumed+io->buffer_size-1;   /* to ioplug a full ring looks like an empty one */
   if (p>lim) {                       /* the application was late by more than the ring */
     if (m->strict && m->c->fault!=F_STALL) { m->c->xruns++; snd_pcm_ioplug_set_state(io, SND_PCM_STATE_XRUN); return -EPIPE; }
     m->t0 += (uint64_t)((double)(p-lim)/(io->rate*m->speed)*1e9); p=lim;  /* lenient: the virtual clock waits, no data is lost */
