@@ -146,7 +146,7 @@ pub fn serve(parts: Parts, rules: &Rules, options: &Options, stop: &Stop) -> Res
     };
     let keeper = Keeper { scratch: scratch.clone(), settings: &rules.scratch, commands: &rules.commands };
     let status = || status(&scratch, microphone.as_ref().map(|m| m.read()));
-    let all_told = tell_all(reports, events, watch, &rules.commands)?;
+    let teller = tell_all(reports, events, watch, &rules.commands, stop)?;
     let ended = thread::scope(|scope| {
         // If this thread panics the scope waits for the others, and they must know.
         let _hang_up = stop.raise_on_drop();
@@ -154,8 +154,10 @@ pub fn serve(parts: Parts, rules: &Rules, options: &Options, stop: &Stop) -> Res
             let _hang_up = stop.raise_on_drop();
             hands.work(&from_mind, &reporter, stop);
         })?;
-        let keeper =
-            named("hearken-keeper").spawn_scoped(scope, || keeper.work(&kept, desk(&scratch), status, stop))?;
+        let keeper = named("hearken-keeper").spawn_scoped(scope, || {
+            let _hang_up = stop.raise_on_drop();
+            keeper.work(&kept, desk(&scratch), status, stop);
+        })?;
         let ear = named("hearken-ear").spawn_scoped(scope, || ear::listen(source.as_mut(), ear, stop))?;
         tracing::info!(commands = rules.commands.len(), outputs = rules.outputs.len(), "ready");
         let mind = Mind {
@@ -168,7 +170,6 @@ pub fn serve(parts: Parts, rules: &Rules, options: &Options, stop: &Stop) -> Res
         mind::decide(mind, &inbox, |decided| to_hands.send(decided).is_ok(), stop);
         stop.raise();
         drop((inbox, to_hands));
-        let died = |name| move |_| Error::Panicked(name);
         let heard = ear.join().map_err(died("hearken-ear"))?;
         hands.join().map_err(died("hearken-hands"))?;
         keeper.join().map_err(died("hearken-keeper"))?;
@@ -178,9 +179,12 @@ pub fn serve(parts: Parts, rules: &Rules, options: &Options, stop: &Stop) -> Res
         }
         heard.map_err(Error::from)
     });
-    // Nobody waits for the one thread that others can hold up: a full pipe that nobody reads must not keep us from ending.
-    let _ = all_told.recv_timeout(LAST_WORDS);
-    ended
+    let told = teller.last_words();
+    ended.and(told)
+}
+
+fn died<E>(name: &'static str) -> impl Fn(E) -> Error {
+    move |_| Error::Panicked(name)
 }
 
 fn named(name: &str) -> thread::Builder {
@@ -213,20 +217,37 @@ fn claim(gpio: &GpioSettings, claims: &[Claim]) -> Result<Box<dyn OutputPins>, G
     })
 }
 
-/// Starts the thread that tells what happens. The receiver is closed when all is told.
+/// The thread that tells what happens.
+struct Teller {
+    thread: thread::JoinHandle<()>,
+    told: mpsc::Receiver<()>,
+}
+
+impl Teller {
+    /// Waits until all is told, but not for long: it is the one thread that others can hold up, and a full pipe that nobody
+    /// reads must not keep us from ending.
+    fn last_words(self) -> Result<(), Error> {
+        match self.told.recv_timeout(LAST_WORDS) {
+            Err(mpsc::RecvTimeoutError::Timeout) => Ok(()),
+            _ => self.thread.join().map_err(died("hearken-report")),
+        }
+    }
+}
+
 fn tell_all(
     reports: mpsc::Receiver<Report>,
     events: Option<Events>,
     watch: Option<Watch>,
     commands: &[Command],
-) -> io::Result<mpsc::Receiver<()>> {
-    let (told, all_told) = mpsc::channel();
-    let commands = commands.to_vec();
-    named("hearken-report").spawn(move || {
+    stop: &Stop,
+) -> io::Result<Teller> {
+    let (telling, told) = mpsc::channel::<()>();
+    let (commands, hang_up) = (commands.to_vec(), stop.raise_on_drop());
+    let thread = named("hearken-report").spawn(move || {
+        let _both = (telling, hang_up);
         tell(reports, events, watch, &commands);
-        drop(told);
     })?;
-    Ok(all_told)
+    Ok(Teller { thread, told })
 }
 
 fn tell(reports: mpsc::Receiver<Report>, mut events: Option<Events>, mut watch: Option<Watch>, commands: &[Command]) {

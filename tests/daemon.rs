@@ -231,17 +231,34 @@ fn pins_are_at_rest_before_it_listens_and_sigint_ends_it_with_0() {
 }
 
 #[test]
-fn sigkill_leaves_no_recording() {
+fn sigkill_sigterm_and_an_abort_in_the_middle_of_a_recording_leave_nothing_of_it() {
     let _alone = alone();
-    let mut daemon = Daemon::hearing(&["home/create a timer for 4 and a half hours.wav"; 3], &["--watch"]);
-    // Killed while it records, as the display says.
-    let speaking = daemon.events.find(|line| line.as_ref().is_ok_and(|l| l.contains("speech,")));
-    assert!(speaking.is_some(), "{}", daemon.ended().1);
-    assert_eq!(daemon.recordings_open(), 1);
-    assert_eq!(daemon.files_in_scratch(), 0);
-    daemon.running.signal(Signal::KILL);
-    assert_eq!(daemon.ended().0, None);
-    assert_eq!(daemon.files_in_scratch(), 0);
+    for (signal, code) in [(Signal::KILL, None), (Signal::ABORT, None), (Signal::TERM, Some(0))] {
+        let mut daemon = Daemon::hearing(&["home/create a timer for 4 and a half hours.wav"; 3], &["--watch"]);
+        // While it records, as the display says.
+        let speaking = daemon.events.find(|line| line.as_ref().is_ok_and(|l| l.contains("speech,")));
+        assert!(speaking.is_some(), "{}", daemon.ended().1);
+        assert_eq!(daemon.recordings_open(), 1);
+        assert_eq!(daemon.files_in_scratch(), 0);
+        daemon.running.signal(signal);
+        assert_eq!(daemon.ended().0, code);
+        assert_eq!(daemon.files_in_scratch(), 0);
+    }
+}
+
+#[test]
+fn the_debug_log_tells_of_each_recording_from_its_creation_to_its_deletion() {
+    let _alone = alone();
+    let sound = in_a_row(&[data("home/turn on the lights.wav")]);
+    let wrapper = ["env", "RUST_LOG=hearken=debug"];
+    let mut daemon = Daemon::wrapped(&wrapper, VirtualMicrophone::playing(&sound));
+    let bytes = daemon.event()["duration_ms"].as_u64().unwrap() * 32;
+    daemon.running.signal(Signal::TERM);
+    let (_, log) = daemon.ended();
+    let lines = ["recording utterance=1", "sealed utterance=1 bytes=", "deleted utterance=1 bytes="];
+    for line in lines.map(|line| if line.ends_with('=') { format!("{line}{bytes}") } else { line.into() }) {
+        assert_eq!(log.matches(&line).count(), 1, "{line}: {log}");
+    }
 }
 
 #[test]

@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hearken::audio::{AudioError, AudioSource, SAMPLE_RATE, Sound};
-use hearken::command::Output;
+use hearken::command::{Command, Deed, Output, Setting};
 use hearken::daemon::{Options, Parts, Rules, serve};
 use hearken::endpoint::EndpointSettings;
 use hearken::error::Error;
 use hearken::gpio::{GpioError, Level, Line, OutputPins};
-use hearken::recognize::{Heard, RecognizeError, Recognizer, Timings};
+use hearken::grammar::{Sentence, Slots};
+use hearken::recognize::{Candidate, Heard, RecognizeError, Recognizer, Timings};
 use hearken::report::events::Destination;
 use hearken::scratch::ScratchSettings;
 use hearken::stop::Stop;
@@ -33,6 +34,16 @@ impl OutputPins for PinLog {
     fn set(&mut self, _: usize, level: Level) -> Result<(), GpioError> {
         self.0.lock().unwrap().push(level);
         Ok(())
+    }
+}
+
+/// Pins whose driver panics when the lamp is switched on, which is a low level.
+struct Shaky(PinLog);
+
+impl OutputPins for Shaky {
+    fn set(&mut self, index: usize, level: Level) -> Result<(), GpioError> {
+        assert!(level == Level::High, "as if the driver had a fault");
+        self.0.set(index, level)
     }
 }
 
@@ -68,17 +79,18 @@ impl AudioSource for Player {
     }
 }
 
-/// Hears nothing, by the closure's word.
+/// Hears "lamp on", unless the closure says no.
 struct Scripted<F>(F);
 
 impl<F: FnMut() -> Result<(), String>> Recognizer for Scripted<F> {
     fn hear(&mut self, _: &[f32]) -> Result<Heard, RecognizeError> {
         (self.0)().map_err(RecognizeError::Sound)?;
+        let sentence = Sentence { command: 0, words: "lamp on".into(), slots: Slots::new() };
         Ok(Heard {
             text: String::new(),
             free: 0.0,
             no_speech: 0.0,
-            best: None,
+            best: Some(Candidate { sentence, rank: -1.0, joint: -1.0 }),
             runner_up: None,
             gave_up: None,
             calls: 1,
@@ -105,16 +117,26 @@ impl Stage {
     }
 
     fn serve(&self, source: Player, recognizer: impl Recognizer + 'static) -> Result<(), Error> {
-        let (source, recognizer, pins) = (Box::new(source), Box::new(recognizer), Box::new(self.pins.clone()));
+        self.serve_with(Box::new(self.pins.clone()), source, recognizer)
+    }
+
+    fn serve_with(
+        &self,
+        pins: Box<dyn OutputPins>,
+        source: Player,
+        recognizer: impl Recognizer + 'static,
+    ) -> Result<(), Error> {
+        let (source, recognizer) = (Box::new(source), Box::new(recognizer));
         let parts = Parts { source, microphone: None, recognizer, pins };
         let lamp = Output { name: "lamp".into(), line: Line::Number(17), active_low: true, rest: false };
+        let on = Deed::Set(0, Setting::Fixed(true));
         let rules = Rules {
             gain_db: 0.0,
             endpoint: EndpointSettings::default(),
             thresholds: Thresholds::default(),
             scratch: ScratchSettings::default(),
             outputs: vec![lamp],
-            commands: Vec::new(),
+            commands: vec![Command { name: "lamp".into(), deeds: vec![on] }],
         };
         let options = Options {
             events: Some(Destination::File(self.events.path().join("events"))),
@@ -140,7 +162,9 @@ impl Stage {
     fn told(&self) -> Vec<(u64, String)> {
         let text = std::fs::read_to_string(self.events.path().join("events")).unwrap();
         let events = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        events.filter_map(|e| Some((e["utterance"].as_u64()?, e["rule"].as_str()?.to_string()))).collect()
+        events
+            .filter_map(|e| Some((e["utterance"].as_u64()?, e["rule"].as_str().unwrap_or("accepted").to_string())))
+            .collect()
     }
 
     fn is_at_rest_and_empty(&self) -> bool {
@@ -177,7 +201,7 @@ fn utterances_that_come_faster_than_they_are_decided_displace_the_oldest_and_the
     stage.serve(source, recognizer).unwrap();
     let mut told = stage.told();
     told.sort();
-    let expected = [(1, "no-sentence"), (2, "lost"), (3, "lost"), (4, "no-sentence"), (5, "no-sentence")];
+    let expected = [(1, "accepted"), (2, "lost"), (3, "lost"), (4, "accepted"), (5, "accepted")];
     assert_eq!(told, expected.map(|(number, rule)| (number, rule.to_string())));
     assert!(stage.is_at_rest_and_empty());
 }
@@ -204,6 +228,16 @@ fn an_ear_that_dies_takes_the_daemon_down_with_pins_at_rest_and_nothing_in_scrat
 }
 
 #[test]
+fn hands_that_die_take_the_daemon_down_with_pins_at_rest_and_nothing_in_scratch() {
+    let stage = Stage::new();
+    let (source, go_on, _played) = player([1, 1]);
+    go_on.send(()).unwrap();
+    let ended = stage.serve_with(Box::new(Shaky(stage.pins.clone())), source, Scripted(|| Ok(())));
+    assert!(matches!(ended, Err(Error::Panicked("hearken-hands"))), "{ended:?}");
+    assert!(stage.is_at_rest_and_empty());
+}
+
+#[test]
 fn an_error_of_the_recognizer_costs_one_utterance() {
     let stage = Stage::new();
     let (source, go_on, _played) = player([1, 1]);
@@ -215,7 +249,7 @@ fn an_error_of_the_recognizer_costs_one_utterance() {
     });
     stage.stop_after(2);
     stage.serve(source, recognizer).unwrap();
-    assert_eq!(stage.told(), [(1, "lost".into()), (2, "no-sentence".into())]);
+    assert_eq!(stage.told(), [(1, "lost".into()), (2, "accepted".into())]);
     assert!(stage.is_at_rest_and_empty());
 }
 

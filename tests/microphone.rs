@@ -96,7 +96,7 @@ fn an_overrun_and_a_short_stall_do_not_interrupt_it_and_a_suspension_is_survived
 }
 
 #[test]
-fn one_that_is_absent_busy_or_unknown_at_the_start_is_waited_for_and_the_ids_there_are_get_named() {
+fn one_that_is_absent_busy_unknown_or_of_no_usable_format_at_the_start_is_waited_for_and_the_ids_there_are_get_named() {
     let _alone = alone();
     let busy = VirtualMicrophone::playing(&lights());
     busy.fault(Fault::Busy);
@@ -108,6 +108,7 @@ fn one_that_is_absent_busy_or_unknown_at_the_start_is_waited_for_and_the_ids_the
         (busy, "cannot be opened: "),
         (absent, "cannot be opened: "),
         (unknown, "does not exist; there are: alsa:mic1"),
+        (VirtualMicrophone::with(&lights(), "speed 1 format U8"), "offers no 16-bit, 32-bit or float format"),
     ];
     for (microphone, words) in cases {
         let mut daemon = Daemon::on(microphone, "");
