@@ -109,7 +109,10 @@ pub fn run(settings: Settings, options: Options) -> Result<(), Error> {
     permit(&place, &scratch)?;
     // Pins first, so that they are at rest while the model loads; the microphone last, when all can answer.
     let pins = claim(&gpio, &hands::claims(&outputs))?;
-    trial::first(&recognizer)?;
+    trial::first(&recognizer, &stop)?;
+    if stop.raised() {
+        return Ok(());
+    }
     let recognizer = Box::new(WhisperRecognizer::load(&recognizer, grammar)?);
     let gain_db = microphone.gain_db;
     let source = Supervisor::new(microphone);

@@ -143,13 +143,11 @@ impl Hearing {
     }
 
     fn begin(&mut self, pre_roll: &mut VecDeque<Frame>, frame: &Frame) -> Result<(), ScratchError> {
-        let mut utterance = self.ear.scratch.open()?;
+        self.open = Some(self.ear.scratch.open()?);
         for earlier in pre_roll.drain(..) {
-            utterance.write(&earlier)?;
+            self.record(&earlier)?;
         }
-        utterance.write(frame)?;
-        self.open = Some(utterance);
-        Ok(())
+        self.record(frame)
     }
 
     fn record(&mut self, frame: &Frame) -> Result<(), ScratchError> {

@@ -9,6 +9,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -105,9 +106,9 @@ impl Keep {
                 let bytes = files.iter().filter_map(|f| f.metadata().ok()).map(|m| m.len()).sum();
                 self.bytes += bytes;
                 self.kept.push_back(Kept { wav, bytes, _locked: files });
+                self.make_room(self.settings.last, self.settings.capacity);
             }
         }
-        self.make_room(self.settings.last, self.settings.capacity);
     }
 }
 
@@ -124,11 +125,20 @@ fn locked(file: &File) -> io::Result<()> {
     Ok(rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive)?)
 }
 
-/// Opens and locks a file of ours, unless it is a symbolic link or somebody has it locked.
+/// Opens and locks a regular file of this user, unless it is a symbolic link or somebody has it locked.
 fn lock(path: &Path) -> io::Result<File> {
     let file = File::from(rustix::fs::open(path, OPENING, Mode::empty())?);
+    if !is_this_users(&file)? {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
     locked(&file)?;
     Ok(file)
+}
+
+/// Whether it is a regular file that belongs to this user.
+fn is_this_users(file: &File) -> io::Result<bool> {
+    let metadata = file.metadata()?;
+    Ok(metadata.is_file() && metadata.uid() == rustix::process::geteuid().as_raw())
 }
 
 fn write_new(path: &Path, text: &str) -> io::Result<File> {
@@ -197,13 +207,13 @@ fn sweep_one(dir: &OwnedFd, name: &str, age: Duration) -> io::Result<bool> {
     let stat = rustix::fs::fstat(&file)?;
     let modified = file.metadata()?.modified()?;
     let old = modified.elapsed().is_ok_and(|passed| passed >= age);
-    let ours = file.metadata()?.is_file() && stat.st_uid == rustix::process::geteuid().as_raw();
-    if !(ours && old) || locked(&file).is_err() {
+    if !(is_this_users(&file)? && old) || locked(&file).is_err() {
         return Ok(false);
     }
-    let named = rustix::fs::statat(dir, OsStr::new(name), AtFlags::SYMLINK_NOFOLLOW)?;
-    if (named.st_dev, named.st_ino) != (stat.st_dev, stat.st_ino) {
-        return Ok(false);
+    match rustix::fs::statat(dir, OsStr::new(name), AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(named) if (named.st_dev, named.st_ino) == (stat.st_dev, stat.st_ino) => {}
+        // Another daemon was faster.
+        _ => return Ok(false),
     }
     rustix::fs::unlinkat(dir, OsStr::new(name), AtFlags::empty())?;
     tracing::debug!(file = name, bytes = stat.st_size, "swept");

@@ -49,6 +49,9 @@ impl Keeper<'_> {
                 swept = Instant::now();
             }
         }
+        while let Received::Item(item) = inbox.take(Duration::ZERO) {
+            self.keep(keep.as_mut(), item);
+        }
         drop(keep);
         sweep(&self.scratch, age);
     }

@@ -1,7 +1,8 @@
 //! Recordings: unnamed files on tmpfs, capped in bytes before each write, gone when dropped.
 //!
 //! An [`Utterance`] is a file that was opened with `O_TMPFILE`: it has no name, so no other program finds it and the
-//! kernel frees it whatever happens to this one, SIGKILL included. [`Utterance::seal`] turns it into a [`Recording`],
+//! kernel frees it whatever happens to this one, SIGKILL included. (Where a file system knows no `O_TMPFILE`, tempfile makes a
+//! name and removes it at once; tmpfs knows it.) [`Utterance::seal`] turns it into a [`Recording`],
 //! which can only be read. All of them together never hold more than the capacity of their [`Scratch`].
 //!
 //! Samples are kept as 16-bit integers, little-endian, mono, 16 kHz: 32,000 bytes a second.
@@ -122,13 +123,16 @@ pub struct Usage {
 pub struct Scratch {
     dir: PathBuf,
     ledger: Arc<Ledger>,
+    /// Bytes that recordings and kept files may take together.
+    room: u64,
 }
 
 impl Scratch {
     /// Recordings in `dir`, holding at most `capacity` bytes together.
     pub fn new(dir: PathBuf, settings: &ScratchSettings) -> Scratch {
         let ledger = Ledger { capacity: settings.capacity, ..Ledger::default() };
-        Scratch { dir, ledger: Arc::new(ledger) }
+        let room = settings.capacity + settings.keep.as_ref().map_or(0, |keep| keep.capacity);
+        Scratch { dir, ledger: Arc::new(ledger), room }
     }
 
     /// The directory that the recordings have no name in.
@@ -156,9 +160,9 @@ impl Scratch {
             return Some(format!("scratch directory {dir} is not on tmpfs: recordings of speech may touch the disk"));
         }
         let free = stat.f_bavail * stat.f_bsize as u64;
-        let capacity = self.ledger.capacity;
-        (stat.f_blocks > 0 && free < capacity)
-            .then(|| format!("scratch directory {dir} has {free} bytes free, less than the capacity of {capacity}"))
+        let room = self.room;
+        (stat.f_blocks > 0 && free < room)
+            .then(|| format!("scratch directory {dir} has {free} bytes free, less than the capacity of {room}"))
     }
 
     /// Makes a named file: mode 0600, a name of `prefix`, six random characters and `suffix` that nobody else has.

@@ -1,6 +1,7 @@
 //! How the running daemon is, for whoever asks: one JSON object over a Unix socket in its scratch directory.
 
 use std::io::{self, Read, Write};
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -25,7 +26,8 @@ impl Desk {
     /// The kernel's; `AddrInUse` when another daemon answers there.
     pub fn open(dir: &Path) -> io::Result<Desk> {
         let path = dir.join(SOCKET);
-        if UnixStream::connect(&path).is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused) {
+        let is_socket = std::fs::symlink_metadata(&path).is_ok_and(|m| m.file_type().is_socket());
+        if is_socket && UnixStream::connect(&path).is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused) {
             std::fs::remove_file(&path)?;
         }
         let listener = UnixListener::bind(&path)?;
@@ -48,7 +50,7 @@ impl Drop for Desk {
     }
 }
 
-/// Asks the daemon that records into `dir`. Blocks for at most 2 s.
+/// Asks the daemon that records into `dir`. Blocks until it has answered, for at most 2 s between two parts of the answer.
 ///
 /// # Errors
 /// The kernel's: `NotFound` or `ConnectionRefused` when no daemon runs there; `InvalidData` when it makes no sense.

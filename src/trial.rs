@@ -5,17 +5,17 @@
 
 use std::io::{self, Read};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{ChildStderr, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
 
 use crate::error::Error;
 use crate::grammar::Grammar;
 use crate::models::{self, ModelError};
 use crate::recognize::RecognizeError;
 use crate::recognize::whisper::{RecognizerSettings, WhisperRecognizer};
-use crate::stop::GLANCE;
+use crate::stop::{GLANCE, Stop};
 
 /// The hidden subcommand that is the other process.
 pub const SUBCOMMAND: &str = "try-model";
@@ -24,41 +24,48 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Memory that it may have beyond four times the file.
 const MEMORY: u64 = 3 << 30;
 
-/// Tries the model of `settings` if it is foreign. Blocks for as long as loading takes.
+/// Tries the model of `settings` if it is foreign. Blocks for as long as loading takes, or until `stop` is raised.
 ///
 /// # Errors
 /// [`ModelError`], with what became of the process.
-pub fn first(settings: &RecognizerSettings) -> Result<(), Error> {
+pub fn first(settings: &RecognizerSettings, stop: &Stop) -> Result<(), Error> {
     let Some(sha256) = settings.sha256.as_deref().filter(|s| models::is_foreign(&settings.model, Some(s))) else {
         return Ok(());
     };
     let path = models::verified(&settings.model, Some(sha256)).map_err(RecognizeError::from)?.path;
     let mut command = Command::new(std::env::current_exe()?);
     command.arg(SUBCOMMAND).arg(&path).arg(sha256);
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+    command.env_remove("RUST_LOG").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn()?;
+    let stderr = child.stderr.take();
+    let words = std::thread::spawn(move || stderr.map(last_words).unwrap_or_default());
     let begun = Instant::now();
-    let ended = loop {
-        match child.try_wait()? {
-            Some(status) => break Some(status),
-            None if begun.elapsed() > PATIENCE => break None,
-            None => std::thread::sleep(GLANCE),
-        }
-    };
+    let mut ended = child.try_wait()?;
+    while ended.is_none() && begun.elapsed() < PATIENCE && !stop.raised() {
+        std::thread::sleep(GLANCE);
+        ended = child.try_wait()?;
+    }
+    if ended.is_none() {
+        let _ = child.kill();
+        let _ = child.wait();
+    }
     let fault = match ended {
+        // A signal to the whole group of processes ends the trial too: that says nothing about the model.
+        _ if stop.raised() => return Ok(()),
         Some(status) if status.success() => return Ok(()),
-        Some(status) => {
-            let mut said = String::new();
-            let stderr = child.stderr.take().map(|stderr| stderr.take(1 << 16));
-            let _ = stderr.map(|mut stderr| stderr.read_to_string(&mut said));
-            format!("a process that tried to load it {}", death(status, said.lines().last().unwrap_or_default()))
-        }
-        None => {
-            let _ = child.kill();
-            let _ = child.wait();
-            format!("a process that tried to load it did not end within {} s", PATIENCE.as_secs())
-        }
+        Some(status) => death(status, &words.join().unwrap_or_default()),
+        None => format!("did not end within {} s", PATIENCE.as_secs()),
     };
+    let fault = format!("a process that tried to load it {fault}");
     Err(RecognizeError::from(ModelError::Unusable { path, fault }).into())
+}
+
+/// The last line of the first 64 KiB; the rest is read too, or the writer would wait.
+fn last_words(mut stderr: ChildStderr) -> String {
+    let mut said = Vec::new();
+    let _ = (&mut stderr).take(1 << 16).read_to_end(&mut said);
+    let _ = io::copy(&mut stderr, &mut io::sink());
+    String::from_utf8_lossy(&said).lines().last().unwrap_or_default().to_string()
 }
 
 fn death(status: ExitStatus, last: &str) -> String {
@@ -73,6 +80,7 @@ fn death(status: ExitStatus, last: &str) -> String {
 /// # Errors
 /// Whatever comes up.
 pub fn second(path: &str, sha256: &str) -> Result<(), Error> {
+    set_parent_process_death_signal(Some(Signal::KILL)).map_err(io::Error::from)?;
     let size = std::fs::metadata(path)?.len();
     limit(Resource::Core, 0)?;
     limit(Resource::As, MEMORY + 4 * size)?;

@@ -255,7 +255,7 @@ mod tests {
             ("a click", &|h| h.speech_ms = 64, "no speech in it: 64 ms"),
             ("Whisper hears nobody", &|h| h.no_speech = 0.9, "nobody spoke: 90 %"),
             ("nothing near", &|h| h.best = None, "no sentence of the configuration is near"),
-            ("too late", &|h| h.gave_up = Some(Limit::Deadline), "not decided in time: "),
+            ("too late", &|h| h.gave_up = Some(Limit::Deadline), "not decided in time: 0 ms"),
             (
                 "nothing in so many calls",
                 &|h| (h.best, h.gave_up) = (None, Some(Limit::Calls)),

@@ -103,7 +103,7 @@ fn a_bad_configuration_says_where_what_and_what_would_be_right() {
         (
             "capacity = \"8 MiB\"",
             "keep = { last = 0, capacity = \"4 MiB\" }",
-            "6:17: scratch.keep.last: 0 is out of range; a whole number from 1 to 1000 is needed",
+            "6:17: scratch.keep.last: 0 is out of range; a whole number from 1 to 200 is needed",
         ),
         ("capacity = \"8 MiB\"", "keep = { last = 20 }", "scratch.keep.capacity: missing; as in: capacity = \"4 MiB\""),
         ("capacity = \"8 MiB\"", "require_tmpfs = 1", "6:17: scratch.require_tmpfs: this is an integer; true or false"),

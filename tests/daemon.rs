@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::deciding::alone;
 use crate::program::hearken;
-use crate::support::{Running, VirtualMicrophone, data, in_a_row};
+use crate::support::{Running, VirtualMicrophone, data, in_a_row, until};
 
 const CONFIG: &str = r#"
 board = "host"
@@ -304,9 +304,7 @@ fn recordings_that_are_to_be_kept_are_kept_with_their_decisions_and_the_status_t
     let microphone = VirtualMicrophone::playing(&in_a_row(&clips));
     let mut daemon = Daemon::on(microphone, "[scratch]\nkeep = { last = 20, capacity = \"4 MiB\" }\n");
     let events = [daemon.event(), daemon.event()];
-    while daemon.files_in_scratch() < 4 {
-        std::thread::yield_now();
-    }
+    until("four files", || daemon.files_in_scratch() == 4);
     let files = |ending: &str| {
         let all = fs::read_dir(daemon.scratch.path()).unwrap().map(|f| f.unwrap().path());
         let mut found: Vec<PathBuf> = all.filter(|f| f.extension().is_some_and(|e| e == ending)).collect();
@@ -316,9 +314,7 @@ fn recordings_that_are_to_be_kept_are_kept_with_their_decisions_and_the_status_t
     for ((sound, decision), event) in files("wav").iter().zip(files("json")).zip(&events) {
         let ms = hearken::audio::wav::read(sound).unwrap().len() as u64 / 16;
         assert_eq!(event["duration_ms"], ms);
-        while fs::metadata(&decision).unwrap().len() == 0 {
-            std::thread::yield_now();
-        }
+        until("a decision", || fs::metadata(&decision).unwrap().len() > 0);
         let kept: Value = serde_json::from_str(&fs::read_to_string(decision).unwrap()).unwrap();
         assert_eq!((&kept["utterance"], &kept["text"]), (&event["utterance"], &event["text"]));
     }

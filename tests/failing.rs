@@ -24,7 +24,7 @@ use tempfile::TempDir;
 
 use crate::daemon::Daemon;
 use crate::deciding::alone;
-use crate::support::{VirtualMicrophone, data, in_a_row};
+use crate::support::{VirtualMicrophone, data, in_a_row, until};
 
 /// The levels that a pin was set to.
 #[derive(Clone, Default)]
@@ -102,6 +102,14 @@ impl<F: FnMut() -> Result<(), String>> Recognizer for Scripted<F> {
     }
 }
 
+struct AskOnDrop(Stop);
+
+impl Drop for AskOnDrop {
+    fn drop(&mut self) {
+        self.0.ask();
+    }
+}
+
 /// A daemon without a device: its source and recognizer are the test's.
 struct Stage {
     pins: PinLog,
@@ -151,10 +159,9 @@ impl Stage {
         let (stop, events) = (self.stop.clone(), self.events.path().join("events"));
         std::thread::spawn(move || {
             let told = || std::fs::read_to_string(&events).map_or(0, |text| text.matches("\"utterance\"").count());
-            while told() < utterances && !stop.raised() {
-                std::thread::yield_now();
-            }
-            stop.ask();
+            // Asked in any case: a test that waits for more must fail, not hang.
+            let _ask = AskOnDrop(stop);
+            until("so many utterances", || told() == utterances);
         });
     }
 

@@ -144,3 +144,17 @@ fn a_file_that_vanished_is_no_failure() {
     keep.put(&mut recording(&scratch, 5), "{}").unwrap();
     assert_eq!((scratch.usage().deletions_failed, names(&dir, ".wav").len()), (0, 1));
 }
+
+#[test]
+fn the_largest_ring_and_its_successor_stay_within_the_descriptors_of_a_process() {
+    let (dir, scratch) = on_tmpfs();
+    let settings = KeepSettings { last: 200, capacity: 64 << 20 };
+    let descriptors = || fs::read_dir("/proc/self/fd").unwrap().count();
+    let mut keep = Keep::new(scratch.clone(), settings.clone());
+    (0..210).for_each(|_| keep.put(&mut recording(&scratch, 1), "{}").unwrap());
+    assert_eq!(names(&dir, ".wav").len(), 200);
+    assert!(descriptors() < 1024 / 2, "{} descriptors", descriptors());
+    drop(keep);
+    let _next = Keep::new(scratch.clone(), KeepSettings { last: 3, ..settings });
+    assert_eq!((names(&dir, ".wav").len(), names(&dir, ".json").len()), (3, 3));
+}

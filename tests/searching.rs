@@ -211,3 +211,40 @@ fn a_model_that_repeats_itself_is_cut_short() {
     assert_eq!(tokenizer.decode(&found.text), " ab on b.");
     assert_eq!(found.best.unwrap().sentence.words, "ab on b");
 }
+
+/// A parrot that runs out of time after so many calls.
+struct Hurried {
+    parrot: Parrot,
+    calls_left: usize,
+}
+
+impl LanguageModel for Hurried {
+    type Error = Infallible;
+
+    fn next(&mut self, prefix: &[Token]) -> Result<(&[f32], f32), Infallible> {
+        assert!(self.calls_left > 0, "a call past the deadline");
+        self.calls_left -= 1;
+        self.parrot.next(prefix)
+    }
+
+    fn in_time(&self) -> bool {
+        self.calls_left > 0
+    }
+}
+
+#[test]
+fn wherever_the_deadline_falls_it_is_said_and_no_call_is_made_after_it() {
+    let (tokenizer, ends) = tokenizer();
+    let text = tokenizer.encode(" ab on b. on ab").unwrap();
+    let graph = TokenGraph::new(grammar(&["ab on b", "(a|b|ab) {state} [b]"]), &tokenizer);
+    let parrot = || Parrot { text: text.clone(), logits: vec![0.0; ends.text as usize + 1] };
+    let settings = SearchSettings { margin: 1e9, ..SearchSettings::default() };
+    let needed = search(&mut parrot(), &graph, &ends, &settings, 30).unwrap().calls;
+    assert!(needed > text.len());
+    for calls_left in 0..needed + 3 {
+        let mut hurried = Hurried { parrot: parrot(), calls_left };
+        let found = search(&mut hurried, &graph, &ends, &settings, 30).unwrap();
+        let expected = (calls_left <= needed).then_some(Limit::Deadline);
+        assert_eq!((found.gave_up, found.calls), (expected, needed.min(calls_left)), "{calls_left} of {needed}");
+    }
+}

@@ -68,9 +68,10 @@ impl Ring {
         Ring { samples, home, returned }
     }
 
-    /// The producing end, for a new stream; `None` while the last one still has it.
-    pub fn tap(&self, signals: Arc<Signals>) -> Option<Tap> {
+    /// The producing end, for a new stream; `None` while the last one still has it. What that one left behind is dropped.
+    pub fn tap(&mut self, signals: Arc<Signals>) -> Option<Tap> {
         let queue = self.returned.try_recv().ok()?;
+        while self.samples.dequeue().is_some() {}
         Some(Tap { queue: Some(queue), home: self.home.clone(), signals })
     }
 
@@ -139,6 +140,10 @@ mod tests {
             let kept = ring.drain(&mut heard);
             assert!(heard[..kept].iter().all(|s| *s == stream as f32) && !ring.ready());
             assert_eq!(kept as u64 + signals.lost.load(Ordering::Relaxed), QUEUE as u64 + 2);
+            let mut late = ring.tap(signals.clone()).expect("the producing end should be home");
+            late.put([7.0].into_iter());
+            drop(late);
+            assert!(ring.ready(), "what a dying stream leaves waits, but not for the next stream");
         }
     }
 

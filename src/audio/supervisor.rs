@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::microphone::{MicrophoneSettings, Stream};
-use super::ring::{Ring, Signals};
+use super::ring::{Ring, Signals, Tap};
 use super::{AudioError, AudioSource, Sound};
 
 /// A stream that delivers nothing for this long is dead, whatever the audio library says. Twenty-five periods.
@@ -25,9 +25,13 @@ const CLOSING: Duration = Duration::from_secs(1);
 /// What opening is given before the process is past help.
 const OPENING: Duration = Duration::from_secs(30);
 /// Streams that may fail to close: each keeps a thread and half a megabyte.
-const MOST_ABANDONED: u64 = 8;
+const MOST_ABANDONED: usize = 8;
 /// Sound that is nothing but zeros, in seconds, before it is mentioned: a muted or wrong input.
 const ZEROS: u64 = 60;
+/// Seconds of sound after which a stream is no flapping one: a bad cable must not cost more than a missing one.
+const STEADY: u64 = 10;
+/// Losses of flapping streams in a row that are mentioned each.
+const MOST_FLAPS: u32 = 10;
 /// How often a missing microphone is mentioned again.
 const REMINDER: Duration = Duration::from_secs(60);
 
@@ -91,10 +95,15 @@ pub struct Supervisor {
     settings: MicrophoneSettings,
     counters: Arc<Counters>,
     ring: Ring,
+    /// Queues of streams that did not close in time.
+    strays: Vec<Ring>,
     state: State,
     pause: Duration,
-    /// When a missing microphone is mentioned; `None` while samples flow.
-    mention: Option<Instant>,
+    flowing: bool,
+    /// Losses in a row without a steady stream in between.
+    flaps: u32,
+    /// When trouble is mentioned again.
+    remind: Instant,
     /// Samples lost and overruns when they were last mentioned.
     mentioned: u64,
     /// Samples in a row that were exactly 0.
@@ -103,7 +112,7 @@ pub struct Supervisor {
 
 enum State {
     /// Samples flow, or should.
-    Open { stream: Stream, since: Instant, heard: Option<Instant> },
+    Open { stream: Stream, since: Instant, heard: Option<Instant>, samples: u64 },
     /// A thread is opening it.
     Opening { outcome: Receiver<Result<Stream, AudioError>>, since: Instant },
     /// The next attempt is to come. `closed`: when the last stream was given up.
@@ -118,9 +127,12 @@ impl Supervisor {
             settings,
             counters: Arc::default(),
             ring: Ring::new(),
+            strays: Vec::new(),
             state: State::Waiting { until: now, closed: now },
             pause: PAUSES[0],
-            mention: Some(now),
+            flowing: false,
+            flaps: 0,
+            remind: now,
             mentioned: 0,
             zeros: 0,
         }
@@ -134,60 +146,81 @@ impl Supervisor {
     /// Samples begin to flow.
     fn announce(&mut self, id: &str, rate: u32) -> Sound {
         self.counters.open.store(true, Ordering::Relaxed);
-        self.zeros = 0;
+        (self.flowing, self.zeros) = (true, 0);
         let opened = count(&self.counters.opened);
-        tracing::info!(microphone = id, rate, opened, "microphone open");
-        (self.pause, self.mention) = (PAUSES[0], None);
+        if self.flaps <= MOST_FLAPS {
+            tracing::info!(microphone = id, rate, opened, "microphone open");
+        }
         Sound::Opened { rate }
     }
 
-    /// The stream is dead: closes it where nobody waits.
+    /// The stream is dead, or could not be opened.
     fn lose(&mut self, error: AudioError) -> Sound {
-        let now = Instant::now();
-        let dead = std::mem::replace(&mut self.state, State::Waiting { until: now + self.pause, closed: now });
+        self.take_stock();
+        self.close();
         self.pause = PAUSES[1].min(self.pause * 2);
-        if let State::Open { stream, .. } = dead {
-            // Without a thread it is closed here, and if that hangs the watchdog has the last word.
-            drop(thread::Builder::new().name("hearken-close".into()).spawn(move || drop(stream)));
+        let due = Instant::now() >= self.remind;
+        if !self.flowing {
+            self.mention(due, &error);
+            return Sound::Samples(0);
         }
-        if self.mention.is_some() {
-            return self.still_missing(&error);
-        }
+        self.flowing = false;
         self.counters.open.store(false, Ordering::Relaxed);
-        let faults = count(&self.counters.faults);
-        tracing::warn!(faults, "{error}; waiting for it");
-        self.mention = Some(now + REMINDER);
+        self.counters.mute.store(false, Ordering::Relaxed);
+        count(&self.counters.faults);
+        self.flaps += 1;
+        self.mention(due || self.flaps <= MOST_FLAPS, &error);
         Sound::Lost(error)
     }
 
-    /// An attempt failed. It is mentioned the first time, and then once a minute.
-    fn still_missing(&mut self, error: &AudioError) -> Sound {
-        let now = Instant::now();
-        tracing::debug!("{error}");
-        if self.mention.is_some_and(|due| now >= due) {
-            tracing::warn!("{error}; waiting for it");
-            self.mention = Some(now + REMINDER);
+    fn mention(&mut self, loud: bool, error: &AudioError) {
+        if loud {
+            tracing::warn!(faults = self.counters.read().faults, "{error}; waiting for it");
+            self.remind = Instant::now() + REMINDER;
+        } else {
+            tracing::debug!("{error}");
         }
-        Sound::Samples(0)
+    }
+
+    /// Closes the stream where nobody waits for it.
+    fn close(&mut self) {
+        let now = Instant::now();
+        let dead = std::mem::replace(&mut self.state, State::Waiting { until: now + self.pause, closed: now });
+        if let State::Open { stream, .. } = dead {
+            // Where no thread can be had it is closed here.
+            drop(thread::Builder::new().name("hearken-close".into()).spawn(move || drop(stream)));
+        }
+    }
+
+    /// The queue of a stream that is closed by now: this one's, or that of one that took its time. Else a new one, while
+    /// there are not too many that never came back.
+    fn tap(&mut self, closed: Instant, signals: &Arc<Signals>) -> Result<Option<Tap>, AudioError> {
+        if let Some(tap) = self.ring.tap(signals.clone()) {
+            return Ok(Some(tap));
+        }
+        if closed.elapsed() < CLOSING {
+            return Ok(None);
+        }
+        let abandoned = count(&self.counters.abandoned);
+        tracing::warn!(abandoned, "a stream does not close; left alone");
+        for stray in &mut self.strays {
+            if let Some(tap) = stray.tap(signals.clone()) {
+                std::mem::swap(stray, &mut self.ring);
+                return Ok(Some(tap));
+            }
+        }
+        if self.strays.len() == MOST_ABANDONED {
+            return Err(self.past_help("does not close", "the audio library hangs".into()));
+        }
+        self.strays.push(std::mem::replace(&mut self.ring, Ring::new()));
+        Ok(self.ring.tap(signals.clone()))
     }
 
     fn open(&mut self, closed: Instant) -> Result<(), AudioError> {
         let signals = Signals::for_this_thread();
-        let tap = match self.ring.tap(signals.clone()) {
-            Some(tap) => tap,
-            None if closed.elapsed() < CLOSING => {
-                self.state = State::Waiting { until: Instant::now() + PAUSES[0], closed };
-                return Ok(());
-            }
-            None => {
-                let abandoned = count(&self.counters.abandoned);
-                tracing::warn!(abandoned, "a stream does not close; left alone");
-                if abandoned > MOST_ABANDONED {
-                    return Err(self.past_help("does not close", "the audio library hangs".into()));
-                }
-                self.ring = Ring::new();
-                return self.open(closed);
-            }
+        let Some(tap) = self.tap(closed, &signals)? else {
+            self.state = State::Waiting { until: Instant::now() + PAUSES[0], closed };
+            return Ok(());
         };
         count(&self.counters.attempts);
         let (done, outcome) = sync_channel(1);
@@ -204,7 +237,7 @@ impl Supervisor {
     fn opened(&mut self, outcome: Result<Stream, AudioError>) -> Sound {
         match outcome {
             Ok(stream) => {
-                self.state = State::Open { stream, since: Instant::now(), heard: None };
+                self.state = State::Open { stream, since: Instant::now(), heard: None, samples: 0 };
                 Sound::Samples(0)
             }
             Err(error) => self.lose(error),
@@ -219,13 +252,17 @@ impl Supervisor {
         if !self.ring.ready() {
             thread::park_timeout(patience);
         }
-        let State::Open { stream, since, heard } = &mut self.state else { return Sound::Samples(0) };
+        let State::Open { stream, since, heard, samples } = &mut self.state else { return Sound::Samples(0) };
         if self.ring.ready() {
             if heard.replace(Instant::now()).is_none() {
                 let (id, rate) = (stream.id.clone(), stream.rate);
                 return self.announce(&id, rate);
             }
             let (rate, filled) = (stream.rate as u64, self.ring.drain(block));
+            *samples += filled as u64;
+            if *samples >= STEADY * rate {
+                (self.pause, self.flaps) = (PAUSES[0], 0);
+            }
             return self.zeros(&block[..filled], rate).unwrap_or(Sound::Samples(filled));
         }
         let (quiet, patience) = heard.map_or((*since, FIRST_SAMPLES), |heard| (heard, STALL));
@@ -273,6 +310,12 @@ impl Supervisor {
             self.mentioned = lost + overruns;
             tracing::warn!(lost, overruns, "samples lost or overruns: the machine was too slow");
         }
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 

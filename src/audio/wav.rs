@@ -162,7 +162,7 @@ fn settle(bytes: &mut Vec<u8>) {
     let (mut at, mut format) = (12, Vec::new());
     while let Some(header) = bytes.get(at..at + 8) {
         let written = u32::from_le_bytes([header[4], header[5], header[6], header[7]]);
-        let next = at + 8 + written as usize + (written & 1) as usize;
+        let next = (at + 8).saturating_add(written as usize).saturating_add((written & 1) as usize);
         match &header[..4] {
             b"fmt " => format = bytes.get(at..next).unwrap_or_default().to_vec(),
             b"data" => {

@@ -10,6 +10,7 @@ use crate::config::{self, Settings};
 use crate::error::Error;
 use crate::recognize::whisper::WhisperRecognizer;
 use crate::recognize::{Heard, Recognizer};
+use crate::stop::Stop;
 use crate::verdict::{Verdict, judge};
 use crate::{report, trial};
 
@@ -17,7 +18,7 @@ use crate::{report, trial};
 /// go on.
 pub fn decide(config: &Path, files: &[PathBuf], as_json: bool) -> Result<(), Error> {
     let Settings { recognizer, grammar, thresholds, commands, .. } = config::load(config)?;
-    trial::first(&recognizer)?;
+    trial::first(&recognizer, &Stop::default())?;
     let mut recognizer = WhisperRecognizer::load(&recognizer, grammar)?;
     let mut failed = 0;
     for file in files {

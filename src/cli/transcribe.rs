@@ -8,13 +8,14 @@ use serde_json::json;
 use crate::audio::wav;
 use crate::error::Error;
 use crate::recognize::whisper::{RecognizerSettings, Whisper};
+use crate::stop::Stop;
 use crate::trial;
 
 /// Prints what each file says and in which language. A file that cannot be read is reported and the others go on.
 pub fn transcribe(files: &[PathBuf], model: String, sha256: Option<String>, as_json: bool) -> Result<(), Error> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(4);
     let settings = RecognizerSettings { model, sha256, threads, ..RecognizerSettings::default() };
-    trial::first(&settings)?;
+    trial::first(&settings, &Stop::default())?;
     let mut whisper = Whisper::load(&settings)?;
     let mut failed = 0;
     for file in files {

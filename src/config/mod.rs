@@ -24,6 +24,9 @@ mod units;
 /// Least capacity of scratch, in bytes: the longest utterance at the longest setting is 0.9 MB.
 const LEAST_CAPACITY: u64 = 1 << 20;
 
+/// Most recordings kept: each holds two descriptors of the 1024 that a process usually has.
+const MOST_KEPT: i64 = 200;
+
 /// How pins are driven.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GpioSettings {
@@ -210,7 +213,7 @@ fn scratch(section: Option<&Section<'_>>) -> ScratchSettings {
 }
 
 fn keep(section: Section<'_>) -> Option<KeepSettings> {
-    let last = section.need("last", "last = 20").and_then(|v| v.integer(1..=1000));
+    let last = section.need("last", "last = 20").and_then(|v| v.integer(1..=MOST_KEPT));
     let capacity = section.need("capacity", "capacity = \"4 MiB\"");
     let capacity = capacity.and_then(|v| units::bytes(&v, LEAST_CAPACITY..=1 << 32));
     section.end();

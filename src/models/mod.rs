@@ -150,7 +150,7 @@ pub fn directories() -> Vec<PathBuf> {
     std::iter::once(PathBuf::from(INSTALLED)).chain(beside).filter(|d| d.is_dir()).collect()
 }
 
-/// A model whose file was compared with the manifest.
+/// A model whose file was compared with its SHA-256, the manifest's or the user's.
 #[derive(Debug)]
 pub struct Verified {
     /// Where it lies.

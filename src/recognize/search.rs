@@ -104,8 +104,12 @@ pub fn search<M: LanguageModel>(
     max_text: usize,
 ) -> Result<Found, M::Error> {
     let mut search = Search { model, graph, ends, calls: 0, max_calls: settings.max_calls, opened: HashMap::new() };
-    let (text, free) = search.write_freely(max_text)?;
-    let mut found = Found { text, free, best: None, runner_up: None, gave_up: None, calls: 0 };
+    let (text, free, gave_up) = search.write_freely(max_text)?;
+    let mut found = Found { text, free, best: None, runner_up: None, gave_up, calls: search.calls };
+    if gave_up.is_some() {
+        // Nothing may be judged by half a yardstick.
+        return Ok(found);
+    }
     let mut open = BinaryHeap::from([Open::root(graph)]);
     while let Some(next) = open.pop() {
         let too_far = found.best.as_ref().is_some_and(|best| next.rank < best.rank - settings.margin);
@@ -137,6 +141,9 @@ pub fn search<M: LanguageModel>(
         search.open(&next, settings.lambda, free - settings.reach, &mut open)?;
     }
     found.calls = search.calls;
+    if !search.model.in_time() {
+        found.gave_up = Some(Limit::Deadline);
+    }
     Ok(found)
 }
 
@@ -221,12 +228,15 @@ impl<M: LanguageModel> Search<'_, M> {
         (self.calls >= self.max_calls).then_some(Limit::Calls)
     }
 
-    /// The greedy text, and its log-probability up to the first end of a sentence.
-    fn write_freely(&mut self, max_text: usize) -> Result<(Vec<Token>, f32), M::Error> {
+    /// The greedy text, its log-probability up to the first end of a sentence, and what cut it short.
+    fn write_freely(&mut self, max_text: usize) -> Result<(Vec<Token>, f32, Option<Limit>), M::Error> {
         let mut text = Vec::new();
         let (mut free, mut first_sentence) = (0.0, true);
         let mut state = Some(self.graph.start());
-        while text.len() < max_text && self.limit().is_none() && !repeats(&mut text, self.ends) {
+        while text.len() < max_text && !repeats(&mut text, self.ends) {
+            if let Some(limit) = self.limit() {
+                return Ok((text, free, Some(limit)));
+            }
             self.calls += 1;
             let (logits, normalizer) = self.model.next(&text)?;
             let writable = &logits[..=self.ends.text as usize];
@@ -249,7 +259,7 @@ impl<M: LanguageModel> Search<'_, M> {
             text.push(token);
             state = next;
         }
-        Ok((text, free))
+        Ok((text, free, None))
     }
 
     /// Puts all steps from `from` whose joint log-probability is at least `floor` into the heap.

@@ -91,7 +91,7 @@ impl Whisper {
     /// Loads the model that `settings` names. Blocks for some 200 ms, seconds on a Pi.
     ///
     /// # Errors
-    /// [`RecognizeError::Model`] when the file is not what the manifest says, [`RecognizeError::Engine`].
+    /// [`RecognizeError::Model`] when the file is not what it should be, [`RecognizeError::Engine`].
     pub fn load(settings: &RecognizerSettings) -> Result<Whisper, RecognizeError> {
         whisper_rs::install_logging_hooks();
         let Verified { bytes, path, .. } = models::verified(&settings.model, settings.sha256.as_deref())?;

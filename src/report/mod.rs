@@ -143,7 +143,9 @@ impl Reporter {
     pub fn outcome(&self, outcome: Outcome, recording: Option<Recording>) {
         if let (Some(keeper), Some(recording)) = (&self.keeper, recording) {
             // The oldest gives way where the keeper is too slow: a recording kept in a queue would fill scratch.
-            drop(keeper.put(ToKeep { recording, outcome: outcome.clone() }));
+            if let Ok(Some(displaced)) = keeper.put(ToKeep { recording, outcome: outcome.clone() }) {
+                tracing::warn!(utterance = displaced.recording.number(), "recording not kept: the keeper is too slow");
+            }
         }
         self.tell(Report::Outcome(Box::new(outcome)));
     }

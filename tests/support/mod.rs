@@ -9,6 +9,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
@@ -38,6 +39,15 @@ pub fn spoken(clip: &Path) -> String {
 /// The samples of a clip: mono, 16 kHz.
 pub fn samples(clip: &Path) -> Vec<f32> {
     hearken::audio::wav::read(clip).unwrap_or_else(|e| panic!("{}: {e}", clip.display()))
+}
+
+/// Waits until `done`, for a minute at most.
+pub fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{what} should have come about");
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
 
 /// `milliseconds` of quiet noise at about -70 dBFS, 16 kHz: a room, not digital silence.
@@ -132,11 +142,11 @@ impl VirtualMicrophone {
     pub fn passing(&self, fault: Fault) {
         self.fault(fault);
         let controls = fs::File::open(self.file("mic0.ctl")).expect("the controls");
-        let mut now = [1; 4];
-        while now != [0; 4] {
+        until("the end of the fault", || {
+            let mut now = [1; 4];
             controls.read_exact_at(&mut now, 0).expect("the controls should be read");
-            std::thread::yield_now();
-        }
+            now == [0; 4]
+        });
     }
 
     /// Frames that it has delivered so far, over all openings.
