@@ -261,6 +261,9 @@ impl Supervisor {
             let (rate, filled) = (stream.rate as u64, self.ring.drain(block));
             *samples += filled as u64;
             if *samples >= STEADY * rate {
+                if self.flaps > MOST_FLAPS {
+                    tracing::info!("the microphone is steady again");
+                }
                 (self.pause, self.flaps) = (PAUSES[0], 0);
             }
             return self.zeros(&block[..filled], rate).unwrap_or(Sound::Samples(filled));
