@@ -40,6 +40,7 @@ use crate::report::events::{Destination, Events};
 use crate::report::watch::Watch;
 use crate::report::{self, Report};
 use crate::scratch::{self, Scratch, ScratchSettings};
+use crate::service::{Beats, Service};
 use crate::status::Desk;
 use crate::stop::Stop;
 use crate::trial;
@@ -140,14 +141,22 @@ pub fn serve(parts: Parts, rules: &Rules, options: &Options, stop: &Stop) -> Res
     let reporter = if rules.scratch.keep.is_some() { reporter.keeping(to_keeper) } else { reporter };
     let (outbox, inbox) = mailbox(WAITING_RECORDINGS);
     let (to_hands, from_mind) = mpsc::sync_channel(WAITING_DECISIONS);
+    let beats = Beats::default();
     let ear = Ear {
         gain_db: rules.gain_db,
         endpoint: rules.endpoint.clone(),
         scratch: scratch.clone(),
         outbox,
         reporter: reporter.clone(),
+        beats: beats.clone(),
     };
-    let keeper = Keeper { scratch: scratch.clone(), settings: &rules.scratch, commands: &rules.commands };
+    let keeper = Keeper {
+        scratch: scratch.clone(),
+        settings: &rules.scratch,
+        commands: &rules.commands,
+        desk: desk(&scratch),
+        service: Service::new(beats.clone()),
+    };
     let status = || status(&scratch, microphone.as_ref().map(|m| m.read()));
     let teller = tell_all(reports, events, watch, &rules.commands, stop)?;
     let ended = thread::scope(|scope| {
@@ -159,7 +168,7 @@ pub fn serve(parts: Parts, rules: &Rules, options: &Options, stop: &Stop) -> Res
         })?;
         let keeper = named("hearken-keeper").spawn_scoped(scope, || {
             let _hang_up = stop.raise_on_drop();
-            keeper.work(&kept, desk(&scratch), status, stop);
+            keeper.work(&kept, status, stop);
         })?;
         let ear = named("hearken-ear").spawn_scoped(scope, || ear::listen(source.as_mut(), ear, stop))?;
         tracing::info!(commands = rules.commands.len(), outputs = rules.outputs.len(), "ready");
@@ -169,6 +178,7 @@ pub fn serve(parts: Parts, rules: &Rules, options: &Options, stop: &Stop) -> Res
             commands: &rules.commands,
             scratch: &scratch,
             keep: rules.scratch.keep.is_some(),
+            beats,
         };
         mind::decide(mind, &inbox, |decided| to_hands.send(decided).is_ok(), stop);
         stop.raise();

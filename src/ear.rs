@@ -11,6 +11,7 @@ use crate::endpoint::{Cue, Endpoint, EndpointSettings};
 use crate::mailbox::Sender;
 use crate::report::{MicrophoneNews, Outcome, Reporter};
 use crate::scratch::{Recording, Scratch, ScratchError, Utterance};
+use crate::service::{Beats, Heart};
 use crate::stop::{GLANCE, Stop};
 use crate::vad::Vad;
 use crate::verdict::{Reason, Verdict};
@@ -39,6 +40,8 @@ pub struct Ear {
     pub outbox: Sender<Spoken>,
     /// Who is told.
     pub reporter: Reporter,
+    /// Where its rounds are counted.
+    pub beats: Beats,
 }
 
 /// Listens to `source` until `stop` is raised or the mind is gone.
@@ -50,6 +53,7 @@ pub fn listen(source: &mut dyn AudioSource, ear: Ear, stop: &Stop) -> Result<(),
     let mut stream = None;
     let mut block = [0.0; BLOCK];
     while !stop.raised() && !hearing.alone {
+        hearing.ear.beats.beat(Heart::Ear);
         match source.read(&mut block, GLANCE)? {
             Sound::Samples(filled) => {
                 let Some(stream) = &mut stream else { continue };

@@ -11,6 +11,7 @@ use crate::keep::{Keep, sweep};
 use crate::mailbox::{Received, Receiver};
 use crate::report::{ToKeep, event, gauges};
 use crate::scratch::{Scratch, ScratchSettings};
+use crate::service::Service;
 use crate::status::Desk;
 use crate::stop::{GLANCE, Stop};
 
@@ -25,12 +26,15 @@ pub struct Keeper<'a> {
     pub settings: &'a ScratchSettings,
     /// The commands, for the decisions beside the recordings.
     pub commands: &'a [Command],
+    /// Where questions come.
+    pub desk: Option<Desk>,
+    /// Who started us.
+    pub service: Service,
 }
 
 impl Keeper<'_> {
-    /// Works until `stop` is raised or nobody hands in recordings any more. `desk`: where questions come; `status`: the
-    /// answer.
-    pub fn work(self, inbox: &Receiver<ToKeep>, desk: Option<Desk>, status: impl Fn() -> Value, stop: &Stop) {
+    /// Works until `stop` is raised or nobody hands in recordings any more. `status`: how the daemon is.
+    pub fn work(mut self, inbox: &Receiver<ToKeep>, status: impl Fn() -> Value, stop: &Stop) {
         let age = self.settings.sweep_after;
         sweep(&self.scratch, age);
         let mut swept = Instant::now();
@@ -41,7 +45,8 @@ impl Keeper<'_> {
                 Received::Nothing => {}
                 Received::Closed => break,
             }
-            if let Some(desk) = &desk {
+            self.service.look(status()["ready"] == true);
+            if let Some(desk) = &self.desk {
                 desk.answer(&status);
             }
             if swept.elapsed() >= SWEEP_EVERY.min(age) {
@@ -75,6 +80,7 @@ pub fn status(scratch: &Scratch, microphone: Option<MicrophoneUsage>) -> Value {
     });
     json!({
         "version": env!("CARGO_PKG_VERSION"),
+        "ready": microphone.as_ref().is_none_or(|m| m["open"] == true),
         "scratch": gauges(scratch.usage()),
         "microphone": microphone,
     })

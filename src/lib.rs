@@ -28,6 +28,9 @@ pub mod stop;
 /// A bounded queue that drops its oldest item.
 pub mod mailbox;
 
+/// What the service manager is told.
+pub mod service;
+
 /// The user's sentences: templates to a word graph.
 pub mod grammar;
 

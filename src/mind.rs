@@ -7,6 +7,7 @@ use crate::ear::Spoken;
 use crate::mailbox::{Received, Receiver};
 use crate::recognize::{Heard, Recognizer};
 use crate::scratch::{Recording, Scratch, Usage};
+use crate::service::{Beats, Heart};
 use crate::stop::{GLANCE, Stop};
 use crate::verdict::{Reason, Thresholds, Verdict, judge};
 
@@ -41,11 +42,14 @@ pub struct Mind<'a> {
     pub scratch: &'a Scratch,
     /// Whether recordings are kept.
     pub keep: bool,
+    /// Where its rounds are counted.
+    pub beats: Beats,
 }
 
 /// Decides each recording from `inbox` and hands it to `hands`, until the ear or the hands are gone or `stop` is raised.
 pub fn decide(mut mind: Mind<'_>, inbox: &Receiver<Spoken>, mut hands: impl FnMut(Decided) -> bool, stop: &Stop) {
     while !stop.raised() {
+        mind.beats.beat(Heart::Mind);
         match inbox.take(GLANCE) {
             Received::Item(spoken) => {
                 if !hands(mind.consider(spoken)) {

@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Lines};
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStderr, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -11,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::deciding::alone;
 use crate::program::hearken;
-use crate::support::{Running, VirtualMicrophone, data, in_a_row, until};
+use crate::support::{Fault, Running, VirtualMicrophone, data, in_a_row, quiet, until};
 
 const CONFIG: &str = r#"
 board = "host"
@@ -350,4 +352,38 @@ fn with_require_tmpfs_a_disk_is_refused_before_a_pin_is_touched() {
     let output = run(Path::new("/nowhere"));
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("scratch in /nowhere: No such file"));
+}
+
+#[test]
+fn the_service_manager_is_told_that_it_is_ready_alive_and_stopping() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let manager = UnixDatagram::bind(dir.path().join("notify")).unwrap();
+    let address = format!("NOTIFY_SOCKET={}", dir.path().join("notify").display());
+    let microphone = VirtualMicrophone::playing(&quiet(100));
+    microphone.fault(Fault::Unplugged);
+    // The watchdog is to be fed every half second; one that is not this process's is not.
+    let mut daemon = Daemon::wrapped(&["env", &address, "WATCHDOG_USEC=1000000"], microphone);
+    daemon.log_until("waiting for it");
+    let status = daemon.status();
+    assert_eq!((&status["ready"], &status["microphone"]["open"]), (&false.into(), &false.into()));
+    daemon.microphone.fault(Fault::None);
+    let told = || {
+        let mut word = [0; 64];
+        let length = manager.recv(&mut word).unwrap();
+        String::from_utf8_lossy(&word[..length]).trim().to_string()
+    };
+    manager.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let first: Vec<String> = std::iter::repeat_with(told).take_while(|word| word != "READY=1").collect();
+    assert!(first.iter().all(|word| word == "WATCHDOG=1"), "alive, though not ready: {first:?}");
+    assert_eq!([told(), told()], ["WATCHDOG=1", "WATCHDOG=1"]);
+    assert_eq!(daemon.status()["ready"], true);
+    let place = daemon.scratch.path().display().to_string();
+    let output = hearken().args(["status", "--json", "--scratch", &place]).output().unwrap();
+    let status: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
+    daemon.running.signal(Signal::TERM);
+    assert_eq!(daemon.ended().0, Some(0));
+    let last: Vec<String> = std::iter::repeat_with(told).take_while(|word| word != "STOPPING=1").collect();
+    assert!(last.iter().all(|word| word == "WATCHDOG=1"), "{last:?}");
 }

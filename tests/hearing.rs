@@ -9,6 +9,7 @@ use hearken::endpoint::EndpointSettings;
 use hearken::mailbox::{Received, mailbox};
 use hearken::report::{Report, reporter};
 use hearken::scratch::{Scratch, ScratchSettings};
+use hearken::service::Beats;
 use hearken::stop::Stop;
 use hearken::verdict::{Reason, Verdict};
 
@@ -55,7 +56,8 @@ fn heard_in_parts(parts: &[Vec<f32>], scratch: &Scratch, room: usize) -> (Vec<Sp
     let (outbox, inbox) = mailbox(room);
     let (reporter, reports) = reporter(false);
     let endpoint = EndpointSettings::default();
-    let ear = Ear { gain_db: 0.0, endpoint, scratch: scratch.clone(), outbox, reporter };
+    let beats = Beats::default();
+    let ear = Ear { gain_db: 0.0, endpoint, scratch: scratch.clone(), outbox, reporter, beats };
     let ended = listen(&mut Tape::of(parts), ear, &Stop::default());
     assert!(matches!(ended, Err(AudioError::Ended)));
     let spoken = std::iter::from_fn(|| match inbox.take(Duration::ZERO) {

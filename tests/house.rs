@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Crates of the trade, and the one file that may name each.
-const DOORS: [(&str, &str); 14] = [
+const DOORS: [(&str, &str); 15] = [
     ("cpal", "audio/microphone.rs"),
     ("alsa", "audio/microphone.rs"),
     ("heapless", "audio/ring.rs"),
@@ -16,6 +16,7 @@ const DOORS: [(&str, &str); 14] = [
     ("earshot", "vad.rs"),
     ("tempfile", "scratch.rs"),
     ("signal_hook", "stop.rs"),
+    ("sd_notify", "service.rs"),
     ("whisper_rs", "recognize/whisper.rs"),
     ("rppal", "gpio/rpi.rs"),
     ("gpiocdev", "gpio/chardev.rs"),

@@ -18,6 +18,7 @@ mod decide;
 mod devices;
 mod log;
 mod scratch;
+mod status;
 mod transcribe;
 
 /// Hears spoken commands, offline, and switches GPIO pins.
@@ -82,6 +83,15 @@ enum Subcommands {
     /// What `trial` starts
     #[command(hide = true, name = trial::SUBCOMMAND)]
     TryModel { path: String, sha256: String },
+    /// How the running daemon is: ready, microphone, scratch
+    Status {
+        /// Where the daemon records [default: $RUNTIME_DIRECTORY, else $XDG_RUNTIME_DIR, else /dev/shm]
+        #[arg(long, value_name = "DIR")]
+        scratch: Option<PathBuf>,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// How full scratch is, and whether anything stays behind there
     Scratch {
         #[command(subcommand)]
@@ -117,6 +127,7 @@ fn run(command: Subcommands) -> Result<(), Error> {
         Subcommands::Transcribe { files, model, sha256, json } => transcribe::transcribe(&files, model, sha256, json),
         Subcommands::TryModel { path, sha256 } => trial::second(&path, &sha256),
         Subcommands::Decide { config, files, json } => decide::decide(&config, &files, json),
+        Subcommands::Status { scratch, json } => status::status(scratch, json),
         Subcommands::Scratch { command } => scratch::scratch(command),
     }
 }

@@ -3,20 +3,12 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use crate::cli::status::ask;
 use crate::error::Error;
-use crate::{scratch, status};
 
 /// Asks the daemon that records into `dir`, and prints what it says.
 pub fn status(dir: Option<PathBuf>, as_json: bool) -> Result<(), Error> {
-    let dir = dir.unwrap_or_else(scratch::default_dir);
-    let nobody = |e: io::Error| {
-        let place = dir.display();
-        io::Error::new(
-            e.kind(),
-            format!("no daemon answers in {place}: {e}; --scratch names the directory it was given"),
-        )
-    };
-    let status = status::ask(&dir).map_err(nobody)?;
+    let (dir, status) = ask(dir)?;
     let gauges = &status["scratch"];
     let mut out = io::stdout().lock();
     if as_json {
