@@ -200,6 +200,15 @@ fn died<E>(name: &'static str) -> impl Fn(E) -> Error {
     move |_| Error::Panicked(name)
 }
 
+/// Puts all outputs at rest and lets go of them: for after a daemon that could not do it.
+///
+/// # Errors
+/// No pins, or pins that another process holds.
+pub fn rest(settings: &Settings) -> Result<(), Error> {
+    claim(&settings.gpio, &hands::claims(&settings.outputs))?;
+    Ok(())
+}
+
 fn named(name: &str) -> thread::Builder {
     thread::Builder::new().name(name.into())
 }

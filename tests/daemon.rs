@@ -387,3 +387,23 @@ fn the_service_manager_is_told_that_it_is_ready_alive_and_stopping() {
     let last: Vec<String> = std::iter::repeat_with(told).take_while(|word| word != "STOPPING=1").collect();
     assert!(last.iter().all(|word| word == "WATCHDOG=1"), "{last:?}");
 }
+
+#[test]
+fn after_sigkill_the_pins_stay_as_they_were_until_they_are_put_at_rest() {
+    let _alone = alone();
+    let mut daemon = Daemon::hearing(&["home/turn on the lights.wav"], &["--events", "-"]);
+    daemon.event();
+    daemon.running.signal(Signal::KILL);
+    daemon.ended();
+    assert_eq!(daemon.pins(), "GPIO17 1\nGPIO22 1\nGPIO27 1\n");
+    let config = daemon.dir.path().join("hearken.toml");
+    let pins = |arguments: &[&str]| {
+        let output = hearken().arg("pins").arg("--config").arg(&config).args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    assert!(pins(&[]).contains("tv GPIO22 rests off, High\n"));
+    assert_eq!(daemon.pins(), "GPIO17 1\nGPIO22 1\nGPIO27 1\n", "looking changes nothing");
+    assert!(pins(&["--rest"]).contains("lights GPIO17 rests off, Low: at rest\n"));
+    assert_eq!(daemon.pins(), RESTING);
+}

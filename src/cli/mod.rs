@@ -17,6 +17,7 @@ mod check;
 mod decide;
 mod devices;
 mod log;
+mod pins;
 mod scratch;
 mod status;
 mod transcribe;
@@ -83,6 +84,15 @@ enum Subcommands {
     /// What `trial` starts
     #[command(hide = true, name = trial::SUBCOMMAND)]
     TryModel { path: String, sha256: String },
+    /// List the outputs; with --rest, put them at rest after a daemon that was killed
+    Pins {
+        /// The configuration
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Put every output at rest. No daemon may be running
+        #[arg(long)]
+        rest: bool,
+    },
     /// How the running daemon is: ready, microphone, scratch
     Status {
         /// Where the daemon records [default: $RUNTIME_DIRECTORY, else $XDG_RUNTIME_DIR, else /dev/shm]
@@ -127,6 +137,7 @@ fn run(command: Subcommands) -> Result<(), Error> {
         Subcommands::Transcribe { files, model, sha256, json } => transcribe::transcribe(&files, model, sha256, json),
         Subcommands::TryModel { path, sha256 } => trial::second(&path, &sha256),
         Subcommands::Decide { config, files, json } => decide::decide(&config, &files, json),
+        Subcommands::Pins { config, rest } => pins::pins(&config, rest),
         Subcommands::Status { scratch, json } => status::status(scratch, json),
         Subcommands::Scratch { command } => scratch::scratch(command),
     }
