@@ -1,12 +1,13 @@
 //! What a command does: actions as values, and the rules by which they move outputs. Pure: time comes in as a value.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::gpio::{Level, Line};
 use crate::grammar::{SlotValue, Slots};
 
-/// Shortest and longest pulse.
-pub const PULSES: std::ops::RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(3600);
+/// Shortest and longest time that a pulse or a phase of blinking may take.
+pub const PULSES: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(3600);
 
 /// Something that commands switch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,13 +20,61 @@ pub struct Output {
     pub active_low: bool,
     /// Whether it is on at start, at stop and after a crash.
     pub rest: bool,
+    /// What it must keep to, whatever is asked of it.
+    pub limits: Limits,
+}
+
+/// What an output must keep to while the daemon runs. A stop goes before: it rests every output at once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest time on.
+    pub max_on: Option<Duration>,
+    /// Shortest time on: a request to go off waits for it.
+    pub min_on: Duration,
+    /// Shortest time off, from the start too: a request to go on waits for it.
+    pub min_off: Duration,
+    /// The group of outputs that it belongs to of which one at most is on.
+    pub interlock: Option<Interlock>,
+}
+
+/// A group of outputs that are never on together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Interlock {
+    /// Its number.
+    pub group: usize,
+    /// How long the others must have been off before one goes on.
+    pub dead_time: Duration,
 }
 
 impl Output {
+    /// Whether it is never on together with `other`.
+    pub fn excludes(&self, other: &Output) -> bool {
+        let group = |output: &Output| output.limits.interlock.map(|interlock| interlock.group);
+        self.name != other.name && group(self).is_some() && group(self) == group(other)
+    }
+
+    /// The times that a pulse or a phase of blinking may leave it on or off.
+    pub fn times(&self, on: bool) -> RangeInclusive<Duration> {
+        let Limits { max_on, min_on, min_off, .. } = self.limits;
+        let (least, most) = if on { (min_on, max_on) } else { (min_off, None) };
+        least.max(*PULSES.start())..=most.map_or(*PULSES.end(), |most| most.min(*PULSES.end()))
+    }
+
     /// The electrical level for on or off.
     pub fn level(&self, on: bool) -> Level {
         if on != self.active_low { Level::High } else { Level::Low }
     }
+}
+
+/// On and off by turns, then at rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Blink {
+    /// How long it is on.
+    pub on: Duration,
+    /// How long it is off in between.
+    pub off: Duration,
+    /// How often it goes on, from 1.
+    pub times: u32,
 }
 
 /// What an output is set to: fixed, or by a slot of the sentence that says "on" or "off".
@@ -46,6 +95,8 @@ pub enum Deed {
     Toggle(usize),
     /// Leave rest for a while.
     Pulse(usize, Duration),
+    /// Go on and off by turns.
+    Blink(usize, Blink),
 }
 
 /// A configured command.
@@ -66,13 +117,17 @@ pub enum Action {
     Toggle(usize),
     /// Take an output out of rest for a while.
     Pulse(usize, Duration),
+    /// Switch an output on and off by turns.
+    Blink(usize, Blink),
 }
 
 impl Action {
     /// The index of the output that it moves.
     pub fn output(&self) -> usize {
         match self {
-            Action::Set(output, _) | Action::Toggle(output) | Action::Pulse(output, _) => *output,
+            Action::Set(output, _) | Action::Toggle(output) | Action::Pulse(output, _) | Action::Blink(output, _) => {
+                *output
+            }
         }
     }
 }
@@ -96,6 +151,7 @@ impl Command {
             }
             Deed::Toggle(output) => Some(Action::Toggle(*output)),
             Deed::Pulse(output, length) => Some(Action::Pulse(*output, *length)),
+            Deed::Blink(output, blink) => Some(Action::Blink(*output, *blink)),
         };
         self.deeds.iter().filter_map(act).collect()
     }
@@ -110,57 +166,165 @@ pub struct Change {
     pub on: bool,
 }
 
-/// What every output is, and when its pulse ends. Times count from any fixed moment.
-#[derive(Debug)]
-pub struct Outputs {
-    rest: Vec<bool>,
-    on: Vec<bool>,
-    pulse_ends: Vec<Option<Duration>>,
+/// What an output is to do: be on or off, then flip so many times.
+#[derive(Debug, Clone, Copy)]
+struct Plan {
+    on: bool,
+    flips: u32,
+    on_for: Duration,
+    off_for: Duration,
 }
 
-impl Outputs {
-    /// All at rest.
-    pub fn at_rest(outputs: &[Output]) -> Outputs {
-        let rest: Vec<bool> = outputs.iter().map(|o| o.rest).collect();
-        Outputs { on: rest.clone(), pulse_ends: vec![None; rest.len()], rest }
+impl Plan {
+    fn stay(on: bool) -> Plan {
+        Plan { on, flips: 0, on_for: Duration::ZERO, off_for: Duration::ZERO }
+    }
+}
+
+/// An output's state, and what is to become of it.
+#[derive(Debug)]
+struct State {
+    on: bool,
+    since: Duration,
+    plan: Plan,
+    /// When the plan's next flip is due; none before the output is as the plan says.
+    flip: Option<Duration>,
+    /// A change that failed is not tried again before.
+    again: Duration,
+}
+
+impl State {
+    fn follow(&mut self, plan: Plan, now: Duration) {
+        (self.plan, self.flip, self.again) = (plan, None, now);
+        if self.on == plan.on {
+            self.time_flip(now);
+        }
     }
 
-    /// What `action` changes at the time `now`. An action on an output ends its pulse; a pulse inside a pulse begins anew.
-    pub fn apply(&mut self, action: Action, now: Duration) -> Change {
-        let (output, on, until) = match action {
-            Action::Set(output, on) => (output, on, None),
-            Action::Toggle(output) => (output, !self.on[output], None),
-            Action::Pulse(output, length) => (output, !self.rest[output], Some(now + length)),
+    fn time_flip(&mut self, now: Duration) {
+        let Plan { on, flips, on_for, off_for } = self.plan;
+        self.flip = (flips > 0).then_some(now + if on { on_for } else { off_for });
+    }
+}
+
+/// What every output is and what it is to become, with all rules. Times count from the moment the outputs were at rest.
+///
+/// Requests change plans; [`due`](Outputs::due) is the one way from a plan to a pin.
+#[derive(Debug)]
+pub struct Outputs<'a> {
+    outputs: &'a [Output],
+    states: Vec<State>,
+}
+
+impl<'a> Outputs<'a> {
+    /// All at rest, since the time zero.
+    pub fn at_rest(outputs: &'a [Output]) -> Outputs<'a> {
+        let zero = Duration::ZERO;
+        let state = |o: &Output| State { on: o.rest, since: zero, plan: Plan::stay(o.rest), flip: None, again: zero };
+        Outputs { outputs, states: outputs.iter().map(state).collect() }
+    }
+
+    /// Takes an action as the new plan of its output, in place of any that was not carried out yet. What is interlocked with
+    /// it is to go off, and stay so.
+    pub fn apply(&mut self, action: Action, now: Duration) {
+        self.advance(now);
+        let output = action.output();
+        let rest = self.outputs[output].rest;
+        let plan = match action {
+            Action::Set(_, on) => Plan::stay(on),
+            Action::Toggle(_) => Plan::stay(!self.states[output].plan.on),
+            Action::Pulse(_, length) => Plan { on: !rest, flips: 1, on_for: length, off_for: length },
+            Action::Blink(_, Blink { on, off, times }) => {
+                Plan { on: true, flips: 2 * times - u32::from(!rest), on_for: on, off_for: off }
+            }
         };
-        (self.on[output], self.pulse_ends[output]) = (on, until);
-        Change { output, on }
+        if plan.on {
+            for other in self.others(output) {
+                self.states[other].follow(Plan::stay(false), now);
+            }
+        }
+        self.states[output].follow(plan, now);
+    }
+
+    /// The next change that the plans ask for and the limits allow at the time `now`. It must be carried out, and then
+    /// [`switched`](Outputs::switched) or [`not_switched`](Outputs::not_switched) be called.
+    pub fn due(&mut self, now: Duration) -> Option<Change> {
+        self.advance(now);
+        let output = (0..self.states.len()).find(|output| self.allowed(*output).is_some_and(|at| at <= now))?;
+        Some(Change { output, on: self.states[output].plan.on })
+    }
+
+    /// Takes note that a change that was due was carried out.
+    pub fn switched(&mut self, change: Change, now: Duration) {
+        let state = &mut self.states[change.output];
+        (state.on, state.since) = (change.on, now);
+        state.time_flip(now);
+    }
+
+    /// Takes note that a change that was due failed. A way to rest is tried again at `again`; a way out of rest is given up.
+    pub fn not_switched(&mut self, change: Change, again: Duration) {
+        let state = &mut self.states[change.output];
+        if change.on == self.outputs[change.output].rest {
+            state.again = again;
+        } else {
+            state.follow(Plan::stay(state.on), again);
+        }
     }
 
     /// Whether an output is on.
     pub fn is_on(&self, output: usize) -> bool {
-        self.on[output]
+        self.states[output].on
     }
 
-    /// Takes note that an output could not be switched: it is as it `was`.
-    pub fn not_switched(&mut self, output: usize, was: bool) {
-        self.on[output] = was;
+    /// Whether an output is to be on, at once or as soon as its limits allow.
+    pub fn will_be_on(&self, output: usize) -> bool {
+        self.states[output].plan.on
     }
 
-    /// Takes note that an output could not be put to rest: to be tried again at `again`.
-    pub fn not_rested(&mut self, output: usize, again: Duration) {
-        (self.on[output], self.pulse_ends[output]) = (!self.rest[output], Some(again));
-    }
-
-    /// The next output whose pulse is over at the time `now`.
-    pub fn due(&mut self, now: Duration) -> Option<Change> {
-        let output = self.pulse_ends.iter().position(|end| end.is_some_and(|end| end <= now))?;
-        (self.on[output], self.pulse_ends[output]) = (self.rest[output], None);
-        Some(Change { output, on: self.on[output] })
-    }
-
-    /// When the next pulse ends.
+    /// When something may be due next.
     pub fn next_due(&self) -> Option<Duration> {
-        self.pulse_ends.iter().flatten().min().copied()
+        let times = |output| [self.allowed(output), self.states[output].flip, self.longest(output)];
+        (0..self.states.len()).flat_map(times).flatten().min()
+    }
+
+    /// Brings the plans up to the time `now`.
+    fn advance(&mut self, now: Duration) {
+        for output in 0..self.states.len() {
+            let over = |time: Option<Duration>| time.is_some_and(|time| time <= now);
+            let state = &mut self.states[output];
+            if over(state.flip) {
+                (state.plan.on, state.plan.flips, state.flip) = (!state.plan.on, state.plan.flips - 1, None);
+            }
+            if over(self.longest(output)) {
+                self.states[output].follow(Plan::stay(false), now);
+            }
+        }
+    }
+
+    /// When an output that is on and to stay so has been on for the longest time that it may.
+    fn longest(&self, output: usize) -> Option<Duration> {
+        let state = &self.states[output];
+        let max_on = self.outputs[output].limits.max_on.filter(|_| state.on && state.plan.on)?;
+        Some(state.since + max_on)
+    }
+
+    /// From when an output may become what its plan says; nothing if it is that, or must wait for another to go off.
+    fn allowed(&self, output: usize) -> Option<Duration> {
+        let state = &self.states[output];
+        if state.on == state.plan.on {
+            return None;
+        }
+        let Limits { min_on, min_off, interlock, .. } = self.outputs[output].limits;
+        let own = state.again.max(state.since + if state.on { min_on } else { min_off });
+        let Some(Interlock { dead_time, .. }) = interlock.filter(|_| state.plan.on) else { return Some(own) };
+        let mut others = self.others(output).map(|other| &self.states[other]);
+        others.try_fold(own, |allowed, other| (!other.on).then(|| allowed.max(other.since + dead_time)))
+    }
+
+    /// The outputs that are interlocked with this one.
+    fn others(&self, output: usize) -> impl Iterator<Item = usize> + use<'a> {
+        let outputs = self.outputs;
+        (0..outputs.len()).filter(move |other| outputs[output].excludes(&outputs[*other]))
     }
 }
 
@@ -169,7 +333,7 @@ mod tests {
     use super::*;
 
     fn output(name: &str, active_low: bool, rest: bool) -> Output {
-        Output { name: name.into(), line: Line::Number(17), active_low, rest }
+        Output { name: name.into(), line: Line::Number(17), active_low, rest, limits: Limits::default() }
     }
 
     #[test]
@@ -183,32 +347,6 @@ mod tests {
         for (active_low, on, level) in table {
             assert_eq!(output("x", active_low, false).level(on), level, "active_low {active_low}, on {on}");
         }
-    }
-
-    #[test]
-    fn actions_move_outputs_by_the_clock() {
-        let ms = Duration::from_millis;
-        let mut outputs = Outputs::at_rest(&[output("lamp", false, false), output("valve", false, true)]);
-        let changed = |output, on| Change { output, on };
-        assert_eq!(outputs.apply(Action::Toggle(0), ms(0)), changed(0, true));
-        assert_eq!(outputs.apply(Action::Toggle(0), ms(1)), changed(0, false));
-        assert_eq!(outputs.apply(Action::Pulse(0, ms(200)), ms(100)), changed(0, true));
-        assert_eq!(outputs.apply(Action::Pulse(1, ms(500)), ms(100)), changed(1, false));
-        assert_eq!((outputs.next_due(), outputs.due(ms(299))), (Some(ms(300)), None));
-        assert_eq!(outputs.apply(Action::Pulse(0, ms(200)), ms(250)), changed(0, true));
-        assert_eq!(outputs.due(ms(300)), None);
-        assert_eq!(outputs.due(ms(700)), Some(changed(0, false)));
-        assert_eq!(outputs.due(ms(700)), Some(changed(1, true)));
-        assert_eq!((outputs.due(ms(9000)), outputs.next_due()), (None, None));
-    }
-
-    #[test]
-    fn an_action_on_a_pulsing_output_ends_the_pulse() {
-        let ms = Duration::from_millis;
-        let mut outputs = Outputs::at_rest(&[output("bell", false, false)]);
-        outputs.apply(Action::Pulse(0, ms(200)), ms(0));
-        outputs.apply(Action::Set(0, true), ms(100));
-        assert_eq!(outputs.due(ms(1000)), None);
     }
 
     #[test]

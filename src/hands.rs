@@ -6,11 +6,14 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use crate::command::{Change, Output, Outputs};
+use crate::command::{Action, Change, Output, Outputs};
 use crate::gpio::{Claim, GpioError, OutputPins};
 use crate::mind::Decided;
 use crate::report::{Outcome, Reporter, Switched};
 use crate::stop::{GLANCE, Stop};
+
+/// Time after which a pin that could not be put to rest is tried again. A broken one costs one line in the log each time.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// The pins that the outputs of a configuration need, each at rest.
 pub fn claims(outputs: &[Output]) -> Vec<Claim> {
@@ -20,7 +23,7 @@ pub fn claims(outputs: &[Output]) -> Vec<Claim> {
 /// Carries out what was decided.
 pub struct Hands<'a> {
     outputs: &'a [Output],
-    states: Outputs,
+    states: Outputs<'a>,
     pins: Box<dyn OutputPins>,
     begun: Instant,
 }
@@ -35,11 +38,7 @@ impl<'a> Hands<'a> {
     pub fn work(mut self, inbox: &Receiver<Decided>, reporter: &Reporter, stop: &Stop) {
         while !stop.raised() {
             let now = self.begun.elapsed();
-            while let Some(change) = self.states.due(now) {
-                if self.switch(change).is_err() {
-                    self.states.not_rested(change.output, now + GLANCE);
-                }
-            }
+            self.settle(now);
             let patience = self.states.next_due().map_or(GLANCE, |due| GLANCE.min(due.saturating_sub(now)));
             match inbox.recv_timeout(patience) {
                 Ok(mut decided) => {
@@ -54,19 +53,43 @@ impl<'a> Hands<'a> {
 
     fn carry_out(&mut self, decided: Decided) -> Outcome {
         let Decided { utterance, heard, verdict, actions, fell_silent, scratch, .. } = decided;
-        let mut switched = Vec::with_capacity(actions.len());
-        for action in actions {
-            let was = self.states.is_on(action.output());
-            let change = self.states.apply(action, self.begun.elapsed());
-            let on = self.switch(change).map(|()| change.on).map_err(|e| e.to_string());
-            if on.is_err() {
-                self.states.not_switched(change.output, was);
-            }
-            let output = &self.outputs[change.output];
-            switched.push(Switched { output: output.name.clone(), line: output.line.to_string(), on });
-        }
+        let switched = actions.into_iter().flat_map(|action| self.act(action)).collect();
         let latency_ms = Some(milliseconds(fell_silent.elapsed()));
         Outcome { utterance, heard, verdict, switched, latency_ms, scratch }
+    }
+
+    /// What an action switches at once, interlocked outputs included, and what it leaves for later or as it was.
+    fn act(&mut self, action: Action) -> Vec<Switched> {
+        let now = self.begun.elapsed();
+        self.settle(now);
+        self.states.apply(action, now);
+        let mut switched = self.settle(now);
+        let (output, on) = (action.output(), self.states.will_be_on(action.output()));
+        if switched.iter().all(|s| s.output != self.outputs[output].name) {
+            let later = self.states.is_on(output) != on;
+            switched.push(Switched { later, ..self.switched(Change { output, on }, Ok(())) });
+        }
+        switched
+    }
+
+    /// Carries out what is due, until nothing is.
+    fn settle(&mut self, now: Duration) -> Vec<Switched> {
+        let mut switched = Vec::new();
+        while let Some(change) = self.states.due(now) {
+            let result = self.switch(change);
+            match &result {
+                Ok(()) => self.states.switched(change, now),
+                Err(_) => self.states.not_switched(change, now + AGAIN),
+            }
+            switched.push(self.switched(change, result));
+        }
+        switched
+    }
+
+    fn switched(&self, change: Change, result: Result<(), GpioError>) -> Switched {
+        let output = &self.outputs[change.output];
+        let on = result.map(|()| change.on).map_err(|e| e.to_string());
+        Switched { output: output.name.clone(), line: output.line.to_string(), on, later: false }
     }
 
     fn switch(&mut self, change: Change) -> Result<(), GpioError> {

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use hearken::board::Backend;
-use hearken::command::{Deed, Setting};
+use hearken::command::{Blink, Deed, Interlock, Limits, Setting};
 use hearken::config::{self, Settings, parse};
 use hearken::gpio::Line;
 
@@ -58,6 +59,29 @@ fn the_example_reads_as_it_is_written() {
     assert_eq!(settings.outputs[lamp].line, Line::Number(17));
     assert_eq!(settings.commands[0].deeds, [Deed::Set(lamp, Setting::Slot("state".into()))]);
     assert_eq!(settings.grammar.count(), 2 * 2 * 3 + 3 * 2 + 1);
+}
+
+#[test]
+fn limits_interlocks_blinking_and_scenes_read_as_they_are_written() {
+    let settings = config::load(&data("house.toml")).unwrap_or_else(|e| panic!("{e}"));
+    let (secs, index) =
+        (Duration::from_secs, |name: &str| settings.outputs.iter().position(|o| o.name == name).unwrap());
+    let limits = |name| settings.outputs[index(name)].limits;
+    let blinds = Some(Interlock { group: 0, dead_time: secs(1) });
+    let table = [
+        ("up", Limits { max_on: Some(secs(60)), interlock: blinds, ..Limits::default() }),
+        ("down", Limits { max_on: Some(secs(60)), interlock: blinds, ..Limits::default() }),
+        ("fridge", Limits { min_on: secs(60), min_off: secs(300), ..Limits::default() }),
+        ("lamp", Limits::default()),
+    ];
+    for (name, expected) in table {
+        assert_eq!(limits(name), expected, "{name}");
+    }
+    let set = |name, on| Deed::Set(index(name), Setting::Fixed(on));
+    let deeds: Vec<&[Deed]> = settings.commands.iter().map(|c| c.deeds.as_slice()).collect();
+    let blink = Blink { on: Duration::from_millis(200), off: Duration::from_millis(300), times: 5 };
+    assert_eq!(deeds[0], [Deed::Blink(index("lamp"), blink)]);
+    assert_eq!(deeds[1], [set("lamp", true), set("fridge", true), set("up", false), set("down", true)]);
 }
 
 #[test]
@@ -135,6 +159,103 @@ fn a_bad_configuration_says_where_what_and_what_would_be_right() {
             "rest = \"off\"",
             "rest = \"of\"",
             "12:8: outputs.lamp.rest: \"of\" is not a state; \"on\" or \"off\" is needed",
+        ),
+        (
+            "rest = \"off\"",
+            "max_on = \"2 days\"",
+            "12:10: outputs.lamp.max_on: \"2 days\" is not a number and a unit; as in",
+        ),
+        (
+            "rest = \"off\"",
+            "min_on = \"5 min\"\nmax_on = \"1 min\"",
+            "13:10: outputs.lamp.max_on: \"1 min\" is out of range; 300s to 86400s is needed",
+        ),
+        (
+            "rest = \"off\"",
+            "rest = \"on\"\nmax_on = \"1 min\"",
+            "13:10: outputs.lamp.max_on: this output rests on, so it stays on; max_on needs rest = \"off\"",
+        ),
+        ("rest = \"off\"", "min_of = \"5 s\"", "12:1: outputs.lamp.min_of: unknown key; did you mean \"min_off\"?"),
+        (
+            "pin = 27",
+            "pin = 27\nmin_on = \"1 s\"",
+            "29:18: commands[1].pulse.bell: \"200 ms\" is out of range; 1s to 3600s is needed",
+        ),
+        (
+            "pin = 27",
+            "pin = 27\nmax_on = \"100 ms\"",
+            "29:18: commands[1].pulse.bell: \"200 ms\" is out of range; 1ms to 100ms is needed",
+        ),
+        (
+            "[lists]",
+            "[interlocks]\nx = { outputs = [\"lamp\", \"bel\"] }\n[lists]",
+            "16:26: interlocks.x.outputs[1]: there is no output \"bel\"; did you mean \"bell\"?",
+        ),
+        (
+            "[lists]",
+            "[interlocks]\nx = { outputs = [\"lamp\", \"lamp\"] }\n[lists]",
+            "16:26: interlocks.x.outputs[1]: output \"lamp\" is already in an interlock; it can be in one only",
+        ),
+        (
+            "[lists]",
+            "[interlocks]\nx = { outputs = [\"lamp\"] }\n[lists]",
+            "16:5: interlocks.x: an interlock needs two outputs or more; as in: outputs = [\"up\", \"down\"]",
+        ),
+        ("[lists]", "[interlocks]\nx = {}\n[lists]", "16:5: interlocks.x.outputs: missing; as in: outputs = [\"up\","),
+        (
+            "[lists]",
+            "[interlocks]\nx = { outputs = [\"lamp\", \"bell\"], dead_time = \"2 min\" }\n[lists]",
+            "16:47: interlocks.x.dead_time: \"2 min\" is out of range; 1ms to 60s is needed",
+        ),
+        (
+            "pin = 27",
+            "pin = 27\nrest = \"on\"\n[interlocks]\nx = { outputs = [\"lamp\", \"bell\"] }",
+            "17:26: interlocks.x.outputs[1]: output \"bell\" rests on; interlocked ones rest off",
+        ),
+        (
+            "pulse = { bell = \"200 ms\" }",
+            "pulse = { bell = \"200 ms\" }\nset = { lamp = \"on\" }\n[interlocks]\nx = { outputs = [\"lamp\", \"bell\"] }",
+            "28:18: commands[1].pulse.bell: \"bell\" and \"lamp\" are interlocked; one command cannot switch both on",
+        ),
+        (
+            "pulse = { bell = \"200 ms\" }",
+            "blink = { bell = { on = \"1 s\", off = \"1 s\" } }",
+            "28:18: commands[1].blink.bell.times: missing; as in: times = 5",
+        ),
+        (
+            "pulse = { bell = \"200 ms\" }",
+            "blink = { bell = { on = \"1 s\", off = \"0 s\", times = 0 } }",
+            "commands[1].blink.bell.times: 0 is out of range; a whole number from 1 to 1000 is needed",
+        ),
+        (
+            "pulse = { bell = \"200 ms\" }",
+            "blink = { bell = { on = \"1 s\", off = \"0 s\", times = 1 } }",
+            "28:38: commands[1].blink.bell.off: \"0 s\" is out of range; 1ms to 3600s is needed",
+        ),
+        (
+            "pulse = { bell = \"200 ms\" }",
+            "scene = \"evening\"",
+            "28:9: commands[1].scene: there is no scene \"evening\"; make one: [scenes.evening] with lamp = \"on\"",
+        ),
+        (
+            "pulse = { bell = \"200 ms\" }",
+            "scene = \"evning\"\n[scenes.evening]\nbell = \"on\"",
+            "28:9: commands[1].scene: there is no scene \"evning\"; did you mean \"evening\"?",
+        ),
+        (
+            "pulse = { bell = \"200 ms\" }",
+            "[scenes.evening]\nbel = \"on\"",
+            "29:7: scenes.evening.bel: there is no output \"bel\"; did you mean \"bell\"?",
+        ),
+        (
+            "pulse = { bell = \"200 ms\" }",
+            "[scenes.evening]\nbell = \"{state}\"",
+            "29:8: scenes.evening.bell: \"{state}\" is not a state; \"on\" or \"off\" is needed",
+        ),
+        (
+            "pulse = { bell = \"200 ms\" }",
+            "scene = \"evening\"\ntoggle = \"bell\"\n[scenes.evening]\nbell = \"on\"",
+            "28:9: commands[1].scene: this command already acts on output \"bell\"; once is enough",
         ),
         ("state = [\"on\", \"off\"]", "state = []", "16:9: lists.state: an empty list"),
         ("{ from = 0, to = 100 }", "{ from = 9, to = 1 }", "18:11: lists.percent: from 9 is above to 1"),

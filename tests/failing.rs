@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hearken::audio::{AudioError, AudioSource, SAMPLE_RATE, Sound};
-use hearken::command::{Command, Deed, Output, Setting};
+use hearken::command::{Command, Deed, Limits, Output, Setting};
 use hearken::daemon::{Options, Parts, Rules, serve};
 use hearken::endpoint::EndpointSettings;
 use hearken::error::Error;
@@ -136,7 +136,13 @@ impl Stage {
     ) -> Result<(), Error> {
         let (source, recognizer) = (Box::new(source), Box::new(recognizer));
         let parts = Parts { source, microphone: None, recognizer, pins };
-        let lamp = Output { name: "lamp".into(), line: Line::Number(17), active_low: true, rest: false };
+        let lamp = Output {
+            name: "lamp".into(),
+            line: Line::Number(17),
+            active_low: true,
+            rest: false,
+            limits: Limits::default(),
+        };
         let on = Deed::Set(0, Setting::Fixed(true));
         let rules = Rules {
             gain_db: 0.0,

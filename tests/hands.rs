@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hearken::command::{Action, Output};
+use hearken::command::{Action, Interlock, Limits, Output};
 use hearken::gpio::{GpioError, Level, Line, OutputPins};
 use hearken::hands::{Hands, claims};
 use hearken::mind::Decided;
@@ -42,8 +42,13 @@ impl OutputPins for Broken {
 
 /// A lamp that rests off, and an active-low valve that rests on.
 fn outputs() -> [Output; 2] {
-    let output =
-        |name: &str, pin, active_low, rest| Output { name: name.into(), line: Line::Number(pin), active_low, rest };
+    let output = |name: &str, pin, active_low, rest| Output {
+        name: name.into(),
+        line: Line::Number(pin),
+        active_low,
+        rest,
+        limits: Limits::default(),
+    };
     [output("lamp", 17, false, false), output("valve", 27, true, true)]
 }
 
@@ -176,4 +181,58 @@ fn a_pin_that_fails_is_reported_and_the_hands_go_on() {
         }
         drop(decisions);
     });
+}
+
+#[test]
+fn a_request_that_must_wait_is_reported_as_later_and_a_stop_does_not_wait() {
+    let (mut outputs, log, stop) = (outputs(), PinLog::default(), Stop::default());
+    outputs[0].limits.min_on = Duration::from_secs(3600);
+    let (reporter, reports) = reporter(false);
+    let (decisions, inbox) = sync_channel(8);
+    thread::scope(|scope| {
+        let hands = Hands::new(&outputs, Box::new(log.clone()));
+        let working = scope.spawn(|| hands.work(&{ inbox }, &reporter, &stop));
+        decisions.send(decided(vec![Action::Set(0, true), Action::Set(0, false)])).unwrap();
+        let Report::Outcome(outcome) = reports.recv().unwrap() else { panic!("an outcome should come") };
+        let told: Vec<_> = outcome.switched.iter().map(|s| (s.on.clone(), s.later)).collect();
+        assert_eq!(told, [(Ok(true), false), (Ok(false), true)]);
+        assert_eq!(log.last(), [Some(Level::High), None]);
+        stop.raise();
+        working.join().unwrap();
+        assert_eq!(log.last(), RESTING);
+    });
+}
+
+#[test]
+fn an_interlocked_output_goes_off_before_the_other_goes_on() {
+    let (mut outputs, log, stop) = (outputs(), PinLog::default(), Stop::default());
+    (outputs[1].active_low, outputs[1].rest) = (false, false);
+    for output in &mut outputs {
+        output.limits.interlock = Some(Interlock { group: 0, dead_time: Duration::from_millis(50) });
+    }
+    let (reporter, reports) = reporter(false);
+    let (decisions, inbox) = sync_channel(8);
+    thread::scope(|scope| {
+        let hands = Hands::new(&outputs, Box::new(log.clone()));
+        scope.spawn(|| hands.work(&{ inbox }, &reporter, &stop));
+        decisions.send(decided(vec![Action::Set(0, true)])).unwrap();
+        reports.recv().unwrap();
+        while log.last() != [Some(Level::High), None] {
+            thread::yield_now();
+        }
+        let asked = Instant::now();
+        decisions.send(decided(vec![Action::Set(1, true)])).unwrap();
+        let Report::Outcome(outcome) = reports.recv().unwrap() else { panic!("an outcome should come") };
+        let told: Vec<_> = outcome.switched.iter().map(|s| (s.output.as_str(), s.on.clone(), s.later)).collect();
+        assert_eq!(told, [("lamp", Ok(false), false), ("valve", Ok(true), true)]);
+        while log.last() != [Some(Level::Low), Some(Level::High)] {
+            thread::yield_now();
+        }
+        assert!(asked.elapsed() >= Duration::from_millis(50));
+        drop(decisions);
+    });
+    assert_eq!(
+        *log.0.lock().unwrap(),
+        [(0, Level::High), (0, Level::Low), (1, Level::High), (0, Level::Low), (1, Level::Low)]
+    );
 }

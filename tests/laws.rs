@@ -23,6 +23,13 @@ pub fn configuration(text: &str) -> Option<Settings> {
         assert!(template::is_name(&output.name), "{output:?}");
         assert!(settings.outputs[..i].iter().all(|o| o.line != output.line && o.name != output.name), "{output:?}");
     }
+    for output in &settings.outputs {
+        let limits = &output.limits;
+        assert!(limits.max_on.is_none_or(|max| max >= limits.min_on && !output.rest), "{output:?}");
+        if limits.interlock.is_some() {
+            assert!(!output.rest && settings.outputs.iter().any(|other| output.excludes(other)), "{output:?}");
+        }
+    }
     assert!((-40.0..=60.0).contains(&settings.microphone.gain_db));
     assert!((1..=16).contains(&settings.recognizer.threads));
     assert!(models::known(&settings.recognizer.model).is_ok());

@@ -30,6 +30,9 @@ mod hearing;
 /// The real model on the clips.
 mod deciding;
 
+/// The rules of outputs, by a clock that does not run.
+mod outputs;
+
 /// Pins rest, whatever happens.
 mod hands;
 

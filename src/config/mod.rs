@@ -2,22 +2,21 @@
 //!
 //! Reading opens nothing but the file: no device, no model, no pin.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::audio::microphone::MicrophoneSettings;
 use crate::board::{self, Backend, Board};
 use crate::command::{Command, Output};
-use crate::document::{Document, Placed, Problems, Section};
+use crate::document::{Document, Placed, Problems, Section, Value, nearest};
 use crate::endpoint::EndpointSettings;
-use crate::gpio::Line;
-use crate::grammar::Grammar;
+use crate::grammar::{Grammar, template};
 use crate::models;
 use crate::recognize::whisper::RecognizerSettings;
 use crate::scratch::{KeepSettings, ScratchSettings};
 use crate::verdict::Thresholds;
 
+mod outputs;
 mod sentences;
 mod units;
 
@@ -121,10 +120,8 @@ fn read(root: Section<'_>) -> Option<Settings> {
     recognizer.search.margin = recognizer.search.margin.max(thresholds.margin);
     recognizer.search.reach = recognizer.search.reach.max(-thresholds.llr);
     let gpio = section(&root, "gpio", |s| gpio(s, board.as_ref()));
-    let named = root.get("outputs").and_then(|v| v.section()).map(|s| outputs(s, board.as_ref(), &gpio));
-    let outputs = named.unwrap_or_default();
-    let names: BTreeMap<String, usize> = outputs.iter().enumerate().map(|(i, o)| (o.name.clone(), i)).collect();
-    let (commands, grammar) = sentences::read(&root, &names)?;
+    let outputs = outputs::read(&root, board.as_ref(), &gpio);
+    let (commands, grammar) = sentences::read(&root, &outputs)?;
     root.end();
     Some(Settings {
         board: board?,
@@ -148,6 +145,25 @@ fn section<T>(root: &Section<'_>, name: &str, read: impl FnOnce(Option<&Section<
         section.end();
     }
     settings
+}
+
+/// The entries of a section whose keys are names that the user gives.
+fn named_entries(section: Section<'_>) -> Vec<(Placed<String>, Value<'_>)> {
+    let entries = section.entries();
+    for (name, _) in entries.iter().filter(|(name, _)| !template::is_name(&name.value)) {
+        section.problem_at(name, "a name of letters, digits, _ and - is needed");
+    }
+    entries
+}
+
+/// Says that there is no `kind` called `name`, and what was probably meant, or an `example` of one.
+fn unknown(kind: &str, name: &str, mut known: Vec<&str>, example: &str) -> String {
+    known.sort_unstable();
+    match (nearest(name, &known), known.as_slice()) {
+        (Some(near), _) => format!("there is no {kind} {name:?}; did you mean {near:?}?"),
+        (None, []) => format!("there is no {kind} {name:?}; make one: [{kind}s.{name}] with {example}"),
+        (None, known) => format!("there is no {kind} {name:?}; there are: {}", known.join(", ")),
+    }
 }
 
 fn microphone(section: Option<&Section<'_>>) -> MicrophoneSettings {
@@ -295,66 +311,4 @@ fn gpio(section: Option<&Section<'_>>, board: Option<&Board>) -> GpioSettings {
         settings.state = Some(state.value.into());
     }
     settings
-}
-
-fn outputs(section: Section<'_>, board: Option<&Board>, gpio: &GpioSettings) -> Vec<Output> {
-    let mut outputs: Vec<Output> = Vec::new();
-    for (name, value) in section.entries() {
-        if !crate::grammar::template::is_name(&name.value) {
-            section.problem_at(&name, "a name of letters, digits, _ and - is needed");
-        }
-        let Some(table) = value.section() else { continue };
-        let line = table.need("pin", "pin = 17").and_then(|pin| {
-            let (line, place) = line(&pin, gpio)?;
-            if let Some(objection) = objection(&line, board, gpio, &outputs) {
-                table.problem_at(&place, objection);
-            }
-            Some(line)
-        });
-        let active_low = table.get("active_low").and_then(|v| v.boolean()).unwrap_or(false);
-        let rest = table.get("rest").and_then(|v| {
-            let rest = v.string()?;
-            let on = on_off(&rest.value);
-            if on.is_none() {
-                table.problem_at(&rest, format!("{:?} is not a state; \"on\" or \"off\" is needed", rest.value));
-            }
-            on
-        });
-        table.end();
-        let line = line.unwrap_or(Line::Name(String::new()));
-        outputs.push(Output { name: name.value, line, active_low, rest: rest.unwrap_or(false) });
-    }
-    outputs
-}
-
-fn on_off(text: &str) -> Option<bool> {
-    match text {
-        "on" => Some(true),
-        "off" => Some(false),
-        _ => None,
-    }
-}
-
-fn line(pin: &crate::document::Value<'_>, gpio: &GpioSettings) -> Option<(Line, Placed<()>)> {
-    if gpio.backend == Backend::Gpiocdev && pin.is_string() {
-        return pin.string().map(|name| (Line::Name(name.value), pin.placed(())));
-    }
-    let number = pin.integer(0..=1023)?;
-    Some((Line::Number(number as u32), pin.placed(())))
-}
-
-/// Why an output must not be on `line`.
-fn objection(line: &Line, board: Option<&Board>, gpio: &GpioSettings, others: &[Output]) -> Option<String> {
-    if let Some(other) = others.iter().find(|o| o.line == *line) {
-        return Some(format!("{line} is already the pin of output {:?}; each output needs its own", other.name));
-    }
-    let (Line::Number(number), Some(board)) = (line, board) else { return None };
-    // On a chip that is not the board's own, numbers are that chip's offsets.
-    if gpio.backend == Backend::Gpiocdev && (gpio.chip != board.gpiochip || board.gpiochip.is_empty()) {
-        return None;
-    }
-    match board.pin(*number) {
-        None => Some(format!("{} has no {line}; its header has GPIO0 to GPIO27", board.name)),
-        Some(pin) => pin.reserved.as_ref().map(|why| format!("{line} is reserved on {}: {why}", board.name)),
-    }
 }

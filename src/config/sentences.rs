@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use super::units;
-use crate::command::{Command, Deed, PULSES, Setting, on_or_off};
-use crate::document::{Section, Value, nearest};
+use super::{named_entries, outputs, units, unknown};
+use crate::command::{Blink, Command, Deed, Output, Setting, on_or_off};
+use crate::document::{Placed, Section, Value, nearest};
 use crate::grammar::graph::{BuildError, Builder, Filled};
 use crate::grammar::template::{self, Node};
 use crate::grammar::{Grammar, List, SlotValue, TemplateError};
@@ -14,13 +14,16 @@ use crate::grammar::{Grammar, List, SlotValue, TemplateError};
 const MAX_NUMBER: i64 = 999_999;
 /// Most commands of a configuration.
 const MAX_COMMANDS: usize = 100_000;
+/// Most times that an output blinks: at the fastest that anybody sees, two minutes.
+const MAX_BLINKS: i64 = 1000;
 
-/// Reads `[lists]`, `[rules]` and `[[commands]]`. `outputs` are the outputs' indices by name.
-pub fn read(root: &Section<'_>, outputs: &BTreeMap<String, usize>) -> Option<(Vec<Command>, Grammar)> {
+/// Reads `[lists]`, `[rules]`, `[scenes]` and `[[commands]]`.
+pub fn read(root: &Section<'_>, outputs: &[Output]) -> Option<(Vec<Command>, Grammar)> {
     let lists = root.get("lists").and_then(|v| v.section()).map(lists).unwrap_or_default();
     let written = root.get("rules").and_then(|v| v.section());
     let rules: Vec<(String, Value<'_>, Node)> = written.map(rules).unwrap_or_default();
     let trees: BTreeMap<String, Node> = rules.iter().map(|(name, _, node)| (name.clone(), node.clone())).collect();
+    let scenes = root.get("scenes").and_then(|v| v.section()).map(|s| scenes(s, outputs)).unwrap_or_default();
     let listed = root.need("commands", "[[commands]]").and_then(at_least_one).unwrap_or_default();
     if listed.len() > MAX_COMMANDS {
         root.problem(format!("{} commands; at most {MAX_COMMANDS} are possible", listed.len()));
@@ -43,7 +46,8 @@ pub fn read(root: &Section<'_>, outputs: &BTreeMap<String, usize>) -> Option<(Ve
                     .problem_at(name, format!("there is already a command {:?}; each needs its own name", name.value));
             }
         }
-        let deeds = deeds(&section, outputs, filled.as_ref(), &lists);
+        let says = Says { filled, lists: &lists };
+        let deeds = deeds(&section, outputs, &scenes, &says);
         section.end();
         commands.push(Command { name: name.map(|n| n.value).unwrap_or_default(), deeds });
     }
@@ -60,10 +64,7 @@ fn at_least_one<'d>(commands: Value<'d>) -> Option<Vec<Value<'d>>> {
 
 fn lists(section: Section<'_>) -> BTreeMap<String, List> {
     let mut lists = BTreeMap::new();
-    for (name, value) in section.entries() {
-        if !template::is_name(&name.value) {
-            section.problem_at(&name, "a name of letters, digits, _ and - is needed");
-        }
+    for (name, value) in named_entries(section) {
         let list = if value.is_array() { values(&value) } else { range(&value) };
         lists.insert(name.value, list);
     }
@@ -139,10 +140,7 @@ fn range(value: &Value<'_>) -> List {
 
 fn rules<'d>(section: Section<'d>) -> Vec<(String, Value<'d>, Node)> {
     let mut rules = Vec::new();
-    for (name, value) in section.entries() {
-        if !template::is_name(&name.value) {
-            section.problem_at(&name, "a name of letters, digits, _ and - is needed");
-        }
+    for (name, value) in named_entries(section) {
         let node = value.string().and_then(|text| parsed(&value, &text.value));
         rules.extend(node.map(|node| (name.value, value, node)));
     }
@@ -188,65 +186,109 @@ fn say(
     filled
 }
 
+/// `[scenes]`: by name, what is set, in the file's order.
+fn scenes(section: Section<'_>, outputs: &[Output]) -> BTreeMap<String, Vec<(usize, bool)>> {
+    let mut scenes = BTreeMap::new();
+    for (name, value) in named_entries(section) {
+        let sets = value.section().map(|s| s.entries()).unwrap_or_default();
+        let set = |(name, value): &(Placed<String>, Value<'_>)| {
+            outputs::find(value, &name.value, outputs).zip(outputs::on_or_off(value))
+        };
+        scenes.insert(name.value, sets.iter().filter_map(set).collect());
+    }
+    scenes
+}
+
+/// The slots that a command's sentences fill, if they are good, and the lists that they come from.
+struct Says<'a> {
+    filled: Option<Filled>,
+    lists: &'a BTreeMap<String, List>,
+}
+
 fn deeds(
     section: &Section<'_>,
-    outputs: &BTreeMap<String, usize>,
-    filled: Option<&Filled>,
-    lists: &BTreeMap<String, List>,
+    outputs: &[Output],
+    scenes: &BTreeMap<String, Vec<(usize, bool)>>,
+    says: &Says<'_>,
 ) -> Vec<Deed> {
     let mut deeds: Vec<(usize, Deed)> = Vec::new();
     let mut add = |value: &Value<'_>, name: &str, deed: &dyn Fn(usize) -> Option<Deed>| {
-        let Some(index) = output(value, name, outputs) else { return };
+        let Some(index) = outputs::find(value, name, outputs) else { return };
+        let deed = deed(index);
         if deeds.iter().any(|(i, _)| *i == index) {
             value.problem(format!("this command already acts on output {name:?}; once is enough"));
+        } else if let Some(other) = deed.as_ref().and_then(|deed| clash(deed, index, &deeds, outputs)) {
+            value.problem(format!("{name:?} and {other:?} are interlocked; one command cannot switch both on"));
         }
-        deeds.extend(deed(index).map(|deed| (index, deed)));
+        deeds.extend(deed.map(|deed| (index, deed)));
     };
-    if let Some(set) = section.get("set").and_then(|v| v.section()) {
-        for (name, value) in set.entries() {
-            add(&value, &name.value, &|i| setting(&value, filled, lists).map(|s| Deed::Set(i, s)));
-        }
+    let entries = |key: &str| section.get(key).and_then(|v| v.section()).map(|s| s.entries()).unwrap_or_default();
+    for (name, value) in entries("set") {
+        add(&value, &name.value, &|i| setting(&value, says).map(|setting| Deed::Set(i, setting)));
     }
     for value in section.get("toggle").iter().flat_map(Value::one_or_many) {
         if let Some(name) = value.string() {
             add(&value, &name.value, &|i| Some(Deed::Toggle(i)));
         }
     }
-    if let Some(pulse) = section.get("pulse").and_then(|v| v.section()) {
-        for (name, value) in pulse.entries() {
-            add(&value, &name.value, &|i| units::duration(&value, PULSES).map(|time| Deed::Pulse(i, time)));
+    for (name, value) in entries("pulse") {
+        let times = |i: usize| outputs[i].times(!outputs[i].rest);
+        add(&value, &name.value, &|i| units::duration(&value, times(i)).map(|time| Deed::Pulse(i, time)));
+    }
+    for (name, value) in entries("blink") {
+        add(&value, &name.value, &|i| blink(&value, &outputs[i]).map(|blink| Deed::Blink(i, blink)));
+    }
+    if let Some(scene) = section.get("scene") {
+        for (index, on) in sets(&scene, scenes) {
+            add(&scene, &outputs[*index].name, &|i| Some(Deed::Set(i, Setting::Fixed(*on))));
         }
     }
     deeds.into_iter().map(|(_, deed)| deed).collect()
 }
 
-fn output(value: &Value<'_>, name: &str, outputs: &BTreeMap<String, usize>) -> Option<usize> {
-    let found = outputs.get(name).copied();
-    if found.is_none() {
-        let known: Vec<&str> = outputs.keys().map(String::as_str).collect();
-        value.problem(match (nearest(name, &known), known.as_slice()) {
-            (Some(near), _) => format!("there is no output {name:?}; did you mean {near:?}?"),
-            (None, []) => format!("there is no output {name:?}; make one: [outputs.{name}] with pin = 17"),
-            (None, known) => format!("there is no output {name:?}; there are: {}", known.join(", ")),
-        });
+/// The output of another deed that is interlocked with this one's, if both may go on.
+fn clash<'o>(deed: &Deed, index: usize, deeds: &[(usize, Deed)], outputs: &'o [Output]) -> Option<&'o str> {
+    let may_go_on = |deed: &Deed| !matches!(deed, Deed::Set(_, Setting::Fixed(false)));
+    let excludes = |other: usize| outputs[index].excludes(&outputs[other]);
+    let (other, _) = deeds.iter().find(|(i, other)| excludes(*i) && may_go_on(deed) && may_go_on(other))?;
+    Some(&outputs[*other].name)
+}
+
+/// What the scene that `value` names sets.
+fn sets<'s>(value: &Value<'_>, scenes: &'s BTreeMap<String, Vec<(usize, bool)>>) -> &'s [(usize, bool)] {
+    let Some(Placed { value: name, .. }) = value.string() else { return &[] };
+    let scene = scenes.get(&name);
+    if scene.is_none() {
+        value.problem(unknown("scene", &name, scenes.keys().map(String::as_str).collect(), "lamp = \"on\""));
     }
-    found
+    scene.map_or(&[], Vec::as_slice)
+}
+
+/// { on = "200 ms", off = "300 ms", times = 5 }
+fn blink(value: &Value<'_>, output: &Output) -> Option<Blink> {
+    let section = value.section()?;
+    let time = |name: &str, on| {
+        let value = section.need(name, &format!("{name} = \"300 ms\""));
+        value.and_then(|v| units::duration(&v, output.times(on)))
+    };
+    let (on, off) = (time("on", true), time("off", false));
+    let times = section.need("times", "times = 5").and_then(|v| v.integer(1..=MAX_BLINKS));
+    section.end();
+    Some(Blink { on: on?, off: off?, times: times? as u32 })
 }
 
 /// "on", "off", or "{slot}" for a slot that every sentence fills with on or off.
-fn setting(value: &Value<'_>, filled: Option<&Filled>, lists: &BTreeMap<String, List>) -> Option<Setting> {
+fn setting(value: &Value<'_>, says: &Says<'_>) -> Option<Setting> {
     let text = value.string()?.value;
-    match text.as_str() {
-        "on" => return Some(Setting::Fixed(true)),
-        "off" => return Some(Setting::Fixed(false)),
-        _ => {}
+    if let Some(on) = outputs::state(&text) {
+        return Some(Setting::Fixed(on));
     }
     let Some(slot) = text.strip_prefix('{').and_then(|t| t.strip_suffix('}')) else {
         value.problem(format!("{text:?} is not a state; \"on\", \"off\" or \"{{slot}}\" is needed"));
         return None;
     };
     // Without the slots the command's own templates are at fault, and that was said.
-    let filled = filled?;
+    let filled = says.filled.as_ref()?;
     if !filled.always.contains(slot) {
         let known: Vec<&str> = filled.always.iter().map(String::as_str).collect();
         value.problem(match nearest(slot, &known) {
@@ -255,7 +297,7 @@ fn setting(value: &Value<'_>, filled: Option<&Filled>, lists: &BTreeMap<String, 
         });
         return None;
     }
-    let from = filled.ever.get(slot).into_iter().flatten().filter_map(|list| lists.get(list));
+    let from = filled.ever.get(slot).into_iter().flatten().filter_map(|list| says.lists.get(list));
     if let Some(strange) = from.flat_map(List::values).find(|v| on_or_off(v).is_none()) {
         value.problem(format!("the slot {slot:?} can also be {:?}; only on and off can be set", strange.to_string()));
         return None;

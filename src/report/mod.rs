@@ -33,6 +33,8 @@ pub struct Switched {
     pub line: String,
     /// Whether it is on now; or why it could not be switched.
     pub on: Result<bool, String>,
+    /// Whether it is so only later, when its limits allow.
+    pub later: bool,
 }
 
 /// What became of an utterance.
@@ -242,13 +244,19 @@ pub fn event(outcome: &Outcome, commands: &[Command]) -> Map<String, Value> {
     map.insert("time".into(), json!(now()));
     map.append(&mut decision(outcome.heard.as_ref(), &outcome.verdict, commands));
     let switched = |s: &Switched| match &s.on {
-        Ok(on) => json!({"output": s.output, "pin": s.line, "state": if *on { "on" } else { "off" }}),
+        Ok(on) if s.later => json!({"output": s.output, "pin": s.line, "state": on_off(*on), "later": true}),
+        Ok(on) => json!({"output": s.output, "pin": s.line, "state": on_off(*on)}),
         Err(error) => json!({"output": s.output, "pin": s.line, "error": error}),
     };
     map.insert("outputs".into(), outcome.switched.iter().map(switched).collect());
     map.insert("latency_ms".into(), json!(outcome.latency_ms.map(|ms| ms.round())));
     map.insert("scratch".into(), gauges(outcome.scratch));
     map
+}
+
+/// A state in a word.
+fn on_off(on: bool) -> &'static str {
+    if on { "on" } else { "off" }
 }
 
 /// How full scratch is, as one JSON object.

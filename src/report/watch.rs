@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use super::{Outcome, Report, llr, margin};
+use super::{Outcome, Report, llr, margin, on_off};
 use crate::command::Command;
 use crate::verdict::Verdict;
 
@@ -91,7 +91,8 @@ fn summary(outcome: &Outcome, commands: &[Command]) -> String {
     lines.extend(scores.map(|scores| format!("   {scores}")));
     for switched in &outcome.switched {
         let state = match &switched.on {
-            Ok(on) => (if *on { "on" } else { "off" }).to_string(),
+            Ok(on) if switched.later => format!("{} later, when its limits allow", on_off(*on)),
+            Ok(on) => on_off(*on).to_string(),
             Err(error) => error.clone(),
         };
         let ms = outcome.latency_ms.map(|ms| format!(", {ms:.0} ms after the end of speech")).unwrap_or_default();

@@ -57,7 +57,8 @@ fn verdict() -> impl Strategy<Value = Verdict> {
 
 fn outcome() -> impl Strategy<Value = Outcome> {
     let on = prop_oneof![any::<bool>().prop_map(Ok), text().prop_map(Err)];
-    let switched = (text(), text(), on).prop_map(|(output, line, on)| Switched { output, line, on });
+    let switched =
+        (text(), text(), on, any::<bool>()).prop_map(|(output, line, on, later)| Switched { output, line, on, later });
     let usage = any::<[u64; 6]>().prop_map(|[used, high_water, capacity, made, written, deletions_failed]| Usage {
         used,
         high_water,

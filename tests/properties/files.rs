@@ -77,7 +77,8 @@ fn tampered(files: &'static [&'static str]) -> impl Strategy<Value = String> {
 
 #[test]
 fn a_configuration_with_edits_is_good_in_all_parts_or_refused_with_places_and_words() {
-    const SMALL: [&str; 6] = [
+    const SMALL: [&str; 7] = [
+        include_str!("../data/house.toml"),
         include_str!("../demo/hearken.toml"),
         include_str!("../../boards/host/hearken.toml"),
         include_str!("../../boards/pi-3/hearken.toml"),

@@ -19,6 +19,9 @@ mod templates;
 /// WAV files.
 mod sounds;
 
+/// Requests to outputs, in any order and at any time.
+mod outputs;
+
 /// What is reported.
 mod events;
 

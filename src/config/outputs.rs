@@ -1,0 +1,137 @@
+//! The part of the configuration that says what is switched: outputs, their limits, interlocks.
+
+use std::time::Duration;
+
+use super::{GpioSettings, named_entries, units, unknown};
+use crate::board::{Backend, Board};
+use crate::command::{Interlock, Limits, Output, PULSES};
+use crate::document::{Placed, Section, Value};
+use crate::gpio::Line;
+
+/// Longest `max_on`: what may stay on for a day may stay on.
+const LONGEST_ON: Duration = Duration::from_secs(24 * 3600);
+/// Longest pause between two interlocked outputs. A motor that runs out takes seconds.
+const LONGEST_DEAD_TIME: Duration = Duration::from_secs(60);
+/// The pause if none is given: a relay lets go within 20 ms, a small motor stops within half a second.
+const DEAD_TIME: Duration = Duration::from_millis(500);
+
+/// Reads `[outputs]` and `[interlocks]`.
+pub fn read(root: &Section<'_>, board: Option<&Board>, gpio: &GpioSettings) -> Vec<Output> {
+    let named = root.get("outputs").and_then(|v| v.section());
+    let mut outputs = named.map(|section| outputs(section, board, gpio)).unwrap_or_default();
+    let groups = root.get("interlocks").and_then(|v| v.section()).map(named_entries).unwrap_or_default();
+    for (group, (_, value)) in groups.iter().enumerate() {
+        if let Some(table) = value.section() {
+            interlock(table, group, &mut outputs);
+        }
+    }
+    outputs
+}
+
+fn outputs(section: Section<'_>, board: Option<&Board>, gpio: &GpioSettings) -> Vec<Output> {
+    let mut outputs: Vec<Output> = Vec::new();
+    for (name, value) in named_entries(section) {
+        let Some(table) = value.section() else { continue };
+        let line = table.need("pin", "pin = 17").and_then(|pin| {
+            let (line, place) = line(&pin, gpio)?;
+            if let Some(objection) = objection(&line, board, gpio, &outputs) {
+                table.problem_at(&place, objection);
+            }
+            Some(line)
+        });
+        let active_low = table.get("active_low").and_then(|v| v.boolean()).unwrap_or(false);
+        let rest = table.get("rest").and_then(|v| on_or_off(&v)).unwrap_or(false);
+        let limits = limits(&table, rest);
+        table.end();
+        let line = line.unwrap_or(Line::Name(String::new()));
+        outputs.push(Output { name: name.value, line, active_low, rest, limits });
+    }
+    outputs
+}
+
+fn limits(table: &Section<'_>, rest: bool) -> Limits {
+    let least = |name: &str| table.get(name).and_then(|v| units::duration(&v, PULSES)).unwrap_or_default();
+    let (min_on, min_off) = (least("min_on"), least("min_off"));
+    let max_on = table.get("max_on").and_then(|v| {
+        if rest {
+            v.problem("this output rests on, so it stays on; max_on needs rest = \"off\"");
+        }
+        units::duration(&v, min_on.max(*PULSES.start())..=LONGEST_ON)
+    });
+    Limits { max_on, min_on, min_off, interlock: None }
+}
+
+/// { outputs = ["up", "down"], dead_time = "500 ms" }
+fn interlock(table: Section<'_>, group: usize, outputs: &mut [Output]) {
+    let listed = table.need("outputs", "outputs = [\"up\", \"down\"]").and_then(|v| v.array());
+    let dead_times = *PULSES.start()..=LONGEST_DEAD_TIME;
+    let dead_time = table.get("dead_time").map_or(Some(DEAD_TIME), |v| units::duration(&v, dead_times));
+    let interlock = Interlock { group, dead_time: dead_time.unwrap_or_default() };
+    for value in listed.iter().flatten() {
+        let Some(member) = value.string().and_then(|name| find(value, &name.value, outputs)) else { continue };
+        let Output { name, rest, limits, .. } = &mut outputs[member];
+        if *rest {
+            value.problem(format!("output {name:?} rests on; interlocked ones rest off, so that all can rest at once"));
+        }
+        if limits.interlock.replace(interlock).is_some() {
+            value.problem(format!("output {name:?} is already in an interlock; it can be in one only"));
+        }
+    }
+    if listed.is_some_and(|listed| listed.len() < 2) {
+        table.problem("an interlock needs two outputs or more; as in: outputs = [\"up\", \"down\"]");
+    }
+    table.end();
+}
+
+/// The index of the output `name`; `value` is where it is named.
+pub fn find(value: &Value<'_>, name: &str, outputs: &[Output]) -> Option<usize> {
+    let found = outputs.iter().position(|o| o.name == name);
+    if found.is_none() {
+        let known = outputs.iter().map(|o| o.name.as_str()).collect();
+        value.problem(unknown("output", name, known, "pin = 17"));
+    }
+    found
+}
+
+/// "on" or "off".
+pub fn on_or_off(value: &Value<'_>) -> Option<bool> {
+    let text = value.string()?.value;
+    let on = state(&text);
+    if on.is_none() {
+        value.problem(format!("{text:?} is not a state; \"on\" or \"off\" is needed"));
+    }
+    on
+}
+
+/// What "on" and "off" mean.
+pub fn state(text: &str) -> Option<bool> {
+    match text {
+        "on" => Some(true),
+        "off" => Some(false),
+        _ => None,
+    }
+}
+
+fn line(pin: &Value<'_>, gpio: &GpioSettings) -> Option<(Line, Placed<()>)> {
+    if gpio.backend == Backend::Gpiocdev && pin.is_string() {
+        return pin.string().map(|name| (Line::Name(name.value), pin.placed(())));
+    }
+    let number = pin.integer(0..=1023)?;
+    Some((Line::Number(number as u32), pin.placed(())))
+}
+
+/// Why an output must not be on `line`.
+fn objection(line: &Line, board: Option<&Board>, gpio: &GpioSettings, others: &[Output]) -> Option<String> {
+    if let Some(other) = others.iter().find(|o| o.line == *line) {
+        return Some(format!("{line} is already the pin of output {:?}; each output needs its own", other.name));
+    }
+    let (Line::Number(number), Some(board)) = (line, board) else { return None };
+    // On a chip that is not the board's own, numbers are that chip's offsets.
+    if gpio.backend == Backend::Gpiocdev && (gpio.chip != board.gpiochip || board.gpiochip.is_empty()) {
+        return None;
+    }
+    match board.pin(*number) {
+        None => Some(format!("{} has no {line}; its header has GPIO0 to GPIO27", board.name)),
+        Some(pin) => pin.reserved.as_ref().map(|why| format!("{line} is reserved on {}: {why}", board.name)),
+    }
+}

@@ -1,0 +1,211 @@
+//! The rules of outputs, by a clock that does not run.
+
+use std::time::Duration;
+
+use hearken::command::{Action, Blink, Change, Interlock, Limits, Output, Outputs};
+use hearken::gpio::Line;
+
+use Action::{Pulse, Set, Toggle};
+
+/// Outputs whose changes are carried out on time, and written down.
+pub struct Simulated<'a> {
+    outputs: &'a [Output],
+    rules: Outputs<'a>,
+    now: Duration,
+    /// Time until which every pin fails.
+    pub broken_until: Duration,
+    /// What was switched, and when.
+    pub trace: Vec<(Duration, Change)>,
+}
+
+impl<'a> Simulated<'a> {
+    pub fn new(outputs: &'a [Output]) -> Simulated<'a> {
+        let (now, rules) = (Duration::ZERO, Outputs::at_rest(outputs));
+        Simulated { outputs, rules, now, broken_until: now, trace: Vec::new() }
+    }
+
+    /// Lets the time pass up to `end`.
+    pub fn pass(&mut self, end: Duration) {
+        while let Some(due) = self.rules.next_due().filter(|due| *due <= end) {
+            assert!(due > self.now, "{due:?} is over, and nothing was due: {:?}", self.rules);
+            self.now = due;
+            self.settle();
+        }
+        self.now = end;
+        self.settle();
+    }
+
+    pub fn ask(&mut self, action: Action) {
+        self.rules.apply(action, self.now);
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        while let Some(change) = self.rules.due(self.now) {
+            if self.now < self.broken_until {
+                self.rules.not_switched(change, self.now + ms(100));
+            } else {
+                self.rules.switched(change, self.now);
+                self.trace.push((self.now, change));
+            }
+        }
+    }
+
+    /// Whether all are at rest and will stay so.
+    pub fn rests(&self) -> bool {
+        self.rules.next_due().is_none() && (0..self.outputs.len()).all(|i| self.rules.is_on(i) == self.outputs[i].rest)
+    }
+
+    /// As in "200 lamp on, 500 lamp off", in ms.
+    fn told(&self) -> String {
+        let told = |(at, change): &(Duration, Change)| {
+            let (name, on) = (&self.outputs[change.output].name, if change.on { "on" } else { "off" });
+            format!("{} {name} {on}", at.as_millis())
+        };
+        self.trace.iter().map(told).collect::<Vec<_>>().join(", ")
+    }
+}
+
+pub fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+pub fn output(name: &str, rest: bool, limits: Limits) -> Output {
+    Output { name: name.into(), line: Line::Number(17), active_low: false, rest, limits }
+}
+
+/// `max_on`, `min_on` and `min_off` in ms; 0: none.
+pub fn limits([max_on, min_on, min_off]: [u64; 3]) -> Limits {
+    let max_on = Some(ms(max_on)).filter(|max| !max.is_zero());
+    Limits { max_on, min_on: ms(min_on), min_off: ms(min_off), interlock: None }
+}
+
+/// What becomes of requests at their times in ms.
+fn told(outputs: &[Output], requests: &[(u64, Action)]) -> String {
+    let mut simulated = Simulated::new(outputs);
+    for (at, action) in requests {
+        simulated.pass(ms(*at));
+        simulated.ask(*action);
+    }
+    simulated.pass(ms(60_000));
+    simulated.told()
+}
+
+fn blink(on: u64, off: u64, times: u32) -> Action {
+    Action::Blink(0, Blink { on: ms(on), off: ms(off), times })
+}
+
+#[test]
+fn requests_move_outputs_by_the_clock() {
+    let outputs = [output("lamp", false, Limits::default()), output("valve", true, Limits::default())];
+    let table: [(&[(u64, Action)], &str); 11] = [
+        (&[(5, Set(0, true)), (9, Set(0, true)), (12, Set(1, true))], "5 lamp on"),
+        (&[(5, Toggle(0)), (6, Toggle(0)), (7, Toggle(1))], "5 lamp on, 6 lamp off, 7 valve off"),
+        (&[(5, Pulse(0, ms(200)))], "5 lamp on, 205 lamp off"),
+        (&[(5, Pulse(1, ms(200)))], "5 valve off, 205 valve on"),
+        (&[(5, Pulse(0, ms(200))), (100, Pulse(0, ms(200)))], "5 lamp on, 300 lamp off"),
+        (&[(5, Pulse(0, ms(200))), (100, Set(0, true))], "5 lamp on"),
+        (&[(5, Set(0, true)), (9, Pulse(0, ms(200)))], "5 lamp on, 209 lamp off"),
+        (&[(5, blink(10, 20, 3))], "5 lamp on, 15 lamp off, 35 lamp on, 45 lamp off, 65 lamp on, 75 lamp off"),
+        (&[(5, blink(10, 20, 3)), (20, Set(0, false))], "5 lamp on, 15 lamp off"),
+        (&[(5, blink(10, 20, 3)), (20, Toggle(0))], "5 lamp on, 15 lamp off, 20 lamp on"),
+        (&[(5, Pulse(0, ms(50))), (9, Pulse(1, ms(10)))], "5 lamp on, 9 valve off, 19 valve on, 55 lamp off"),
+    ];
+    for (requests, expected) in table {
+        assert_eq!(told(&outputs, requests), expected, "{requests:?}");
+    }
+}
+
+#[test]
+fn an_output_that_rests_on_blinks_and_ends_on() {
+    let sign = [output("sign", true, Limits::default())];
+    assert_eq!(told(&sign, &[(5, blink(10, 20, 2))]), "15 sign off, 35 sign on, 45 sign off, 65 sign on");
+}
+
+#[test]
+fn an_output_is_never_on_longer_than_max_on() {
+    let heater = [output("heater", false, limits([100, 0, 0]))];
+    let table: [(&[(u64, Action)], &str); 6] = [
+        (&[(5, Set(0, true))], "5 heater on, 105 heater off"),
+        (&[(5, Set(0, true)), (50, Set(0, true)), (90, Set(0, true))], "5 heater on, 105 heater off"),
+        (&[(5, Set(0, true)), (50, Pulse(0, ms(90)))], "5 heater on, 105 heater off"),
+        (&[(5, Set(0, true)), (105, Set(0, true))], "5 heater on, 105 heater off, 105 heater on, 205 heater off"),
+        (&[(5, Pulse(0, ms(20)))], "5 heater on, 25 heater off"),
+        (&[(5, blink(100, 10, 2))], "5 heater on, 105 heater off, 115 heater on, 215 heater off"),
+    ];
+    for (requests, expected) in table {
+        assert_eq!(told(&heater, requests), expected, "{requests:?}");
+    }
+}
+
+#[test]
+fn a_request_that_comes_too_early_waits_and_the_last_one_wins() {
+    let fridge = [output("fridge", false, limits([0, 100, 300]))];
+    let table: [(&[(u64, Action)], &str); 8] = [
+        (&[(5, Set(0, true))], "300 fridge on"),
+        (&[(5, Set(0, true)), (200, Set(0, false))], ""),
+        (&[(5, Toggle(0)), (200, Toggle(0))], ""),
+        (&[(400, Set(0, true)), (410, Set(0, false))], "400 fridge on, 500 fridge off"),
+        (&[(400, Set(0, true)), (410, Set(0, false)), (420, Set(0, true))], "400 fridge on"),
+        (
+            &[(400, Set(0, true)), (600, Set(0, false)), (610, Toggle(0))],
+            "400 fridge on, 600 fridge off, 900 fridge on",
+        ),
+        (&[(5, Pulse(0, ms(150)))], "300 fridge on, 450 fridge off"),
+        (
+            &[(400, Set(0, true)), (600, Toggle(0)), (700, Pulse(0, ms(100)))],
+            "400 fridge on, 600 fridge off, 900 fridge on, 1000 fridge off",
+        ),
+    ];
+    for (requests, expected) in table {
+        assert_eq!(told(&fridge, requests), expected, "{requests:?}");
+    }
+}
+
+/// Up and down, 50 ms apart; down stays on for 200 ms at least. The bell has nothing to do with them.
+fn blinds() -> [Output; 3] {
+    let interlock = Some(Interlock { group: 0, dead_time: ms(50) });
+    [
+        output("up", false, Limits { interlock, ..Limits::default() }),
+        output("down", false, Limits { interlock, ..limits([0, 200, 0]) }),
+        output("bell", false, Limits::default()),
+    ]
+}
+
+#[test]
+fn of_interlocked_outputs_one_goes_on_when_the_others_have_been_off_for_the_dead_time() {
+    let table: [(&[(u64, Action)], &str); 9] = [
+        (&[(5, Set(0, true))], "50 up on"),
+        (&[(100, Set(0, true)), (200, Set(1, true))], "100 up on, 200 up off, 250 down on"),
+        (&[(100, Set(1, true)), (150, Set(0, true))], "100 down on, 300 down off, 350 up on"),
+        (&[(100, Set(0, true)), (200, Set(1, true)), (220, Set(0, true))], "100 up on, 200 up off, 220 up on"),
+        (&[(100, Set(0, true)), (200, Set(1, true)), (220, Set(1, false))], "100 up on, 200 up off"),
+        (&[(100, Set(0, true)), (200, Set(1, false))], "100 up on"),
+        (&[(100, Set(0, true)), (200, Pulse(1, ms(300)))], "100 up on, 200 up off, 250 down on, 550 down off"),
+        (&[(100, blink(10, 10, 9)), (115, Set(1, true))], "100 up on, 110 up off, 160 down on"),
+        (
+            &[(100, Set(0, true)), (150, Set(2, true)), (200, Toggle(1))],
+            "100 up on, 150 bell on, 200 up off, 250 down on",
+        ),
+    ];
+    for (requests, expected) in table {
+        assert_eq!(told(&blinds(), requests), expected, "{requests:?}");
+    }
+}
+
+#[test]
+fn a_way_to_rest_that_fails_is_tried_again_and_a_way_out_of_rest_is_given_up() {
+    let outputs = blinds();
+    let mut simulated = Simulated::new(&outputs);
+    simulated.broken_until = ms(90);
+    simulated.pass(ms(60));
+    simulated.ask(Set(0, true));
+    simulated.pass(ms(100));
+    assert!(simulated.rests(), "given up");
+    simulated.ask(Set(0, true));
+    simulated.broken_until = ms(450);
+    simulated.pass(ms(200));
+    simulated.ask(Set(1, true));
+    simulated.pass(ms(1000));
+    assert_eq!(simulated.told(), "100 up on, 500 up off, 550 down on");
+}
