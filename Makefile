@@ -1,5 +1,7 @@
 # Hearken: what a person types. `make help` lists it.
 
+# The board to build for: a folder of boards/. "host" is this machine.
+BOARD ?= host
 # What Debian 12 needs for the build, the tests and the demonstration.
 PACKAGES := gcc g++ cmake make pkg-config libasound2-dev libclang-dev ca-certificates
 # A Rust that is new enough; Debian's own where there is none. Debian 12 has 1.96 in its security archive as *-web.
@@ -10,13 +12,35 @@ SOAK_MINUTES ?= 60
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 CARGO = PATH="$$PATH:$$HOME/.cargo/bin" cargo
 
-.PHONY: help setup build demo test fuzz fuzz-ci bench soak lint clean
+# Of the board's file: the Rust target, empty for this machine's own, and the processor that ggml is compiled for.
+fact = $(shell sed -n 's/^$(1) = "\(.*\)"$$/\1/p' boards/$(BOARD)/board.toml)
+$(if $(wildcard boards/$(BOARD)/board.toml),,$(error there is no board "$(BOARD)"; there are: $(notdir $(wildcard boards/*pi-*)) host))
+TARGET := $(call fact,target)
+CPU := $(call fact,cpu)
+RELEASE := target/release
+ifneq ($(TARGET),)
+# One directory a processor, in which nothing of another is used again: ggml's build does not notice that it changes.
+RELEASE := target/$(CPU)/$(TARGET)/release
+CROSS := CARGO_TARGET_DIR='target/$(CPU)' GGML_NATIVE=OFF GGML_CPU_ARM_ARCH='$(CPU)' PKG_CONFIG_ALLOW_CROSS=1 \
+  PKG_CONFIG_LIBDIR=/usr/lib/aarch64-linux-gnu/pkgconfig:/usr/share/pkgconfig \
+  CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
+PACKAGES += gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libasound2-dev:arm64
+# The Rust at hand if it has the target's library (with rustup: `rustup target add $(TARGET)`), else Debian's.
+ifeq ($(wildcard $(shell PATH="$$PATH:$$HOME/.cargo/bin" rustc --print target-libdir --target $(TARGET) 2>/dev/null)/libstd-*.rlib),)
+CARGO = RUSTC=/usr/bin/rustc /usr/bin/cargo
+PACKAGES += libstd-rust-web-dev:arm64
+endif
+endif
+
+.PHONY: help setup build for-a-board check-binary deb demo test fuzz fuzz-ci bench soak lint clean
 
 help:
 	@echo 'make demo    the daemon on a virtual microphone: recorded sentences switch simulated pins (sets up first)'
 	@echo 'make test    all tests (sets up first)'
 	@echo 'make fuzz    a million made-up configurations, templates, sounds and events: a minute or two'
-	@echo 'make build   target/release/hearken'
+	@echo 'make build   target/release/hearken; with BOARD=pi-5 (or pi-4, pi-3, pi-zero-2w) the program for that board'
+	@echo 'make check-binary BOARD=pi-5   whether it is what that board can run; starts it in an emulator'
+	@echo 'make deb BOARD=pi-5   a Debian package for that board, with a systemd unit'
 	@echo 'make bench   how long a decision takes, against stock whisper on the same clip'
 	@echo 'make soak    a day of sound through the daemon in an hour, with faults: does anything leak? SOAK_MINUTES=$(SOAK_MINUTES)'
 	@echo 'make lint    formatting and clippy'
@@ -32,12 +56,32 @@ setup:
 	oldest=$$(printf '%s\n' $(LEAST_RUST) "$${rust:-0}" | sort -V | head -n 1); \
 	[ "$$oldest" = $(LEAST_RUST) ] || missing="$$missing $(RUST_PACKAGES)"; \
 	[ -n "$$missing" ] || exit 0; \
+	case "$$missing " in *':arm64 '*) \
+	  { dpkg --print-architecture; dpkg --print-foreign-architectures; } | grep -qx arm64 || \
+	    { echo 'setup: adding the architecture arm64 to dpkg'; $(SUDO) dpkg --add-architecture arm64; };; \
+	esac; \
 	echo "setup: installing$$missing"; \
 	$(SUDO) apt-get update && $(SUDO) env DEBIAN_FRONTEND=noninteractive \
 	  apt-get install -y --no-install-recommends $$missing
 
 build: setup
-	$(CARGO) build --release --locked
+	$(CROSS) $(CARGO) build --release --locked $(if $(TARGET),--target $(TARGET))
+	@echo $(RELEASE)/hearken
+
+for-a-board:
+	@[ -n '$(TARGET)' ] || { echo 'for which board? as in BOARD=pi-5' >&2; exit 2; }
+
+# What can be known of a program for a board without the board.
+check-binary: PACKAGES += qemu-user-static libgomp1:arm64
+check-binary: for-a-board build
+	tests/cross/check $(RELEASE)/hearken '$(CPU)'
+
+# A program that was checked, and with it what the same build says of its command line.
+deb: PACKAGES += dpkg-dev
+deb: check-binary
+	$(CROSS) $(CARGO) build --release --locked --target $(TARGET) --example pages
+	rm -rf $(RELEASE)/pages && qemu-aarch64-static $(RELEASE)/examples/pages $(RELEASE)/pages
+	boards/package/build $(BOARD) $(RELEASE)/hearken $(RELEASE)/pages target/hearken_$(BOARD)_arm64.deb
 
 # Built and run in one profile: whisper.cpp is compiled once.
 demo: setup

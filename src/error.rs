@@ -37,6 +37,9 @@ pub enum Error {
     /// No scratch directory.
     #[error(transparent)]
     Scratch(#[from] ScratchError),
+    /// The processor lacks instructions that the program has.
+    #[error("{0}")]
+    Processor(String),
     /// A thread died.
     #[error("the thread {0} panicked")]
     Panicked(&'static str),
@@ -46,8 +49,9 @@ pub enum Error {
 }
 
 impl Error {
-    /// The exit code: 78 for a bad configuration, 1 for all else.
+    /// The exit code: 78 where starting again cannot help, as with a bad configuration; 1 for all else.
     pub fn exit_code(&self) -> ExitCode {
-        ExitCode::from(if matches!(self, Error::Config(_) | Error::NotInMemory(_)) { EX_CONFIG } else { 1 })
+        let lasting = matches!(self, Error::Config(_) | Error::NotInMemory(_) | Error::Processor(_));
+        ExitCode::from(if lasting { EX_CONFIG } else { 1 })
     }
 }

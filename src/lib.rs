@@ -76,6 +76,9 @@ pub mod hands;
 /// The configuration file.
 pub mod config;
 
+/// The processor that this program needs.
+pub mod cpu;
+
 /// What ends the program, and its exit code.
 pub mod error;
 

@@ -54,6 +54,12 @@ fn check_names_every_fault_and_ends_with_78() {
 }
 
 #[test]
+fn the_version_names_the_machine_and_the_processor() {
+    let expected = format!("hearken {} ({}-linux, native)\n", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH);
+    assert_eq!(words(&run(&["--version"]).stdout), expected);
+}
+
+#[test]
 fn wrong_usage_ends_with_2() {
     for arguments in
         [&[][..], &["fly"], &["run"], &["check"], &["decide", "x.wav"], &["run", "--config", "x", "--events", "unix:"]]

@@ -5,9 +5,10 @@ use std::panic;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+use crate::cpu;
 use crate::daemon::{self, Options};
 use crate::error::Error;
 use crate::report::events::Destination;
@@ -24,7 +25,10 @@ mod transcribe;
 
 /// Hears spoken commands, offline, and switches GPIO pins.
 #[derive(Parser)]
-#[command(version, after_help = "Exit codes: 0 done or asked to stop, 2 usage, 78 bad configuration, 1 all else.")]
+#[command(
+    version = cpu::version(),
+    after_help = "Exit codes: 0 done or asked to stop, 2 usage, 78 bad configuration or wrong processor, 1 all else."
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Subcommands,
@@ -109,6 +113,11 @@ enum Subcommands {
     },
 }
 
+/// All that can be typed, for manual pages and completions.
+pub fn command() -> clap::Command {
+    Arguments::command()
+}
+
 /// Runs the program on the process's arguments.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -128,6 +137,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(command: Subcommands) -> Result<(), Error> {
+    cpu::suffices().map_err(Error::Processor)?;
     match command {
         Subcommands::Run { config, events, watch, scratch } => {
             daemon::run(crate::config::load(&config)?, Options { events, watch, scratch })
