@@ -64,7 +64,8 @@ fn demonstrate() -> io::Result<bool> {
     for line in BufReader::new(stdout).lines() {
         let line = line?;
         match serde_json::from_str(&line) {
-            Ok(event @ Value::Object(_)) => events.push(event),
+            Ok(event) if event.get("utterance").is_some() => events.push(event),
+            Ok(Value::Object(_)) => {}
             _ => println!("{line}"),
         }
         if events.len() == clips.len() {
