@@ -16,7 +16,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::Resource;
 
 use crate::audio::AudioSource;
 use crate::audio::supervisor::{Counters, Supervisor};
@@ -31,7 +31,7 @@ use crate::gpio::rpi::RpiPins;
 use crate::gpio::simulated::SimulatedPins;
 use crate::gpio::{Claim, GpioError, OutputPins};
 use crate::hands::{self, Hands};
-use crate::keeper::{Keeper, status};
+use crate::keeper::Keeper;
 use crate::mailbox::mailbox;
 use crate::mind::{self, Mind};
 use crate::recognize::Recognizer;
@@ -101,8 +101,7 @@ pub struct Rules {
 /// What ends the daemon: no pins, no model, no event file, a scratch directory that must not be used.
 pub fn run(settings: Settings, options: Options) -> Result<(), Error> {
     // A core file would hold the sound of the last utterance.
-    let none = Rlimit { current: Some(0), maximum: Some(0) };
-    setrlimit(Resource::Core, none).map_err(io::Error::from)?;
+    trial::limit(Resource::Core, 0)?;
     let stop = Stop::on_signals()?;
     let Settings { microphone, endpoint, scratch, recognizer, thresholds, gpio, outputs, commands, grammar, .. } =
         settings;
@@ -154,10 +153,10 @@ pub fn serve(parts: Parts, rules: &Rules, options: &Options, stop: &Stop) -> Res
         scratch: scratch.clone(),
         settings: &rules.scratch,
         commands: &rules.commands,
+        microphone,
         desk: desk(&scratch),
         service: Service::new(beats.clone()),
     };
-    let status = || status(&scratch, microphone.as_ref().map(|m| m.read()));
     let teller = tell_all(reports, events, watch, &rules.commands, stop)?;
     let ended = thread::scope(|scope| {
         // If this thread panics the scope waits for the others, and they must know.
@@ -168,7 +167,7 @@ pub fn serve(parts: Parts, rules: &Rules, options: &Options, stop: &Stop) -> Res
         })?;
         let keeper = named("hearken-keeper").spawn_scoped(scope, || {
             let _hang_up = stop.raise_on_drop();
-            keeper.work(&kept, status, stop);
+            keeper.work(&kept, stop);
         })?;
         let ear = named("hearken-ear").spawn_scoped(scope, || ear::listen(source.as_mut(), ear, stop))?;
         tracing::info!(commands = rules.commands.len(), outputs = rules.outputs.len(), "ready");

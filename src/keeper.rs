@@ -1,11 +1,12 @@
 //! The keeper: a thread for what can wait. It writes the recordings that the user asked to keep, sweeps old ones, and tells
 //! whoever asks how the daemon is.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::audio::supervisor::MicrophoneUsage;
+use crate::audio::supervisor::Counters;
 use crate::command::Command;
 use crate::keep::{Keep, sweep};
 use crate::mailbox::{Received, Receiver};
@@ -26,6 +27,8 @@ pub struct Keeper<'a> {
     pub settings: &'a ScratchSettings,
     /// The commands, for the decisions beside the recordings.
     pub commands: &'a [Command],
+    /// The microphone's counters; none for another source, which is always there.
+    pub microphone: Option<Arc<Counters>>,
     /// Where questions come.
     pub desk: Option<Desk>,
     /// Who started us.
@@ -33,8 +36,8 @@ pub struct Keeper<'a> {
 }
 
 impl Keeper<'_> {
-    /// Works until `stop` is raised or nobody hands in recordings any more. `status`: how the daemon is.
-    pub fn work(mut self, inbox: &Receiver<ToKeep>, status: impl Fn() -> Value, stop: &Stop) {
+    /// Works until `stop` is raised or nobody hands in recordings any more.
+    pub fn work(mut self, inbox: &Receiver<ToKeep>, stop: &Stop) {
         let age = self.settings.sweep_after;
         sweep(&self.scratch, age);
         let mut swept = Instant::now();
@@ -45,9 +48,9 @@ impl Keeper<'_> {
                 Received::Nothing => {}
                 Received::Closed => break,
             }
-            self.service.look(status()["ready"] == true);
+            self.service.look(self.ready());
             if let Some(desk) = &self.desk {
-                desk.answer(&status);
+                desk.answer(|| self.status());
             }
             if swept.elapsed() >= SWEEP_EVERY.min(age) {
                 sweep(&self.scratch, age);
@@ -61,6 +64,28 @@ impl Keeper<'_> {
         sweep(&self.scratch, age);
     }
 
+    /// Whether a command would be decided: samples flow.
+    fn ready(&self) -> bool {
+        self.microphone.as_ref().is_none_or(|microphone| microphone.read().open)
+    }
+
+    /// What the daemon tells about itself.
+    fn status(&self) -> Value {
+        let microphone = self.microphone.as_ref().map(|microphone| {
+            let m = microphone.read();
+            json!({
+                "open": m.open, "opened": m.opened, "faults": m.faults, "attempts": m.attempts, "lost": m.lost,
+                "overruns": m.overruns, "abandoned": m.abandoned, "mute": m.mute,
+            })
+        });
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "ready": self.ready(),
+            "scratch": gauges(self.scratch.usage()),
+            "microphone": microphone,
+        })
+    }
+
     fn keep(&self, keep: Option<&mut Keep>, item: ToKeep) {
         let ToKeep { mut recording, outcome } = item;
         let decision = Value::Object(event(&outcome, self.commands)).to_string();
@@ -68,20 +93,4 @@ impl Keeper<'_> {
             tracing::warn!(utterance = recording.number(), "recording not kept: {error}");
         }
     }
-}
-
-/// What the daemon tells about itself.
-pub fn status(scratch: &Scratch, microphone: Option<MicrophoneUsage>) -> Value {
-    let microphone = microphone.map(|m| {
-        json!({
-            "open": m.open, "opened": m.opened, "faults": m.faults, "attempts": m.attempts, "lost": m.lost,
-            "overruns": m.overruns, "abandoned": m.abandoned, "mute": m.mute,
-        })
-    });
-    json!({
-        "version": env!("CARGO_PKG_VERSION"),
-        "ready": microphone.as_ref().is_none_or(|m| m["open"] == true),
-        "scratch": gauges(scratch.usage()),
-        "microphone": microphone,
-    })
 }

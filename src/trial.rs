@@ -91,6 +91,10 @@ pub fn second(path: &str, sha256: &str) -> Result<(), Error> {
     Ok(())
 }
 
-fn limit(resource: Resource, most: u64) -> io::Result<()> {
+/// Limits `resource` of this process for good.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn limit(resource: Resource, most: u64) -> io::Result<()> {
     setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) }).map_err(io::Error::from)
 }

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 
 use crate::daemon::Daemon;
 use crate::deciding::alone;
-use crate::support::{Fault, MICROPHONE_RATE, VirtualMicrophone, data, in_a_row, quiet, until};
+use crate::support::{Fault, MICROPHONE_RATE, VirtualMicrophone, data, in_a_row, processor_ticks, quiet, until};
 
 fn lights() -> Vec<f32> {
     in_a_row(&[data("home/turn on the lights.wav")])
@@ -24,13 +24,6 @@ fn stop(mut daemon: Daemon) -> String {
     let (code, log) = daemon.ended();
     assert_eq!(code, Some(0), "{log}");
     log
-}
-
-/// Clock ticks of processor time that a process has used: a hundredth of a second each.
-fn ticks(pid: u32) -> u64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let after_name = stat.rsplit(')').next().unwrap();
-    after_name.split_whitespace().skip(11).take(2).map(|field| field.parse::<u64>().unwrap()).sum()
 }
 
 /// Descriptors and threads of a process.
@@ -149,10 +142,10 @@ fn a_missing_or_broken_microphone_costs_next_to_nothing_and_does_not_keep_it_fro
         daemon.microphone.fault(fault);
         daemon.until_microphone_is("lost");
         let (pid, begun) = (daemon.running.0.id(), Instant::now());
-        let before = ticks(pid);
+        let before = processor_ticks(pid);
         // What is measured is the cost of time that passes.
         std::thread::sleep(Duration::from_secs(4));
-        let share = (ticks(pid) - before) as f64 / begun.elapsed().as_secs_f64();
+        let share = (processor_ticks(pid) - before) as f64 / begun.elapsed().as_secs_f64();
         println!("{fault:?}: {share:.1} % of a core");
         assert!(share < 5.0, "{fault:?}: {share:.1} % of a core");
         let begun = Instant::now();

@@ -203,3 +203,14 @@ fn status_without_a_daemon_says_where_it_looked() {
     assert_eq!(output.status.code(), Some(1));
     assert!(said.contains(&format!("no daemon answers in {}", dir.path().display())), "{said}");
 }
+
+#[test]
+fn a_directory_or_a_model_that_is_not_there_is_named_with_what_would_do() {
+    let audit = run(&["scratch", "audit", "--scratch", "/nowhere"]);
+    assert_eq!(audit.status.code(), Some(1));
+    assert!(words(&audit.stderr).contains("cannot record in /nowhere: No such file"), "{}", words(&audit.stderr));
+    let transcribe = run(&["transcribe", "--model", "huge.bin", &path("jfk.wav")]);
+    let said = words(&transcribe.stderr);
+    assert_eq!(transcribe.status.code(), Some(1));
+    assert!(said.contains("\"huge.bin\" is not in the manifest and has no sha256; there are: ggml-tiny.en"), "{said}");
+}

@@ -172,11 +172,17 @@ pub fn is_foreign(name: &str, sha256: Option<&str>) -> bool {
 /// # Errors
 /// [`ModelError`]: unknown, missing, not what the manifest or `sha256` says, or no Whisper model at all.
 pub fn verified(name: &str, sha256: Option<&str>) -> Result<Verified, ModelError> {
-    let foreign = sha256.filter(|_| is_foreign(name, sha256));
+    let listed = if is_foreign(name, sha256) { None } else { Some(known(name)?) };
     let looked = if name.contains('/') { vec![PathBuf::new()] } else { directories() };
     let path = looked.iter().map(|dir| dir.join(name)).find(|path| path.exists());
-    let Some(path) = path else { return Err(ModelError::Missing { name: name.into(), looked }) };
-    let Some(sha256) = foreign else { return compare(path, &known(name)?) };
+    match (path, listed) {
+        (None, _) => Err(ModelError::Missing { name: name.into(), looked }),
+        (Some(path), Some(model)) => compare(path, &model),
+        (Some(path), None) => compare_foreign(path, name, sha256.unwrap_or_default()),
+    }
+}
+
+fn compare_foreign(path: PathBuf, name: &str, sha256: &str) -> Result<Verified, ModelError> {
     let size = std::fs::metadata(&path).map_or(0, |m| m.len());
     if size > MOST_BYTES {
         return Err(ModelError::Unusable { path, fault: format!("{size} bytes are too many for a Whisper model") });

@@ -141,23 +141,19 @@ fn scratch_costs() {
     );
 }
 
-/// Processor time of this process, in hundredths of a second: proc_pid_stat(5).
-fn ticks() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let after_name = stat.rsplit(')').next().unwrap_or_default();
-    after_name.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum()
-}
-
 /// What waiting for a microphone costs that does not exist.
 fn waiting_costs() {
     let device = "alsa:no-such-microphone".into();
     let mut supervisor = Supervisor::new(MicrophoneSettings { device, gain_db: 0.0 });
-    let (begun, before, mut block) = (Instant::now(), ticks(), [0.0; 960]);
+    let (begun, before, mut block) = (Instant::now(), support::processor_ticks(std::process::id()) as f64, [0.0; 960]);
     while begun.elapsed() < Duration::from_secs(20) {
         let sound = supervisor.read(&mut block, GLANCE);
         assert!(matches!(sound, Ok(Sound::Samples(0))), "there should be no such microphone: {sound:?}");
     }
-    let (share, attempts) = ((ticks() - before) / begun.elapsed().as_secs_f64(), supervisor.counters().read().attempts);
+    let (share, attempts) = (
+        (support::processor_ticks(std::process::id()) as f64 - before) / begun.elapsed().as_secs_f64(),
+        supervisor.counters().read().attempts,
+    );
     println!("waiting:  {share:.2} % of a core in 20 s without a microphone, {attempts} attempts to open it");
 }
 

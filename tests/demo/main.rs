@@ -13,7 +13,7 @@ use serde_json::Value;
 #[path = "../support/mod.rs"]
 mod support;
 
-use support::{Running, VirtualMicrophone, data, in_a_row, spoken};
+use support::{Running, VirtualMicrophone, data, in_a_row, program, spoken};
 
 /// What is played, and the sentence that must be decided; `None` must be refused.
 const PLAYED: [(&str, Option<&str>); 14] = [
@@ -75,12 +75,6 @@ fn demonstrate() -> io::Result<bool> {
     }
     let code = daemon.0.wait()?.code();
     Ok(report(&clips, &events, code, scratch.path()))
-}
-
-/// The program that was built with this one.
-fn program() -> PathBuf {
-    let here = std::env::current_exe().expect("a program should know its own path");
-    here.ancestors().map(|dir| dir.join("hearken")).find(|p| p.is_file()).unwrap_or_else(|| "hearken".into())
 }
 
 /// A daemon that misses a sentence would be waited for without end.

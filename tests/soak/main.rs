@@ -25,7 +25,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use measure::{HEADING, Sample, Tally};
-use support::{Fault, MICROPHONE_RATE, Running, VirtualMicrophone, clips, data, in_a_row, quiet, samples};
+use support::{Fault, MICROPHONE_RATE, Running, VirtualMicrophone, clips, data, in_a_row, program, quiet, samples};
 
 /// Noise after the clips, in minutes.
 const QUIET_MINUTES: usize = 3;
@@ -134,12 +134,6 @@ fn configuration(dir: &Path) -> io::Result<PathBuf> {
     let path = dir.join("hearken.toml");
     fs::write(&path, home + &more)?;
     Ok(path)
-}
-
-/// The program that was built with this one.
-fn program() -> PathBuf {
-    let here = std::env::current_exe().expect("a program should know its own path");
-    here.ancestors().map(|dir| dir.join("hearken")).find(|p| p.is_file()).unwrap_or_else(|| "hearken".into())
 }
 
 impl Soak {

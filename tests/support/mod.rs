@@ -41,6 +41,19 @@ pub fn samples(clip: &Path) -> Vec<f32> {
     hearken::audio::wav::read(clip).unwrap_or_else(|e| panic!("{}: {e}", clip.display()))
 }
 
+/// The program that was built with this one.
+pub fn program() -> PathBuf {
+    let here = std::env::current_exe().expect("a program should know its own path");
+    here.ancestors().map(|dir| dir.join("hearken")).find(|p| p.is_file()).unwrap_or_else(|| "hearken".into())
+}
+
+/// Processor time that a process has used, in the kernel's ticks of 10 ms: proc_pid_stat(5).
+pub fn processor_ticks(pid: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process should be there");
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    after_name.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum()
+}
+
 /// Waits until `done`, for a minute at most.
 pub fn until(what: &str, mut done: impl FnMut() -> bool) {
     let begun = Instant::now();

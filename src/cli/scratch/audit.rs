@@ -73,8 +73,10 @@ struct Place(PathBuf);
 
 impl Place {
     fn new(parent: &Path) -> io::Result<Place> {
-        let dir = parent.canonicalize()?.join(format!("hearken-audit-{}", std::process::id()));
-        DirBuilder::new().mode(0o700).create(&dir)?;
+        let unusable = |e: io::Error| io::Error::new(e.kind(), format!("cannot record in {}: {e}", parent.display()));
+        let parent_path = parent.canonicalize().map_err(unusable)?;
+        let dir = parent_path.join(format!("hearken-audit-{}", std::process::id()));
+        DirBuilder::new().mode(0o700).create(&dir).map_err(unusable)?;
         Ok(Place(dir))
     }
 

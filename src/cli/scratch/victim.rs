@@ -10,7 +10,7 @@ use std::time::Duration;
 use std::{panic, process, thread};
 
 use clap::ValueEnum;
-use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
+use rustix::process::{Resource, Signal, set_parent_process_death_signal};
 
 use crate::audio::{FRAME_LEN, Frame, SAMPLE_RATE};
 use crate::error::Error;
@@ -19,6 +19,7 @@ use crate::recognize::whisper::{RecognizerSettings, WhisperRecognizer};
 use crate::recognize::{RecognizeError, Recognizer};
 use crate::scratch::{Scratch, ScratchError, ScratchSettings};
 use crate::stop::{GLANCE, Stop};
+use crate::trial::limit;
 
 /// What a victim says when it has reached its state.
 pub const HERE: &str = "here";
@@ -98,10 +99,6 @@ pub fn victim(orders: &Orders) -> Result<(), Error> {
         Err(Error::Io(e)) if e.kind() == io::ErrorKind::Interrupted => Ok(()),
         ended => ended,
     }
-}
-
-fn limit(resource: Resource, bytes: u64) -> io::Result<()> {
-    setrlimit(resource, Rlimit { current: Some(bytes), maximum: Some(bytes) }).map_err(io::Error::from)
 }
 
 /// As a typical voice service does it. Each `?` skips the deletion at the end.
