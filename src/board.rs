@@ -1,6 +1,7 @@
 //! Boards: what Hearken must know of each to keep its user from harm. The files under `boards/` are built in.
 
 use crate::document::{Document, Problems, Section, nearest};
+use crate::gpio::PwmChannel;
 
 /// Each board's name in a configuration, and its file.
 const BOARDS: [(&str, &str); 5] = [
@@ -44,6 +45,8 @@ pub struct HeaderPin {
     pub reserved: Option<String>,
     /// What to know before using it.
     pub note: Option<String>,
+    /// The generator that can dim it.
+    pub pwm: Option<PwmChannel>,
 }
 
 /// A board.
@@ -142,9 +145,18 @@ fn read_pin(section: Section<'_>) -> Option<HeaderPin> {
         header: header.map(|h| h as u32),
         reserved: text("reserved"),
         note: text("note"),
+        pwm: section.get("pwm").and_then(|v| v.section()).and_then(read_pwm),
     };
     section.end();
     Some(pin)
+}
+
+/// { channel = 0, function = 5 }
+fn read_pwm(section: Section<'_>) -> Option<PwmChannel> {
+    let number = |name: &str| section.need(name, "channel = 0, function = 5").and_then(|v| v.integer(0..=8));
+    let (channel, function) = (number("channel"), number("function"));
+    section.end();
+    Some(PwmChannel { channel: channel? as u8, function: function? as u8 })
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
-//! What a command does: actions as values, and the rules by which they move outputs. Pure: time comes in as a value.
+//! What a command does: outputs and actions as values. Pure.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::gpio::{Level, Line};
+use crate::gpio::{Duty, Level, Line, Pwm};
 use crate::grammar::{SlotValue, Slots};
 
 /// Shortest and longest time that a pulse or a phase of blinking may take.
@@ -20,8 +20,21 @@ pub struct Output {
     pub active_low: bool,
     /// Whether it is on at start, at stop and after a crash.
     pub rest: bool,
+    /// How it is dimmed, if it can be.
+    pub dimmer: Option<Dimmer>,
+    /// Whether it is as it was asked to be again after a restart.
+    pub remember: bool,
     /// What it must keep to, whatever is asked of it.
     pub limits: Limits,
+}
+
+/// How an output is dimmed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dimmer {
+    /// Its signal.
+    pub pwm: Pwm,
+    /// Time that it takes from off to full when it is set; less for less.
+    pub fade: Duration,
 }
 
 /// What an output must keep to while the daemon runs. A stop goes before: it rests every output at once.
@@ -60,9 +73,14 @@ impl Output {
         least.max(*PULSES.start())..=most.map_or(*PULSES.end(), |most| most.min(*PULSES.end()))
     }
 
-    /// The electrical level for on or off.
-    pub fn level(&self, on: bool) -> Level {
-        if on != self.active_low { Level::High } else { Level::Low }
+    /// The electrical level for on or off, or a share of on.
+    pub fn level(&self, duty: impl Into<Duty>) -> Level {
+        let duty = duty.into();
+        match if self.active_low { duty.complement() } else { duty } {
+            Duty::NONE => Level::Low,
+            Duty::FULL => Level::High,
+            share => Level::Pwm(share),
+        }
     }
 }
 
@@ -77,11 +95,11 @@ pub struct Blink {
     pub times: u32,
 }
 
-/// What an output is set to: fixed, or by a slot of the sentence that says "on" or "off".
+/// What an output is set to: fixed, or by a slot of the sentence that says "on", "off" or so many percent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Setting {
-    /// On or off.
-    Fixed(bool),
+    /// On, off or dimmed.
+    Fixed(Duty),
     /// What the slot of this name says.
     Slot(String),
 }
@@ -89,7 +107,7 @@ pub enum Setting {
 /// What a configured command does to one output, by the output's index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deed {
-    /// Switch it on or off.
+    /// Switch it on or off, or dim it.
     Set(usize, Setting),
     /// Switch it over.
     Toggle(usize),
@@ -111,8 +129,8 @@ pub struct Command {
 /// One thing to do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Switch an output on or off.
-    Set(usize, bool),
+    /// Switch an output on or off, or dim it.
+    Set(usize, Duty),
     /// Switch an output over.
     Toggle(usize),
     /// Take an output out of rest for a while.
@@ -132,11 +150,12 @@ impl Action {
     }
 }
 
-/// Whether a slot's value means on or off.
-pub fn on_or_off(value: &SlotValue) -> Option<bool> {
+/// What a slot's value sets an output to: "on", "off", or 0 to 100 percent.
+pub fn setting(value: &SlotValue) -> Option<Duty> {
     match value {
-        SlotValue::Text(text) if text == "on" => Some(true),
-        SlotValue::Text(text) if text == "off" => Some(false),
+        SlotValue::Text(text) if text == "on" => Some(Duty::FULL),
+        SlotValue::Text(text) if text == "off" => Some(Duty::NONE),
+        SlotValue::Integer(percent @ 0..=100) => Some(Duty::thousandths(*percent as u16 * 10)),
         _ => None,
     }
 }
@@ -145,9 +164,9 @@ impl Command {
     /// The actions of this command for a sentence with `slots`. A configuration that was checked leaves none out.
     pub fn actions(&self, slots: &Slots) -> Vec<Action> {
         let act = |deed: &Deed| match deed {
-            Deed::Set(output, Setting::Fixed(on)) => Some(Action::Set(*output, *on)),
+            Deed::Set(output, Setting::Fixed(duty)) => Some(Action::Set(*output, *duty)),
             Deed::Set(output, Setting::Slot(slot)) => {
-                slots.get(slot).and_then(on_or_off).map(|on| Action::Set(*output, on))
+                slots.get(slot).and_then(setting).map(|duty| Action::Set(*output, duty))
             }
             Deed::Toggle(output) => Some(Action::Toggle(*output)),
             Deed::Pulse(output, length) => Some(Action::Pulse(*output, *length)),
@@ -157,183 +176,20 @@ impl Command {
     }
 }
 
-/// An output that is to be driven.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Change {
-    /// The output's index.
-    pub output: usize,
-    /// On or off.
-    pub on: bool,
-}
-
-/// What an output is to do: be on or off, then flip so many times.
-#[derive(Debug, Clone, Copy)]
-struct Plan {
-    on: bool,
-    flips: u32,
-    on_for: Duration,
-    off_for: Duration,
-}
-
-impl Plan {
-    fn stay(on: bool) -> Plan {
-        Plan { on, flips: 0, on_for: Duration::ZERO, off_for: Duration::ZERO }
-    }
-}
-
-/// An output's state, and what is to become of it.
-#[derive(Debug)]
-struct State {
-    on: bool,
-    since: Duration,
-    plan: Plan,
-    /// When the plan's next flip is due; none before the output is as the plan says.
-    flip: Option<Duration>,
-    /// A change that failed is not tried again before.
-    again: Duration,
-}
-
-impl State {
-    fn follow(&mut self, plan: Plan, now: Duration) {
-        (self.plan, self.flip, self.again) = (plan, None, now);
-        if self.on == plan.on {
-            self.time_flip(now);
-        }
-    }
-
-    fn time_flip(&mut self, now: Duration) {
-        let Plan { on, flips, on_for, off_for } = self.plan;
-        self.flip = (flips > 0).then_some(now + if on { on_for } else { off_for });
-    }
-}
-
-/// What every output is and what it is to become, with all rules. Times count from the moment the outputs were at rest.
-///
-/// Requests change plans; [`due`](Outputs::due) is the one way from a plan to a pin.
-#[derive(Debug)]
-pub struct Outputs<'a> {
-    outputs: &'a [Output],
-    states: Vec<State>,
-}
-
-impl<'a> Outputs<'a> {
-    /// All at rest, since the time zero.
-    pub fn at_rest(outputs: &'a [Output]) -> Outputs<'a> {
-        let zero = Duration::ZERO;
-        let state = |o: &Output| State { on: o.rest, since: zero, plan: Plan::stay(o.rest), flip: None, again: zero };
-        Outputs { outputs, states: outputs.iter().map(state).collect() }
-    }
-
-    /// Takes an action as the new plan of its output, in place of any that was not carried out yet. What is interlocked with
-    /// it is to go off, and stay so.
-    pub fn apply(&mut self, action: Action, now: Duration) {
-        self.advance(now);
-        let output = action.output();
-        let rest = self.outputs[output].rest;
-        let plan = match action {
-            Action::Set(_, on) => Plan::stay(on),
-            Action::Toggle(_) => Plan::stay(!self.states[output].plan.on),
-            Action::Pulse(_, length) => Plan { on: !rest, flips: 1, on_for: length, off_for: length },
-            Action::Blink(_, Blink { on, off, times }) => {
-                Plan { on: true, flips: 2 * times - u32::from(!rest), on_for: on, off_for: off }
-            }
-        };
-        if plan.on {
-            for other in self.others(output) {
-                self.states[other].follow(Plan::stay(false), now);
-            }
-        }
-        self.states[output].follow(plan, now);
-    }
-
-    /// The next change that the plans ask for and the limits allow at the time `now`. It must be carried out, and then
-    /// [`switched`](Outputs::switched) or [`not_switched`](Outputs::not_switched) be called.
-    pub fn due(&mut self, now: Duration) -> Option<Change> {
-        self.advance(now);
-        let output = (0..self.states.len()).find(|output| self.allowed(*output).is_some_and(|at| at <= now))?;
-        Some(Change { output, on: self.states[output].plan.on })
-    }
-
-    /// Takes note that a change that was due was carried out.
-    pub fn switched(&mut self, change: Change, now: Duration) {
-        let state = &mut self.states[change.output];
-        (state.on, state.since) = (change.on, now);
-        state.time_flip(now);
-    }
-
-    /// Takes note that a change that was due failed. A way to rest is tried again at `again`; a way out of rest is given up.
-    pub fn not_switched(&mut self, change: Change, again: Duration) {
-        let state = &mut self.states[change.output];
-        if change.on == self.outputs[change.output].rest {
-            state.again = again;
-        } else {
-            state.follow(Plan::stay(state.on), again);
-        }
-    }
-
-    /// Whether an output is on.
-    pub fn is_on(&self, output: usize) -> bool {
-        self.states[output].on
-    }
-
-    /// Whether an output is to be on, at once or as soon as its limits allow.
-    pub fn will_be_on(&self, output: usize) -> bool {
-        self.states[output].plan.on
-    }
-
-    /// When something may be due next.
-    pub fn next_due(&self) -> Option<Duration> {
-        let times = |output| [self.allowed(output), self.states[output].flip, self.longest(output)];
-        (0..self.states.len()).flat_map(times).flatten().min()
-    }
-
-    /// Brings the plans up to the time `now`.
-    fn advance(&mut self, now: Duration) {
-        for output in 0..self.states.len() {
-            let over = |time: Option<Duration>| time.is_some_and(|time| time <= now);
-            let state = &mut self.states[output];
-            if over(state.flip) {
-                (state.plan.on, state.plan.flips, state.flip) = (!state.plan.on, state.plan.flips - 1, None);
-            }
-            if over(self.longest(output)) {
-                self.states[output].follow(Plan::stay(false), now);
-            }
-        }
-    }
-
-    /// When an output that is on and to stay so has been on for the longest time that it may.
-    fn longest(&self, output: usize) -> Option<Duration> {
-        let state = &self.states[output];
-        let max_on = self.outputs[output].limits.max_on.filter(|_| state.on && state.plan.on)?;
-        Some(state.since + max_on)
-    }
-
-    /// From when an output may become what its plan says; nothing if it is that, or must wait for another to go off.
-    fn allowed(&self, output: usize) -> Option<Duration> {
-        let state = &self.states[output];
-        if state.on == state.plan.on {
-            return None;
-        }
-        let Limits { min_on, min_off, interlock, .. } = self.outputs[output].limits;
-        let own = state.again.max(state.since + if state.on { min_on } else { min_off });
-        let Some(Interlock { dead_time, .. }) = interlock.filter(|_| state.plan.on) else { return Some(own) };
-        let mut others = self.others(output).map(|other| &self.states[other]);
-        others.try_fold(own, |allowed, other| (!other.on).then(|| allowed.max(other.since + dead_time)))
-    }
-
-    /// The outputs that are interlocked with this one.
-    fn others(&self, output: usize) -> impl Iterator<Item = usize> + use<'a> {
-        let outputs = self.outputs;
-        (0..outputs.len()).filter(move |other| outputs[output].excludes(&outputs[*other]))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn output(name: &str, active_low: bool, rest: bool) -> Output {
-        Output { name: name.into(), line: Line::Number(17), active_low, rest, limits: Limits::default() }
+        Output {
+            name: name.into(),
+            line: Line::Number(17),
+            active_low,
+            rest,
+            dimmer: None,
+            remember: false,
+            limits: Limits::default(),
+        }
     }
 
     #[test]
@@ -350,11 +206,24 @@ mod tests {
     }
 
     #[test]
-    fn a_command_takes_on_and_off_from_its_slot() {
+    fn a_share_of_on_is_the_rest_of_the_time_for_an_active_low_pin() {
+        let share = Duty::thousandths(250);
+        assert_eq!(output("x", false, false).level(share), Level::Pwm(share));
+        assert_eq!(output("x", true, false).level(share), Level::Pwm(Duty::thousandths(750)));
+    }
+
+    #[test]
+    fn a_command_takes_on_off_and_percent_from_its_slot() {
         let command =
             Command { name: "lamp".into(), deeds: vec![Deed::Set(0, Setting::Slot("state".into())), Deed::Toggle(1)] };
-        let slots = |value: &str| Slots::from([("state".into(), SlotValue::Text(value.into()))]);
-        assert_eq!(command.actions(&slots("on")), [Action::Set(0, true), Action::Toggle(1)]);
-        assert_eq!(command.actions(&slots("off")), [Action::Set(0, false), Action::Toggle(1)]);
+        let table = [
+            (SlotValue::Text("on".into()), Duty::FULL),
+            (SlotValue::Text("off".into()), Duty::NONE),
+            (SlotValue::Integer(40), Duty::thousandths(400)),
+        ];
+        for (value, duty) in table {
+            let slots = Slots::from([("state".into(), value)]);
+            assert_eq!(command.actions(&slots), [Action::Set(0, duty), Action::Toggle(1)]);
+        }
     }
 }

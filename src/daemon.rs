@@ -6,14 +6,16 @@
 //! | `hearken-open`, `-close` | open a microphone, close a dead one | they are done, or never: nobody waits |
 //! | `hearken-ear` | sound to recordings | stop, or the microphone is past help |
 //! | main | recordings to decisions | stop, or the ear is gone |
-//! | `hearken-hands` | decisions to pins | stop, or main is gone |
-//! | `hearken-keeper` | kept files, the sweep, the status | stop |
+//! | `hearken-buttons` | presses to commands | stop |
+//! | `hearken-hands` | decisions and presses to pins | stop, or main is gone |
+//! | `hearken-pwm` | dims a pin that no hardware dims | its pin is let go |
+//! | `hearken-keeper` | kept files, the sweep, the status, the memory, the reload | stop |
 //! | `hearken-report` | what happened, to whoever asked | all of them are gone |
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
-use std::thread;
+use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
 use rustix::process::Resource;
@@ -21,18 +23,21 @@ use rustix::process::Resource;
 use crate::audio::AudioSource;
 use crate::audio::supervisor::{Counters, Supervisor};
 use crate::board::Backend;
+use crate::buttons::{self, Button, Contacts};
 use crate::command::{Command, Output};
-use crate::config::{GpioSettings, Settings};
+use crate::config::{self, ConfigError, GpioSettings, Settings};
 use crate::ear::{self, Ear};
 use crate::endpoint::EndpointSettings;
 use crate::error::Error;
-use crate::gpio::chardev::ChardevPins;
-use crate::gpio::rpi::RpiPins;
-use crate::gpio::simulated::SimulatedPins;
-use crate::gpio::{Claim, GpioError, OutputPins};
-use crate::hands::{self, Hands};
-use crate::keeper::Keeper;
+use crate::gpio::chardev::{ChardevInputs, ChardevPins};
+use crate::gpio::rpi::{RpiInputs, RpiPins};
+use crate::gpio::simulated::{SimulatedInputs, SimulatedPins};
+use crate::gpio::{Claim, GpioError, InputPins, OutputPins, Sense};
+use crate::grammar::Slots;
+use crate::hands::{self, Hands, Order};
+use crate::keeper::{About, Keeper};
 use crate::mailbox::mailbox;
+use crate::memory::{self, Memory};
 use crate::mind::{self, Mind};
 use crate::recognize::Recognizer;
 use crate::recognize::whisper::WhisperRecognizer;
@@ -40,7 +45,7 @@ use crate::report::events::{Destination, Events};
 use crate::report::watch::Watch;
 use crate::report::{self, Report};
 use crate::scratch::{self, Scratch, ScratchSettings};
-use crate::service::{Beats, Service};
+use crate::service::{self, Beats, Service};
 use crate::status::Desk;
 use crate::stop::Stop;
 use crate::trial;
@@ -48,8 +53,8 @@ use crate::verdict::Thresholds;
 
 /// Recordings that may wait for the mind. More would be answered long after anybody waits for it.
 const WAITING_RECORDINGS: usize = 2;
-/// Decisions that may wait for the hands, which take microseconds each.
-const WAITING_DECISIONS: usize = 8;
+/// Orders that may wait for the hands, which take microseconds each.
+const WAITING_ORDERS: usize = 8;
 /// Recordings that may wait to be kept.
 const WAITING_KEPT: usize = 4;
 
@@ -65,6 +70,10 @@ pub struct Options {
     pub watch: bool,
     /// Where recordings go, instead of [`scratch::default_dir`].
     pub scratch: Option<PathBuf>,
+    /// Where outputs are remembered, instead of [`memory::default_dir`].
+    pub state: Option<PathBuf>,
+    /// The configuration, if it can be read again.
+    pub config: Option<PathBuf>,
 }
 
 /// The parts that touch the world. A test, or a board without a microphone, brings its own.
@@ -77,6 +86,8 @@ pub struct Parts {
     pub recognizer: Box<dyn Recognizer>,
     /// The pins of the outputs, in their order.
     pub pins: Box<dyn OutputPins>,
+    /// The pins of the buttons, in their order.
+    pub inputs: Box<dyn InputPins>,
 }
 
 /// What the threads go by.
@@ -93,32 +104,73 @@ pub struct Rules {
     pub outputs: Vec<Output>,
     /// What is done.
     pub commands: Vec<Command>,
+    /// What is pressed.
+    pub buttons: Vec<Button>,
+    /// What else the status says.
+    pub about: About,
 }
 
-/// Listens and obeys until SIGTERM, SIGINT, SIGHUP or SIGQUIT.
+/// Listens and obeys by the configuration `path` until SIGTERM, SIGINT or SIGQUIT, or a SIGHUP that no service manager sent.
+///
+/// Under a service manager SIGHUP reads the configuration again. One with faults is refused, and one that is good but does
+/// not work here, as without its model, is left for the one before.
 ///
 /// # Errors
 /// What ends the daemon: no pins, no model, no event file, a scratch directory that must not be used.
-pub fn run(settings: Settings, options: Options) -> Result<(), Error> {
+pub fn run(path: &Path, options: Options) -> Result<(), Error> {
     // A core file would hold the sound of the last utterance.
     trial::limit(Resource::Core, 0)?;
-    let stop = Stop::on_signals()?;
-    let Settings { microphone, endpoint, scratch, recognizer, thresholds, gpio, outputs, commands, grammar, .. } =
-        settings;
-    let place = options.scratch.clone().unwrap_or_else(scratch::default_dir);
-    permit(&place, &scratch)?;
+    let options = Options { config: Some(path.into()), ..options };
+    let mut stop = Stop::on_signals(service::managed())?;
+    let (mut text, mut before) = (config::read_text(path)?, None);
+    loop {
+        let assembled = config::parse(&path.display().to_string(), &text)
+            .map_err(|faults| ConfigError::from(faults).into())
+            .and_then(|settings| assemble(settings, &options, &stop));
+        match (assembled, before.take()) {
+            (Ok(Some((parts, rules))), _) => serve(parts, &rules, &options, &stop)?,
+            (Ok(None), _) => return Ok(()),
+            (Err(error), None) => return Err(error),
+            (Err(error), Some(good)) => {
+                tracing::error!("the new configuration does not work, the old one stays: {error}");
+                text = good;
+                continue;
+            }
+        }
+        let Some(next) = stop.next() else { return Ok(()) };
+        stop = next;
+        tracing::info!("beginning again with the configuration as it is now");
+        before = Some(std::mem::replace(&mut text, config::read_text(path)?));
+    }
+}
+
+/// Whether the configuration could be read again; why not.
+fn reread(path: Option<&Path>) -> Result<(), String> {
+    let path = path.ok_or("there is no file to read")?;
+    config::load(path).map(drop).map_err(|e| e.to_string())
+}
+
+/// The parts that a configuration names; none if a stop came first.
+///
+/// # Errors
+/// As [`run`].
+pub fn assemble(settings: Settings, options: &Options, stop: &Stop) -> Result<Option<(Parts, Rules)>, Error> {
+    let Settings { board, microphone, endpoint, scratch, recognizer, thresholds, gpio, .. } = settings;
+    let Settings { outputs, commands, buttons, grammar, .. } = settings;
+    permit(&options.scratch.clone().unwrap_or_else(scratch::default_dir), &scratch)?;
     // Pins first, so that they are at rest while the model loads; the microphone last, when all can answer.
     let pins = claim(&gpio, &hands::claims(&outputs))?;
-    trial::first(&recognizer, &stop)?;
+    let inputs = sense(&gpio, &buttons::senses(&buttons))?;
+    let about = About { board: board.id, model: recognizer.model.clone() };
+    trial::first(&recognizer, stop)?;
     if stop.raised() {
-        return Ok(());
+        return Ok(None);
     }
     let recognizer = Box::new(WhisperRecognizer::load(&recognizer, grammar)?);
     let gain_db = microphone.gain_db;
     let source = Supervisor::new(microphone);
-    let parts = Parts { microphone: Some(source.counters()), source: Box::new(source), recognizer, pins };
-    let rules = Rules { gain_db, endpoint, thresholds, scratch, outputs, commands };
-    serve(parts, &rules, &Options { scratch: Some(place), ..options }, &stop)
+    let parts = Parts { microphone: Some(source.counters()), source: Box::new(source), recognizer, pins, inputs };
+    Ok(Some((parts, Rules { gain_db, endpoint, thresholds, scratch, outputs, commands, buttons, about })))
 }
 
 /// Listens and obeys with these `parts`, until `stop` is raised or the source is over. Blocks until all threads are gone
@@ -130,17 +182,38 @@ pub fn run(settings: Settings, options: Options) -> Result<(), Error> {
 /// # Panics
 /// When the recognizer does, after the pins came to rest.
 pub fn serve(parts: Parts, rules: &Rules, options: &Options, stop: &Stop) -> Result<(), Error> {
-    let Parts { mut source, microphone, mut recognizer, pins } = parts;
-    let hands = Hands::new(&rules.outputs, pins);
+    let Parts { mut source, microphone, mut recognizer, pins, inputs } = parts;
+    let memory = memory(options, &rules.outputs);
+    let remembered = memory.as_ref().map(Memory::recall).unwrap_or_default();
+    let hands = Hands::new(&rules.outputs, pins).beginning_with(remembered);
     let events = options.events.as_ref().map(Events::open).transpose()?;
     let scratch = Scratch::new(options.scratch.clone().unwrap_or_else(scratch::default_dir), &rules.scratch);
     let watch = options.watch.then(Watch::on_stdout);
     let (reporter, reports) = report::reporter(watch.is_some());
     let (to_keeper, kept) = mailbox(WAITING_KEPT);
-    let reporter = if rules.scratch.keep.is_some() { reporter.keeping(to_keeper) } else { reporter };
+    let keep = rules.scratch.keep.is_some();
+    let reporter = if keep { reporter.keeping(to_keeper) } else { reporter };
     let (outbox, inbox) = mailbox(WAITING_RECORDINGS);
-    let (to_hands, from_mind) = mpsc::sync_channel(WAITING_DECISIONS);
+    let (orders, to_do) = mpsc::sync_channel(WAITING_ORDERS);
     let beats = Beats::default();
+    let contacts = Contacts::unknown(&rules.buttons);
+    let reread = || reread(options.config.as_deref());
+    let keeper = Keeper {
+        settings: &rules.scratch,
+        commands: &rules.commands,
+        outputs: &rules.outputs,
+        buttons: &rules.buttons,
+        contacts: contacts.clone(),
+        about: &rules.about,
+        desk: desk(&scratch),
+        service: Service::new(beats.clone()),
+        panel: hands.panel(),
+        tally: reporter.tally(),
+        scratch: scratch.clone(),
+        reread: &reread,
+        microphone,
+        memory,
+    };
     let ear = Ear {
         gain_db: rules.gain_db,
         endpoint: rules.endpoint.clone(),
@@ -149,50 +222,67 @@ pub fn serve(parts: Parts, rules: &Rules, options: &Options, stop: &Stop) -> Res
         reporter: reporter.clone(),
         beats: beats.clone(),
     };
-    let keeper = Keeper {
-        scratch: scratch.clone(),
-        settings: &rules.scratch,
-        commands: &rules.commands,
-        microphone,
-        desk: desk(&scratch),
-        service: Service::new(beats.clone()),
-    };
     let teller = tell_all(reports, events, watch, &rules.commands, stop)?;
+    let mind = Mind {
+        recognizer: recognizer.as_mut(),
+        thresholds: &rules.thresholds,
+        commands: &rules.commands,
+        scratch: &scratch,
+        keep,
+        beats,
+    };
     let ended = thread::scope(|scope| {
         // If this thread panics the scope waits for the others, and they must know.
         let _hang_up = stop.raise_on_drop();
-        let hands = named("hearken-hands").spawn_scoped(scope, move || {
-            let _hang_up = stop.raise_on_drop();
-            hands.work(&from_mind, &reporter, stop);
-        })?;
-        let keeper = named("hearken-keeper").spawn_scoped(scope, || {
-            let _hang_up = stop.raise_on_drop();
-            keeper.work(&kept, stop);
-        })?;
+        let mut threads = vec![
+            start(scope, stop, "hearken-hands", move || hands.work(&to_do, &reporter, stop))?,
+            start(scope, stop, "hearken-keeper", move || keeper.work(&kept, stop))?,
+        ];
+        if !rules.buttons.is_empty() {
+            let presses = orders.clone();
+            let press = move |button| presses.send(pressed(rules, button)).is_ok();
+            let watch = move || buttons::watch(&rules.buttons, inputs, &contacts, press, stop);
+            threads.push(start(scope, stop, "hearken-buttons", watch)?);
+        }
         let ear = named("hearken-ear").spawn_scoped(scope, || ear::listen(source.as_mut(), ear, stop))?;
         tracing::info!(commands = rules.commands.len(), outputs = rules.outputs.len(), "ready");
-        let mind = Mind {
-            recognizer: recognizer.as_mut(),
-            thresholds: &rules.thresholds,
-            commands: &rules.commands,
-            scratch: &scratch,
-            keep: rules.scratch.keep.is_some(),
-            beats,
-        };
-        mind::decide(mind, &inbox, |decided| to_hands.send(decided).is_ok(), stop);
+        mind::decide(mind, &inbox, |decided| orders.send(Order::Decided(Box::new(decided))).is_ok(), stop);
         stop.raise();
-        drop((inbox, to_hands));
+        drop(inbox);
         let heard = ear.join().map_err(died("hearken-ear"))?;
-        hands.join().map_err(died("hearken-hands"))?;
-        keeper.join().map_err(died("hearken-keeper"))?;
+        for (name, thread) in threads {
+            thread.join().map_err(died(name))?;
+        }
         if stop.asked() {
             tracing::info!("stopping, as asked");
-            return Ok(());
         }
-        heard.map_err(Error::from)
+        if stop.asked() || stop.next().is_some() { Ok(()) } else { heard.map_err(Error::from) }
     });
     let told = teller.last_words();
     ended.and(told)
+}
+
+/// A thread that raises `stop` when it ends, however it ends.
+fn start<'s>(
+    scope: &'s Scope<'s, '_>,
+    stop: &Stop,
+    name: &'static str,
+    work: impl FnOnce() + Send + 's,
+) -> io::Result<(&'static str, ScopedJoinHandle<'s, ()>)> {
+    let hang_up = stop.raise_on_drop();
+    let thread = named(name).spawn_scoped(scope, move || {
+        let _hang_up = hang_up;
+        work();
+    })?;
+    Ok((name, thread))
+}
+
+fn pressed(rules: &Rules, button: usize) -> Order {
+    let Button { name, command, .. } = &rules.buttons[button];
+    let command = &rules.commands[*command];
+    // A command that a button carries out has no slots.
+    let actions = command.actions(&Slots::new());
+    Order::Pressed { button: name.clone(), command: command.name.clone(), actions }
 }
 
 fn died<E>(name: &'static str) -> impl Fn(E) -> Error {
@@ -212,6 +302,14 @@ fn named(name: &str) -> thread::Builder {
     thread::Builder::new().name(name.into())
 }
 
+fn memory(options: &Options, outputs: &[Output]) -> Option<Memory> {
+    let dir = options.state.clone().or_else(memory::default_dir);
+    if dir.is_none() && outputs.iter().any(|o| o.remember) {
+        tracing::warn!("no directory to remember outputs in; --state names one");
+    }
+    Memory::open(&dir?, outputs)
+}
+
 /// Warns of a scratch directory that is not what it should be, or refuses it.
 fn permit(place: &Path, settings: &ScratchSettings) -> Result<(), Error> {
     let scratch = Scratch::new(place.into(), settings);
@@ -227,6 +325,15 @@ fn permit(place: &Path, settings: &ScratchSettings) -> Result<(), Error> {
 fn desk(scratch: &Scratch) -> Option<Desk> {
     let complain = |e: &io::Error| tracing::warn!("no status is given in {}: {e}", scratch.dir().display());
     Desk::open(scratch.dir()).inspect_err(complain).ok()
+}
+
+fn sense(gpio: &GpioSettings, senses: &[Sense]) -> Result<Box<dyn InputPins>, GpioError> {
+    Ok(match gpio.backend {
+        _ if senses.is_empty() => Box::new(SimulatedInputs::claim(None, senses)),
+        Backend::Rppal => Box::new(RpiInputs::claim(senses)?),
+        Backend::Gpiocdev => Box::new(ChardevInputs::claim(&gpio.chip, senses)?),
+        Backend::Simulated => Box::new(SimulatedInputs::claim(gpio.inputs.as_deref(), senses)),
+    })
 }
 
 fn claim(gpio: &GpioSettings, claims: &[Claim]) -> Result<Box<dyn OutputPins>, GpioError> {
@@ -284,6 +391,7 @@ fn tell(reports: mpsc::Receiver<Report>, mut events: Option<Events>, mut watch: 
             watch.show(&report, commands).unwrap_or_else(&mut complain);
         }
         let event = match &report {
+            Report::Press(press) => report::press_event(press),
             Report::Outcome(outcome) => report::event(outcome, commands),
             Report::Microphone(news) => report::microphone_event(news),
             Report::Level { .. } => continue,

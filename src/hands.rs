@@ -6,10 +6,12 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use crate::command::{Action, Change, Output, Outputs};
+use crate::command::{Action, Output};
 use crate::gpio::{Claim, GpioError, OutputPins};
 use crate::mind::Decided;
-use crate::report::{Outcome, Reporter, Switched};
+use crate::outputs::{Change, Outputs};
+use crate::panel::Panel;
+use crate::report::{Outcome, Press, Report, Reporter, Switched};
 use crate::stop::{GLANCE, Stop};
 
 /// Time after which a pin that could not be put to rest is tried again. A broken one costs one line in the log each time.
@@ -17,7 +19,24 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// The pins that the outputs of a configuration need, each at rest.
 pub fn claims(outputs: &[Output]) -> Vec<Claim> {
-    outputs.iter().map(|o| Claim { line: o.line.clone(), level: o.level(o.rest) }).collect()
+    let claim = |o: &Output| Claim { line: o.line.clone(), level: o.level(o.rest), pwm: o.dimmer.map(|d| d.pwm) };
+    outputs.iter().map(claim).collect()
+}
+
+/// What the hands are to do.
+#[derive(Debug)]
+pub enum Order {
+    /// What was said.
+    Decided(Box<Decided>),
+    /// A button was pressed.
+    Pressed {
+        /// Its name.
+        button: String,
+        /// The command's name.
+        command: String,
+        /// What to do.
+        actions: Vec<Action>,
+    },
 }
 
 /// Carries out what was decided.
@@ -25,25 +44,43 @@ pub struct Hands<'a> {
     outputs: &'a [Output],
     states: Outputs<'a>,
     pins: Box<dyn OutputPins>,
+    panel: Panel,
     begun: Instant,
 }
 
 impl<'a> Hands<'a> {
     /// Hands that hold `pins`, claimed with [`claims`] of `outputs`.
     pub fn new(outputs: &'a [Output], pins: Box<dyn OutputPins>) -> Hands<'a> {
-        Hands { outputs, states: Outputs::at_rest(outputs), pins, begun: Instant::now() }
+        let (states, panel) = (Outputs::at_rest(outputs), Panel::at_rest(outputs));
+        Hands { outputs, states, pins, panel, begun: Instant::now() }
     }
 
-    /// Carries out decisions from `inbox` and reports each, until the mind is gone or `stop` is raised.
-    pub fn work(mut self, inbox: &Receiver<Decided>, reporter: &Reporter, stop: &Stop) {
+    /// Where they show what the outputs are.
+    pub fn panel(&self) -> Panel {
+        self.panel.clone()
+    }
+
+    /// Hands that begin with `actions`.
+    pub fn beginning_with(mut self, actions: Vec<Action>) -> Hands<'a> {
+        actions.into_iter().for_each(|action| self.states.apply(action, Duration::ZERO));
+        self
+    }
+
+    /// Carries out orders from `inbox` and reports each, until whoever orders is gone or `stop` is raised.
+    pub fn work(mut self, inbox: &Receiver<Order>, reporter: &Reporter, stop: &Stop) {
         while !stop.raised() {
             let now = self.begun.elapsed();
             self.settle(now);
             let patience = self.states.next_due().map_or(GLANCE, |due| GLANCE.min(due.saturating_sub(now)));
             match inbox.recv_timeout(patience) {
-                Ok(mut decided) => {
+                Ok(Order::Decided(mut decided)) => {
                     let recording = decided.recording.take();
-                    reporter.outcome(self.carry_out(decided), recording);
+                    reporter.outcome(self.carry_out(*decided), recording);
+                }
+                Ok(Order::Pressed { button, command, actions }) => {
+                    tracing::info!(button, command, "pressed");
+                    let switched = actions.into_iter().flat_map(|action| self.act(action)).collect();
+                    reporter.tell(Report::Press(Press { button, command, switched }));
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -64,10 +101,14 @@ impl<'a> Hands<'a> {
         self.settle(now);
         self.states.apply(action, now);
         let mut switched = self.settle(now);
-        let (output, on) = (action.output(), self.states.will_be_on(action.output()));
-        if switched.iter().all(|s| s.output != self.outputs[output].name) {
-            let later = self.states.is_on(output) != on;
-            switched.push(Switched { later, ..self.switched(Change { output, on }, Ok(())) });
+        let (output, duty) = (action.output(), self.states.goal(action.output()));
+        match switched.iter_mut().find(|s| s.output == self.outputs[output].name) {
+            // The first step of a fade stands for all.
+            Some(own) => own.duty = own.duty.as_ref().map(|_| duty).map_err(String::clone),
+            None => {
+                let later = self.states.duty(output) != duty;
+                switched.push(Switched { later, ..self.switched(Change { output, duty }, Ok(())) });
+            }
         }
         switched
     }
@@ -83,21 +124,26 @@ impl<'a> Hands<'a> {
             }
             switched.push(self.switched(change, result));
         }
+        for output in 0..self.outputs.len() {
+            self.panel.show(output, self.states.duty(output), self.states.lasting(output));
+        }
         switched
     }
 
     fn switched(&self, change: Change, result: Result<(), GpioError>) -> Switched {
         let output = &self.outputs[change.output];
-        let on = result.map(|()| change.on).map_err(|e| e.to_string());
-        Switched { output: output.name.clone(), line: output.line.to_string(), on, later: false }
+        let duty = result.map(|()| change.duty).map_err(|e| e.to_string());
+        let dims = output.dimmer.is_some();
+        Switched { output: output.name.clone(), line: output.line.to_string(), duty, dims, later: false }
     }
 
     fn switch(&mut self, change: Change) -> Result<(), GpioError> {
         let output = &self.outputs[change.output];
-        let result = self.pins.set(change.output, output.level(change.on));
+        let result = self.pins.set(change.output, output.level(change.duty));
+        let thousandths = change.duty.get();
         match &result {
-            Ok(()) => tracing::debug!(output = output.name, on = change.on, "switched"),
-            Err(error) => tracing::error!(output = output.name, on = change.on, "not switched: {error}"),
+            Ok(()) => tracing::debug!(output = output.name, thousandths, "switched"),
+            Err(error) => tracing::error!(output = output.name, thousandths, "not switched: {error}"),
         }
         result
     }
@@ -106,7 +152,7 @@ impl<'a> Hands<'a> {
 impl Drop for Hands<'_> {
     fn drop(&mut self) {
         for (index, output) in self.outputs.iter().enumerate() {
-            let _logged = self.switch(Change { output: index, on: output.rest });
+            let _logged = self.switch(Change { output: index, duty: output.rest.into() });
         }
     }
 }

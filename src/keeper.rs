@@ -7,10 +7,13 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::audio::supervisor::Counters;
-use crate::command::Command;
+use crate::buttons::{Button, Contacts};
+use crate::command::{Command, Output};
 use crate::keep::{Keep, sweep};
 use crate::mailbox::{Received, Receiver};
-use crate::report::{ToKeep, event, gauges};
+use crate::memory::Memory;
+use crate::panel::Panel;
+use crate::report::{Tally, ToKeep, event, gauges, state};
 use crate::scratch::{Scratch, ScratchSettings};
 use crate::service::Service;
 use crate::status::Desk;
@@ -33,6 +36,31 @@ pub struct Keeper<'a> {
     pub desk: Option<Desk>,
     /// Who started us.
     pub service: Service,
+    /// What the outputs are.
+    pub panel: Panel,
+    /// What they were asked to be, if that is remembered.
+    pub memory: Option<Memory>,
+    /// What is counted.
+    pub tally: Arc<Tally>,
+    /// What else the status says.
+    pub about: &'a About,
+    /// The outputs, for the status.
+    pub outputs: &'a [Output],
+    /// The buttons, for the status.
+    pub buttons: &'a [Button],
+    /// What they are.
+    pub contacts: Contacts,
+    /// Whether the configuration could be read again; why not.
+    pub reread: &'a (dyn Fn() -> Result<(), String> + Sync),
+}
+
+/// What the status says and nobody else asks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct About {
+    /// The board's name in a configuration.
+    pub board: String,
+    /// The model.
+    pub model: String,
 }
 
 impl Keeper<'_> {
@@ -40,7 +68,8 @@ impl Keeper<'_> {
     pub fn work(mut self, inbox: &Receiver<ToKeep>, stop: &Stop) {
         let age = self.settings.sweep_after;
         sweep(&self.scratch, age);
-        let mut swept = Instant::now();
+        let begun = Instant::now();
+        let mut swept = begun;
         let mut keep = self.settings.keep.clone().map(|settings| Keep::new(self.scratch.clone(), settings));
         while !stop.raised() {
             match inbox.take(GLANCE) {
@@ -50,7 +79,11 @@ impl Keeper<'_> {
             }
             self.service.look(self.ready());
             if let Some(desk) = &self.desk {
-                desk.answer(|| self.status());
+                desk.answer(|| self.status(begun.elapsed()));
+            }
+            self.remember();
+            if stop.take_reload() {
+                self.reload(stop);
             }
             if swept.elapsed() >= SWEEP_EVERY.min(age) {
                 sweep(&self.scratch, age);
@@ -61,7 +94,25 @@ impl Keeper<'_> {
             self.keep(keep.as_mut(), item);
         }
         drop(keep);
+        self.remember();
         sweep(&self.scratch, age);
+    }
+
+    fn remember(&mut self) {
+        if let Some(memory) = &mut self.memory {
+            memory.note(&self.panel);
+        }
+    }
+
+    /// Lets all begin again, if the configuration is good.
+    fn reload(&mut self, stop: &Stop) {
+        match (self.reread)() {
+            Ok(()) => {
+                self.service.reload();
+                stop.begin_again();
+            }
+            Err(why) => tracing::error!("the new configuration is refused, the old one stays: {why}"),
+        }
     }
 
     /// Whether a command would be decided: samples flow.
@@ -70,7 +121,7 @@ impl Keeper<'_> {
     }
 
     /// What the daemon tells about itself.
-    fn status(&self) -> Value {
+    fn status(&self, up: Duration) -> Value {
         let microphone = self.microphone.as_ref().map(|microphone| {
             let m = microphone.read();
             json!({
@@ -78,9 +129,22 @@ impl Keeper<'_> {
                 "overruns": m.overruns, "abandoned": m.abandoned, "mute": m.mute,
             })
         });
+        let outputs = self.outputs.iter().enumerate();
+        let output = |(i, o): (usize, &Output)| {
+            Value::from(state(&o.name, &o.line.to_string(), self.panel.duty(i), o.dimmer.is_some()))
+        };
+        let buttons = self.buttons.iter().enumerate();
+        let button = |(i, b): (usize, &Button)| json!({"button": b.name, "pin": b.line.to_string(), "pressed": self.contacts.pressed(i)});
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "ready": self.ready(),
+            "up_s": up.as_secs(),
+            "board": self.about.board,
+            "model": self.about.model,
+            "commands": self.commands.len(),
+            "decisions": self.tally.json(),
+            "outputs": outputs.map(output).collect::<Value>(),
+            "buttons": buttons.map(button).collect::<Value>(),
             "scratch": gauges(self.scratch.usage()),
             "microphone": microphone,
         })

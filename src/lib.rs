@@ -43,14 +43,23 @@ pub mod recognize;
 /// Accept or reject, and why.
 pub mod verdict;
 
+/// Pins: rppal, gpiocdev, simulated.
+pub mod gpio;
+
 /// What each board's header is like.
 pub mod board;
 
-/// Output pins: rppal, gpiocdev, simulated.
-pub mod gpio;
-
-/// What commands do to outputs.
+/// Outputs, and what commands do to them.
 pub mod command;
+
+/// The rules by which actions move outputs.
+pub mod outputs;
+
+/// What the outputs are, for other threads.
+pub mod panel;
+
+/// What outputs were asked to be, in a file that outlives the daemon.
+pub mod memory;
 
 /// What happened, for people and programs.
 pub mod report;
@@ -60,6 +69,9 @@ pub mod keep;
 
 /// How the running daemon is, over a Unix socket.
 pub mod status;
+
+/// Thread: buttons to commands.
+pub mod buttons;
 
 /// Thread: what can wait: kept recordings, the sweep, the status.
 pub mod keeper;

@@ -69,6 +69,12 @@ impl Vigil {
 pub struct Service {
     beats: Beats,
     vigil: Vigil,
+    reloading: bool,
+}
+
+/// Whether a service manager started this process.
+pub fn managed() -> bool {
+    std::env::var_os("NOTIFY_SOCKET").is_some()
 }
 
 impl Service {
@@ -77,7 +83,15 @@ impl Service {
         // Half of the time that the watchdog gives, as sd_watchdog_enabled(3) advises.
         let every = sd_notify::watchdog_enabled().map(|given| given / 2);
         let vigil = Vigil { every, ready: false, told: Instant::now(), seen: beats.count() };
-        Service { beats, vigil }
+        Service { beats, vigil, reloading: false }
+    }
+
+    /// Tells that the configuration is read again: the next service will say when it is ready.
+    pub fn reload(&mut self) {
+        self.reloading = true;
+        if let Ok(now) = NotifyState::monotonic_usec_now() {
+            tell(&[NotifyState::Reloading, now]);
+        }
     }
 
     /// Tells what is to be told now. `listening`: whether samples flow.
@@ -92,7 +106,9 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        tell(&[NotifyState::Stopping]);
+        if !self.reloading {
+            tell(&[NotifyState::Stopping]);
+        }
     }
 }
 

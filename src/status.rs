@@ -38,8 +38,9 @@ impl Desk {
     /// Answers everybody who waits. Does not wait itself.
     pub fn answer(&self, status: impl Fn() -> Value) {
         while let Ok((mut asker, _)) = self.listener.accept() {
-            // A fresh connection takes an answer of this size at once; who does not read it gets none.
-            let _ = asker.set_nonblocking(true).and_then(|()| writeln!(asker, "{}", status()));
+            // A fresh connection takes an answer of this size at once if it comes in one piece; who does not read it gets none.
+            let answer = format!("{}\n", status());
+            let _ = asker.set_nonblocking(true).and_then(|()| asker.write_all(answer.as_bytes()));
         }
     }
 }
@@ -48,6 +49,11 @@ impl Drop for Desk {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.path);
     }
+}
+
+/// Whether a daemon records into `dir`, or did when it was killed; also where we may not look.
+pub fn is_there(dir: &Path) -> bool {
+    std::fs::symlink_metadata(dir.join(SOCKET)).map_or_else(|e| e.kind() == io::ErrorKind::PermissionDenied, |_| true)
 }
 
 /// Asks the daemon that records into `dir`. Blocks until it has answered, for at most 2 s between two parts of the answer.

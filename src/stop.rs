@@ -1,4 +1,5 @@
-//! One flag that says: stop. Raised by SIGTERM, by SIGINT, or by a part of the daemon that cannot go on.
+//! One flag that says: stop. Raised by SIGTERM, by SIGINT, or by a part of the daemon that cannot go on. And its milder
+//! brother: stop, and begin again with the configuration as it is now.
 
 use std::io;
 use std::sync::Arc;
@@ -15,19 +16,41 @@ pub const GLANCE: Duration = Duration::from_millis(100);
 pub struct Stop {
     asked: Arc<AtomicBool>,
     raised: Arc<AtomicBool>,
+    reload_asked: Arc<AtomicBool>,
+    again: Arc<AtomicBool>,
 }
 
 impl Stop {
-    /// A flag that SIGTERM and SIGINT raise, and SIGHUP and SIGQUIT: a lost terminal must not leave a relay on.
+    /// A flag that SIGTERM, SIGINT and SIGQUIT raise. SIGHUP asks to read the configuration again where a service manager
+    /// (`managed`) may send it; elsewhere it says that the terminal is gone, which must not leave a relay on.
     ///
     /// # Errors
     /// When the kernel refuses the handlers.
-    pub fn on_signals() -> io::Result<Stop> {
+    pub fn on_signals(managed: bool) -> io::Result<Stop> {
         let stop = Stop::default();
-        for signal in [SIGTERM, SIGINT, SIGHUP, SIGQUIT] {
+        for signal in [SIGTERM, SIGINT, SIGQUIT] {
             signal_hook::flag::register(signal, stop.asked.clone())?;
         }
+        let hang_up = if managed { &stop.reload_asked } else { &stop.asked };
+        signal_hook::flag::register(SIGHUP, hang_up.clone())?;
         Ok(stop)
+    }
+
+    /// Whether somebody asked since the last time that the configuration be read again.
+    pub fn take_reload(&self) -> bool {
+        self.reload_asked.swap(false, Ordering::SeqCst)
+    }
+
+    /// Raises the flag, for all to begin again.
+    pub fn begin_again(&self) {
+        self.again.store(true, Ordering::SeqCst);
+        self.raise();
+    }
+
+    /// The flag for the next time, if this time was to begin again.
+    pub fn next(&self) -> Option<Stop> {
+        let again = self.again.load(Ordering::SeqCst) && !self.asked();
+        again.then(|| Stop { raised: Arc::default(), again: Arc::default(), ..self.clone() })
     }
 
     /// Raises the flag: a part cannot go on.

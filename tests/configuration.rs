@@ -5,9 +5,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use hearken::board::Backend;
-use hearken::command::{Blink, Deed, Interlock, Limits, Setting};
+use hearken::buttons::Button;
+use hearken::command::{Blink, Deed, Dimmer, Interlock, Limits, Setting};
 use hearken::config::{self, Settings, parse};
-use hearken::gpio::Line;
+use hearken::gpio::{Duty, Line, Pull, Pwm, PwmChannel};
 
 use crate::support::data;
 
@@ -77,11 +78,51 @@ fn limits_interlocks_blinking_and_scenes_read_as_they_are_written() {
     for (name, expected) in table {
         assert_eq!(limits(name), expected, "{name}");
     }
-    let set = |name, on| Deed::Set(index(name), Setting::Fixed(on));
+    let set = |name, on| Deed::Set(index(name), Setting::Fixed(Duty::from(on)));
     let deeds: Vec<&[Deed]> = settings.commands.iter().map(|c| c.deeds.as_slice()).collect();
     let blink = Blink { on: Duration::from_millis(200), off: Duration::from_millis(300), times: 5 };
     assert_eq!(deeds[0], [Deed::Blink(index("lamp"), blink)]);
     assert_eq!(deeds[1], [set("lamp", true), set("fridge", true), set("up", false), set("down", true)]);
+}
+
+#[test]
+fn dimmers_memories_and_buttons_read_as_they_are_written() {
+    let settings = config::load(&data("house.toml")).unwrap_or_else(|e| panic!("{e}"));
+    let desk = settings.outputs.iter().position(|o| o.name == "desk").unwrap();
+    let hardware = Some(PwmChannel { channel: 0, function: 5 });
+    let dimmer = Dimmer { pwm: Pwm { hertz: 1000, hardware }, fade: Duration::from_millis(800) };
+    assert_eq!((settings.outputs[desk].dimmer, settings.outputs[desk].remember), (Some(dimmer), true));
+    let deeds = |name: &str| &settings.commands.iter().find(|c| c.name == name).unwrap().deeds;
+    assert_eq!(*deeds("dim"), [Deed::Set(desk, Setting::Slot("percent".into()))]);
+    assert_eq!(*deeds("cosy"), [Deed::Set(desk, Setting::Fixed(Duty::thousandths(150)))]);
+    let evening = settings.commands.iter().position(|c| c.name == "evening").unwrap();
+    let find = settings.commands.iter().position(|c| c.name == "find").unwrap();
+    let ms = Duration::from_millis;
+    let button = |name: &str, pin, pull, active_low, debounce, command| Button {
+        name: name.into(),
+        line: Line::Number(pin),
+        pull,
+        active_low,
+        debounce: ms(debounce),
+        command,
+    };
+    assert_eq!(
+        settings.buttons,
+        [button("door", 22, Pull::Up, true, 30, evening), button("wall", 23, Pull::None, false, 50, find)]
+    );
+}
+
+#[test]
+fn only_one_output_has_a_generator_of_the_board_the_next_is_dimmed_by_a_thread() {
+    let text = changed("active_low = false", "pwm = \"500 Hz\"").replace("pin = 17", "pin = 12");
+    let text = text.replace("pin = 27", "pin = 13\npwm = \"200 Hz\"").replace("pi-5", "pi-4");
+    let hardware = |text: &str| {
+        let outputs = good(text).outputs;
+        outputs.iter().map(|o| o.dimmer.unwrap().pwm.hardware.map(|h| h.channel)).collect::<Vec<_>>()
+    };
+    assert_eq!(hardware(&text), [Some(0), Some(1)]);
+    assert_eq!(hardware(&text.replace("pin = 13", "pin = 18")), [Some(0), None]);
+    assert_eq!(hardware(&text.replace("pin = 13", "pin = 25")), [Some(0), None]);
 }
 
 #[test]
@@ -155,8 +196,64 @@ fn a_bad_configuration_says_where_what_and_what_would_be_right() {
             "10:7: outputs.lamp.pin: Raspberry Pi 5 has no GPIO99; its header has GPIO0 to GPIO27",
         ),
         ("pin = 17", "pin = 0", "10:7: outputs.lamp.pin: GPIO0 is reserved on Raspberry Pi 5: "),
-        ("pin = 17", "pin = 27", "14:7: outputs.bell.pin: GPIO27 is already the pin of output \"lamp\""),
+        ("pin = 17", "pin = 27", "14:7: outputs.bell.pin: GPIO27 is already the pin of \"lamp\"; each needs its own"),
         ("pin = 17", "", "outputs.lamp.pin: missing; as in: pin = 17"),
+        (
+            "pin = 17",
+            "pin = 17\npwm = \"5 Hz\"",
+            "11:7: outputs.lamp.pwm: \"5 Hz\" is out of range; 10 Hz to 25000 Hz is needed",
+        ),
+        ("pin = 17", "pin = 17\npwm = 200", "11:7: outputs.lamp.pwm: this is an integer; a string in quotes is needed"),
+        (
+            "pin = 17",
+            "pin = 17\nfade = \"1 s\"",
+            "11:8: outputs.lamp.fade: only an output with pwm can fade; as in: pwm = \"200 Hz\"",
+        ),
+        (
+            "pin = 17",
+            "pin = 17\nremember = true\nmax_on = \"1 min\"",
+            "11:12: outputs.lamp.remember: an output with max_on is not remembered",
+        ),
+        (
+            "set = { lamp = \"{state}\" }",
+            "set = { lamp = 40 }",
+            "24:16: commands[0].set.lamp: output \"lamp\" is on or off; percent need pwm = \"200 Hz\" there",
+        ),
+        (
+            "set = { lamp = \"{state}\" }",
+            "set = { lamp = 101 }",
+            "24:16: commands[0].set.lamp: 101 is out of range; a whole number from 0 to 100 is needed",
+        ),
+        (
+            "<light> {state}\"",
+            "<light> {percent:state}\"",
+            "the slot \"state\" can also be \"0\"; an output without pwm is on or off",
+        ),
+        (
+            "[lists]",
+            "[buttons.wall]\npin = 17\ncommand = \"bell\"\n[lists]",
+            "buttons.wall.pin: GPIO17 is already the pin of \"lamp\"; each needs its own",
+        ),
+        (
+            "[lists]",
+            "[buttons.wall]\npin = 22\ncommand = \"lamp\"\n[lists]",
+            "buttons.wall.command: the command \"lamp\" needs the slot \"state\", which a button cannot say",
+        ),
+        (
+            "[lists]",
+            "[buttons.wall]\npin = 22\ncommand = \"bel\"\n[lists]",
+            "buttons.wall.command: there is no command \"bel\"; did you mean \"bell\"?",
+        ),
+        (
+            "[lists]",
+            "[buttons.wall]\npin = 22\ncommand = \"bell\"\npull = \"top\"\n[lists]",
+            "buttons.wall.pull: \"top\" is not a pull; \"up\", \"down\" or \"none\" is needed",
+        ),
+        (
+            "[lists]",
+            "[gpio]\ninputs = \"x\"\n[lists]",
+            "gpio.inputs: only backend = \"simulated\" takes a file of inputs",
+        ),
         ("rest = \"off\"", "rest = false", "12:8: outputs.lamp.rest: this is a boolean; a string in quotes is needed"),
         (
             "rest = \"off\"",

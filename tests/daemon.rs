@@ -24,6 +24,7 @@ deadline = "60 s"
 [gpio]
 backend = "simulated"
 state = "PINS"
+inputs = "BUTTONS"
 [outputs.lights]
 pin = 17
 [outputs.tv]
@@ -92,8 +93,21 @@ impl Daemon {
         arguments: &[&str],
     ) -> Daemon {
         let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name).display().to_string();
+        let config = config.replace("PINS", &at("pins")).replace("BUTTONS", &at("buttons"));
+        fs::write(dir.path().join("hearken.toml"), config).unwrap();
+        Daemon::start_in(dir, wrapper, microphone, place, scratch, arguments)
+    }
+
+    fn start_in(
+        dir: TempDir,
+        wrapper: &[&str],
+        microphone: VirtualMicrophone,
+        place: PathBuf,
+        scratch: TempDir,
+        arguments: &[&str],
+    ) -> Daemon {
         let file = dir.path().join("hearken.toml");
-        fs::write(&file, config.replace("PINS", &dir.path().join("pins").display().to_string())).unwrap();
         let mut command = match wrapper {
             [] => hearken(),
             [program, rest @ ..] => {
@@ -103,11 +117,19 @@ impl Daemon {
             }
         };
         command.arg("run").arg("--config").arg(&file).arg("--scratch").arg(place).args(arguments);
+        command.arg("--state").arg(dir.path().join("state"));
         let mut child =
             microphone.plug_into(&mut command).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let events = BufReader::new(child.stdout.take().unwrap()).lines();
         let log = BufReader::new(child.stderr.take().unwrap());
         Daemon { running: Running::watched(child), events, log, dir, scratch, microphone }
+    }
+
+    /// Starts it once more, with all that it left behind.
+    fn again(self) -> Daemon {
+        let Daemon { dir, scratch, microphone, .. } = self;
+        let place = scratch.path().to_path_buf();
+        Daemon::start_in(dir, &[], microphone, place, scratch, &["--events", "-"])
     }
 
     /// The next event, whatever it is about.
@@ -178,6 +200,30 @@ impl Daemon {
         fs::read_dir(fds).unwrap().filter(|fd| into(fd.as_ref().unwrap().path())).count()
     }
 }
+
+/// A desk lamp that is dimmed and remembered, and buttons for it.
+const DESK: &str = r#"
+[outputs.desk]
+pin = 18
+pwm = "200 Hz"
+fade = "100 ms"
+remember = true
+[buttons.half]
+pin = 5
+command = "half"
+[buttons.tv]
+pin = 6
+active_low = false
+command = "tv-over"
+[[commands]]
+name = "half"
+say = "make it cosy in here"
+set = { desk = 50 }
+[[commands]]
+name = "tv-over"
+say = "switch the TV over"
+toggle = "tv"
+"#;
 
 const RESTING: &str = "GPIO17 0\nGPIO22 1\nGPIO27 1\n";
 
@@ -406,4 +452,82 @@ fn after_sigkill_the_pins_stay_as_they_were_until_they_are_put_at_rest() {
     assert_eq!(daemon.pins(), "GPIO17 1\nGPIO22 1\nGPIO27 1\n", "looking changes nothing");
     assert!(pins(&["--rest"]).contains("lights GPIO17 rests off, Low: at rest\n"));
     assert_eq!(daemon.pins(), RESTING);
+}
+
+#[test]
+fn a_button_does_what_its_command_does_and_a_lamp_that_fades_is_remembered_through_sigkill() {
+    let _alone = alone();
+    let mut daemon = Daemon::on(VirtualMicrophone::playing(&quiet(100)), DESK);
+    let buttons = daemon.dir.path().join("buttons");
+    let is_open = |daemon: &Daemon| daemon.status()["buttons"][0]["pressed"] == false;
+    daemon.until_microphone_is("open");
+    until("the buttons are looked at", || is_open(&daemon));
+    fs::write(&buttons, "GPIO5 0\nGPIO6 0\n").unwrap();
+    let press = daemon.news();
+    let told = (&press["button"], &press["command"], &press["outputs"][0]["level"]);
+    assert_eq!(told, (&"half".into(), &"half".into(), &50.0.into()), "{press}");
+    fs::write(&buttons, "GPIO5 1\nGPIO6 1\n").unwrap();
+    let press = daemon.news();
+    assert_eq!((&press["button"], &press["outputs"][0]["state"]), (&"tv".into(), &"on".into()), "{press}");
+    until("the fade is over", || daemon.pins() == "GPIO17 0\nGPIO22 0\nGPIO27 1\nGPIO18 0.500\n");
+    let status = daemon.status();
+    let desk = &status["outputs"][3];
+    assert_eq!((&desk["output"], &desk["state"], &desk["level"]), (&"desk".into(), &"on".into(), &50.0.into()));
+    assert_eq!((&status["decisions"]["pressed"], &status["model"]), (&2.into(), &"ggml-tiny.en-q8_0.bin".into()));
+    let remembered = daemon.dir.path().join("state/outputs.json");
+    until("it is written down", || fs::read_to_string(&remembered).is_ok_and(|text| text == "{\"desk\":500}"));
+    daemon.running.signal(Signal::KILL);
+    daemon.ended();
+    let config = daemon.dir.path().join("hearken.toml");
+    assert!(hearken().args(["pins", "--rest", "--config"]).arg(&config).status().unwrap().success());
+    assert_eq!(daemon.pins(), format!("{RESTING}GPIO18 0.000\n"), "what is remembered rests too while nothing runs");
+    let mut daemon = daemon.again();
+    daemon.until_microphone_is("open");
+    until("it is as it was", || daemon.pins() == format!("{RESTING}GPIO18 0.500\n"));
+    daemon.running.signal(Signal::TERM);
+    assert_eq!(daemon.ended().0, Some(0));
+    assert_eq!(daemon.pins(), format!("{RESTING}GPIO18 0.000\n"));
+}
+
+#[test]
+fn under_a_service_manager_sighup_reads_the_configuration_again_and_refuses_a_bad_one() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let manager = UnixDatagram::bind(dir.path().join("notify")).unwrap();
+    let address = format!("NOTIFY_SOCKET={}", dir.path().join("notify").display());
+    let mut daemon = Daemon::wrapped(&["env", &address], VirtualMicrophone::playing(&quiet(100)));
+    manager.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let told = || {
+        let mut word = [0; 64];
+        let length = manager.recv(&mut word).unwrap();
+        String::from_utf8_lossy(&word[..length]).trim().to_string()
+    };
+    assert_eq!(told(), "READY=1");
+    let file = daemon.dir.path().join("hearken.toml");
+    let good = fs::read_to_string(&file).unwrap();
+    let reload = |daemon: &Daemon, text: &str| {
+        fs::write(&file, text).unwrap();
+        daemon.running.signal(Signal::HUP);
+    };
+    reload(&daemon, &good.replace("pin = 17", "pin = \"seventeen\""));
+    let log = daemon.log_until("outputs.lights.pin");
+    assert!(log.contains("the new configuration is refused, the old one stays"), "{log}");
+    assert_eq!(daemon.status()["ready"], true);
+    reload(&daemon, &good.replace("pin = 17", "pin = 18"));
+    let reloading = told();
+    assert!(reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{reloading}");
+    assert_eq!(told(), "READY=1");
+    assert_eq!(daemon.status()["outputs"][0]["pin"], "GPIO18");
+    assert_eq!(daemon.pins(), RESTING.replace("17", "18"));
+    // Good as far as anybody can tell without trying it.
+    let elsewhere = format!("state = \"{}/nowhere/pins\"", dir.path().display());
+    let line = good.lines().find(|line| line.starts_with("state")).unwrap();
+    reload(&daemon, &good.replace(line, &elsewhere));
+    daemon.log_until("the new configuration does not work, the old one stays: simulated pins in");
+    assert!(told().starts_with("RELOADING=1"));
+    assert_eq!(told(), "READY=1");
+    assert_eq!(daemon.status()["outputs"][0]["pin"], "GPIO18");
+    daemon.running.signal(Signal::TERM);
+    assert_eq!(daemon.ended().0, Some(0));
+    assert_eq!(told(), "STOPPING=1");
 }

@@ -11,8 +11,10 @@ use hearken::command::{Command, Deed, Limits, Output, Setting};
 use hearken::daemon::{Options, Parts, Rules, serve};
 use hearken::endpoint::EndpointSettings;
 use hearken::error::Error;
-use hearken::gpio::{GpioError, Level, Line, OutputPins};
+use hearken::gpio::simulated::SimulatedInputs;
+use hearken::gpio::{Duty, GpioError, Level, Line, OutputPins};
 use hearken::grammar::{Sentence, Slots};
+use hearken::keeper::About;
 use hearken::recognize::{Candidate, Heard, RecognizeError, Recognizer, Timings};
 use hearken::report::events::Destination;
 use hearken::scratch::ScratchSettings;
@@ -135,15 +137,18 @@ impl Stage {
         recognizer: impl Recognizer + 'static,
     ) -> Result<(), Error> {
         let (source, recognizer) = (Box::new(source), Box::new(recognizer));
-        let parts = Parts { source, microphone: None, recognizer, pins };
+        let parts =
+            Parts { source, microphone: None, recognizer, pins, inputs: Box::new(SimulatedInputs::claim(None, &[])) };
         let lamp = Output {
             name: "lamp".into(),
             line: Line::Number(17),
             active_low: true,
             rest: false,
+            dimmer: None,
+            remember: false,
             limits: Limits::default(),
         };
-        let on = Deed::Set(0, Setting::Fixed(true));
+        let on = Deed::Set(0, Setting::Fixed(Duty::FULL));
         let rules = Rules {
             gain_db: 0.0,
             endpoint: EndpointSettings::default(),
@@ -151,11 +156,14 @@ impl Stage {
             scratch: ScratchSettings::default(),
             outputs: vec![lamp],
             commands: vec![Command { name: "lamp".into(), deeds: vec![on] }],
+            buttons: Vec::new(),
+            about: About::default(),
         };
         let options = Options {
             events: Some(Destination::File(self.events.path().join("events"))),
             watch: false,
             scratch: Some(self.scratch.path().into()),
+            ..Options::default()
         };
         serve(parts, &rules, &options, &self.stop)
     }

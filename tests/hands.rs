@@ -6,8 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use hearken::command::{Action, Interlock, Limits, Output};
-use hearken::gpio::{GpioError, Level, Line, OutputPins};
-use hearken::hands::{Hands, claims};
+use hearken::gpio::{Duty, GpioError, Level, Line, OutputPins};
+use hearken::hands::{Hands, Order, claims};
 use hearken::mind::Decided;
 use hearken::report::{Report, reporter};
 use hearken::scratch::{Scratch, ScratchSettings};
@@ -47,6 +47,8 @@ fn outputs() -> [Output; 2] {
         line: Line::Number(pin),
         active_low,
         rest,
+        dimmer: None,
+        remember: false,
         limits: Limits::default(),
     };
     [output("lamp", 17, false, false), output("valve", 27, true, true)]
@@ -54,10 +56,18 @@ fn outputs() -> [Output; 2] {
 
 const RESTING: [Option<Level>; 2] = [Some(Level::Low), Some(Level::Low)];
 
-fn decided(actions: Vec<Action>) -> Decided {
+fn decided(actions: Vec<Action>) -> Order {
     let scratch = Scratch::new("/dev/shm".into(), &ScratchSettings::default()).usage();
     let (verdict, fell_silent) = (Verdict::Accepted, Instant::now());
-    Decided { utterance: 1, heard: None, verdict, actions, fell_silent, scratch, recording: None }
+    Order::Decided(Box::new(Decided {
+        utterance: 1,
+        heard: None,
+        verdict,
+        actions,
+        fell_silent,
+        scratch,
+        recording: None,
+    }))
 }
 
 #[test]
@@ -74,11 +84,11 @@ fn an_action_moves_its_pin_and_the_report_says_so() {
     thread::scope(|scope| {
         let hands = Hands::new(&outputs, Box::new(log.clone()));
         scope.spawn(|| hands.work(&{ inbox }, &reporter, &stop));
-        decisions.send(decided(vec![Action::Toggle(0), Action::Set(1, false)])).unwrap();
+        decisions.send(decided(vec![Action::Toggle(0), Action::Set(1, false.into())])).unwrap();
         let Report::Outcome(outcome) = reports.recv().unwrap() else { panic!("an outcome should come") };
         assert_eq!(
-            outcome.switched.iter().map(|s| (s.output.as_str(), s.on.clone())).collect::<Vec<_>>(),
-            [("lamp", Ok(true)), ("valve", Ok(false))]
+            outcome.switched.iter().map(|s| (s.output.as_str(), s.duty.clone())).collect::<Vec<_>>(),
+            [("lamp", Ok(Duty::FULL)), ("valve", Ok(Duty::NONE))]
         );
         assert_eq!(log.last(), [Some(Level::High), Some(Level::High)]);
         drop(decisions);
@@ -111,7 +121,7 @@ fn a_stop_rests_the_pins_though_the_mind_goes_on() {
     thread::scope(|scope| {
         let hands = Hands::new(&outputs, Box::new(log.clone()));
         let working = scope.spawn(|| hands.work(&{ inbox }, &reporter, &stop));
-        decisions.send(decided(vec![Action::Set(0, true)])).unwrap();
+        decisions.send(decided(vec![Action::Set(0, true.into())])).unwrap();
         reports.recv().unwrap();
         stop.raise();
         working.join().unwrap();
@@ -160,8 +170,8 @@ fn a_pulse_whose_end_fails_is_ended_all_the_same_and_a_toggle_that_fails_is_not_
         }
         decisions.send(decided(vec![Action::Toggle(0), Action::Toggle(0)])).unwrap();
         let Report::Outcome(outcome) = reports.recv().unwrap() else { panic!("an outcome should come") };
-        let on: Vec<_> = outcome.switched.iter().map(|s| s.on.clone().ok()).collect();
-        assert_eq!(on, [None, Some(true)]);
+        let on: Vec<_> = outcome.switched.iter().map(|s| s.duty.clone().ok()).collect();
+        assert_eq!(on, [None, Some(Duty::FULL)]);
         drop(decisions);
     });
 }
@@ -175,9 +185,9 @@ fn a_pin_that_fails_is_reported_and_the_hands_go_on() {
         let hands = Hands::new(&outputs, Box::new(Broken));
         scope.spawn(|| hands.work(&{ inbox }, &reporter, &stop));
         for _ in 0..2 {
-            decisions.send(decided(vec![Action::Set(0, true)])).unwrap();
+            decisions.send(decided(vec![Action::Set(0, true.into())])).unwrap();
             let Report::Outcome(outcome) = reports.recv().unwrap() else { panic!("an outcome should come") };
-            assert_eq!(outcome.switched[0].on, Err("pin GPIO17: the wire is off".into()));
+            assert_eq!(outcome.switched[0].duty, Err("pin GPIO17: the wire is off".into()));
         }
         drop(decisions);
     });
@@ -192,10 +202,10 @@ fn a_request_that_must_wait_is_reported_as_later_and_a_stop_does_not_wait() {
     thread::scope(|scope| {
         let hands = Hands::new(&outputs, Box::new(log.clone()));
         let working = scope.spawn(|| hands.work(&{ inbox }, &reporter, &stop));
-        decisions.send(decided(vec![Action::Set(0, true), Action::Set(0, false)])).unwrap();
+        decisions.send(decided(vec![Action::Set(0, true.into()), Action::Set(0, false.into())])).unwrap();
         let Report::Outcome(outcome) = reports.recv().unwrap() else { panic!("an outcome should come") };
-        let told: Vec<_> = outcome.switched.iter().map(|s| (s.on.clone(), s.later)).collect();
-        assert_eq!(told, [(Ok(true), false), (Ok(false), true)]);
+        let told: Vec<_> = outcome.switched.iter().map(|s| (s.duty.clone(), s.later)).collect();
+        assert_eq!(told, [(Ok(Duty::FULL), false), (Ok(Duty::NONE), true)]);
         assert_eq!(log.last(), [Some(Level::High), None]);
         stop.raise();
         working.join().unwrap();
@@ -215,16 +225,16 @@ fn an_interlocked_output_goes_off_before_the_other_goes_on() {
     thread::scope(|scope| {
         let hands = Hands::new(&outputs, Box::new(log.clone()));
         scope.spawn(|| hands.work(&{ inbox }, &reporter, &stop));
-        decisions.send(decided(vec![Action::Set(0, true)])).unwrap();
+        decisions.send(decided(vec![Action::Set(0, true.into())])).unwrap();
         reports.recv().unwrap();
         while log.last() != [Some(Level::High), None] {
             thread::yield_now();
         }
         let asked = Instant::now();
-        decisions.send(decided(vec![Action::Set(1, true)])).unwrap();
+        decisions.send(decided(vec![Action::Set(1, true.into())])).unwrap();
         let Report::Outcome(outcome) = reports.recv().unwrap() else { panic!("an outcome should come") };
-        let told: Vec<_> = outcome.switched.iter().map(|s| (s.output.as_str(), s.on.clone(), s.later)).collect();
-        assert_eq!(told, [("lamp", Ok(false), false), ("valve", Ok(true), true)]);
+        let told: Vec<_> = outcome.switched.iter().map(|s| (s.output.as_str(), s.duty.clone(), s.later)).collect();
+        assert_eq!(told, [("lamp", Ok(Duty::NONE), false), ("valve", Ok(Duty::FULL), true)]);
         while log.last() != [Some(Level::Low), Some(Level::High)] {
             thread::yield_now();
         }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use hearken::command::{Action, Blink, Change, Interlock, Limits, Output, Outputs};
-use hearken::gpio::Line;
+use hearken::command::{Action, Blink, Dimmer, Interlock, Limits, Output};
+use hearken::gpio::{Duty, Line, Pwm};
+use hearken::outputs::{Change, Outputs};
 
-use Action::{Pulse, Set, Toggle};
+use Action::{Pulse, Toggle};
 
 /// Outputs whose changes are carried out on time, and written down.
 pub struct Simulated<'a> {
@@ -53,14 +54,20 @@ impl<'a> Simulated<'a> {
 
     /// Whether all are at rest and will stay so.
     pub fn rests(&self) -> bool {
-        self.rules.next_due().is_none() && (0..self.outputs.len()).all(|i| self.rules.is_on(i) == self.outputs[i].rest)
+        self.rules.next_due().is_none()
+            && (0..self.outputs.len()).all(|i| self.rules.duty(i) == self.outputs[i].rest.into())
     }
 
     /// As in "200 lamp on, 500 lamp off", in ms.
     fn told(&self) -> String {
         let told = |(at, change): &(Duration, Change)| {
-            let (name, on) = (&self.outputs[change.output].name, if change.on { "on" } else { "off" });
-            format!("{} {name} {on}", at.as_millis())
+            let name = &self.outputs[change.output].name;
+            let state = match change.duty {
+                Duty::NONE => "off".to_string(),
+                Duty::FULL => "on".to_string(),
+                share => share.get().to_string(),
+            };
+            format!("{} {name} {state}", at.as_millis())
         };
         self.trace.iter().map(told).collect::<Vec<_>>().join(", ")
     }
@@ -71,7 +78,7 @@ pub fn ms(ms: u64) -> Duration {
 }
 
 pub fn output(name: &str, rest: bool, limits: Limits) -> Output {
-    Output { name: name.into(), line: Line::Number(17), active_low: false, rest, limits }
+    Output { name: name.into(), line: Line::Number(17), active_low: false, rest, dimmer: None, remember: false, limits }
 }
 
 /// `max_on`, `min_on` and `min_off` in ms; 0: none.
@@ -89,6 +96,11 @@ fn told(outputs: &[Output], requests: &[(u64, Action)]) -> String {
     }
     simulated.pass(ms(60_000));
     simulated.told()
+}
+
+#[allow(non_snake_case, reason = "it stands for the action that it makes")]
+fn Set(output: usize, on: bool) -> Action {
+    Action::Set(output, on.into())
 }
 
 fn blink(on: u64, off: u64, times: u32) -> Action {
@@ -208,4 +220,45 @@ fn a_way_to_rest_that_fails_is_tried_again_and_a_way_out_of_rest_is_given_up() {
     simulated.ask(Set(1, true));
     simulated.pass(ms(1000));
     assert_eq!(simulated.told(), "100 up on, 500 up off, 550 down on");
+}
+
+/// A lamp that takes 100 ms from dark to full.
+fn dimmed(limits: Limits) -> [Output; 1] {
+    let dimmer = Some(Dimmer { pwm: Pwm { hertz: 200, hardware: None }, fade: ms(100) });
+    [Output { dimmer, ..output("lamp", false, limits) }]
+}
+
+#[test]
+fn a_lamp_that_is_set_fades_in_steps_of_20_ms_and_all_else_is_at_once() {
+    let dim = |percent: u16| Action::Set(0, Duty::thousandths(percent * 10));
+    let table: [(&[(u64, Action)], &str); 8] = [
+        (&[(5, dim(50))], "5 lamp 200, 25 lamp 400, 45 lamp 500"),
+        (&[(5, Set(0, true))], "5 lamp 200, 25 lamp 400, 45 lamp 600, 65 lamp 800, 85 lamp on"),
+        (&[(5, dim(40)), (100, dim(10))], "5 lamp 200, 25 lamp 400, 100 lamp 200, 120 lamp 100"),
+        (&[(5, dim(40)), (30, dim(0))], "5 lamp 200, 25 lamp 400, 30 lamp 200, 50 lamp off"),
+        (
+            &[(5, dim(20)), (30, Toggle(0)), (60, Toggle(0))],
+            "5 lamp 200, 30 lamp off, 60 lamp 200, 80 lamp 400, 100 lamp 600, 120 lamp 800, 140 lamp on",
+        ),
+        (&[(5, Pulse(0, ms(50)))], "5 lamp on, 55 lamp off"),
+        (&[(5, dim(20)), (50, blink(10, 10, 2))], "5 lamp 200, 50 lamp on, 60 lamp off, 70 lamp on, 80 lamp off"),
+        (&[(5, dim(20)), (50, dim(20))], "5 lamp 200"),
+    ];
+    for (requests, expected) in table {
+        assert_eq!(told(&dimmed(Limits::default()), requests), expected, "{requests:?}");
+    }
+}
+
+#[test]
+fn the_limits_of_a_dimmed_lamp_count_from_dark_to_light_and_back() {
+    let dim = |percent: u16| Action::Set(0, Duty::thousandths(percent * 10));
+    let max_on: (&[(u64, Action)], &str) =
+        (&[(5, dim(40)), (60, dim(60))], "5 lamp 200, 25 lamp 400, 60 lamp 600, 85 lamp off");
+    assert_eq!(told(&dimmed(limits([80, 0, 0])), max_on.0), max_on.1);
+    let fading_out: (&[(u64, Action)], &str) =
+        (&[(5, dim(40)), (70, dim(0))], "5 lamp 200, 25 lamp 400, 70 lamp 200, 85 lamp off");
+    assert_eq!(told(&dimmed(limits([80, 0, 0])), fading_out.0), fading_out.1, "a fade does not prolong it");
+    let early: (&[(u64, Action)], &str) =
+        (&[(5, dim(20)), (60, dim(0)), (210, dim(20))], "50 lamp 200, 150 lamp off, 210 lamp 200");
+    assert_eq!(told(&dimmed(limits([0, 100, 50])), early.0), early.1);
 }

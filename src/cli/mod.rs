@@ -50,6 +50,9 @@ enum Subcommands {
         /// Keep recordings in DIR [default: $RUNTIME_DIRECTORY, else $XDG_RUNTIME_DIR, else /dev/shm]
         #[arg(long, value_name = "DIR")]
         scratch: Option<PathBuf>,
+        /// Remember outputs in DIR [default: $STATE_DIRECTORY, else $XDG_STATE_HOME/hearken, else ~/.local/state/hearken]
+        #[arg(long, value_name = "DIR")]
+        state: Option<PathBuf>,
     },
     /// Check a configuration: exit code 0 if it is good, 78 with every fault if not
     Check {
@@ -139,8 +142,8 @@ pub fn main() -> ExitCode {
 fn run(command: Subcommands) -> Result<(), Error> {
     cpu::suffices().map_err(Error::Processor)?;
     match command {
-        Subcommands::Run { config, events, watch, scratch } => {
-            daemon::run(crate::config::load(&config)?, Options { events, watch, scratch })
+        Subcommands::Run { config, events, watch, scratch, state } => {
+            daemon::run(&config, Options { events, watch, scratch, state, config: None })
         }
         Subcommands::Check { file } => check::check(&file),
         Subcommands::Devices => devices::devices(),

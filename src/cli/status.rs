@@ -8,18 +8,25 @@ use serde_json::Value;
 use crate::error::Error;
 use crate::{scratch, status};
 
-/// Asks the daemon that records into `dir`.
+/// Where the service records, whoever asks.
+const SERVICE: &str = "/run/hearken";
+
+/// Asks the daemon that records into `dir`, or the one that is found: one's own, or the service.
 ///
 /// # Errors
 /// When none answers.
 pub fn ask(dir: Option<PathBuf>) -> Result<(PathBuf, Value), Error> {
-    let dir = dir.unwrap_or_else(scratch::default_dir);
+    let dir = dir.unwrap_or_else(|| {
+        let places = [scratch::default_dir(), SERVICE.into()];
+        places.iter().find(|dir| status::is_there(dir)).unwrap_or(&places[0]).clone()
+    });
     let nobody = |e: io::Error| {
         let place = dir.display();
-        io::Error::new(
-            e.kind(),
-            format!("no daemon answers in {place}: {e}; --scratch names the directory it was given"),
-        )
+        let hint = match e.kind() {
+            io::ErrorKind::PermissionDenied => "the service's status is for root: sudo",
+            _ => "--scratch names the directory it was given",
+        };
+        io::Error::new(e.kind(), format!("no daemon answers in {place}: {e}; {hint}"))
     };
     let status = status::ask(&dir).map_err(nobody)?;
     Ok((dir, status))
@@ -33,10 +40,20 @@ pub fn status(dir: Option<PathBuf>, as_json: bool) -> Result<(), Error> {
         return Ok(writeln!(out, "{status}")?);
     }
     for (name, value) in status.as_object().into_iter().flatten() {
-        match value.as_object() {
-            Some(parts) => parts.iter().try_for_each(|(part, value)| writeln!(out, "{name}.{part} = {value}"))?,
-            None => writeln!(out, "{name} = {value}")?,
+        match value {
+            Value::Object(parts) => {
+                parts.iter().try_for_each(|(part, value)| writeln!(out, "{name}.{part} = {value}"))?
+            }
+            Value::Array(items) => items.iter().try_for_each(|item| writeln!(out, "{name}: {}", in_a_row(item)))?,
+            value => writeln!(out, "{name} = {value}")?,
         }
     }
     Ok(())
+}
+
+/// An object's values: `lamp GPIO17 on`.
+fn in_a_row(item: &Value) -> String {
+    let values = item.as_object().into_iter().flatten();
+    let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), String::from);
+    values.map(|(_, value)| plain(value)).collect::<Vec<_>>().join(" ")
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::audio::microphone::MicrophoneSettings;
 use crate::board::{self, Backend, Board};
+use crate::buttons::Button;
 use crate::command::{Command, Output};
 use crate::document::{Document, Placed, Problems, Section, Value, nearest};
 use crate::endpoint::EndpointSettings;
@@ -16,6 +17,7 @@ use crate::recognize::whisper::RecognizerSettings;
 use crate::scratch::{KeepSettings, ScratchSettings};
 use crate::verdict::Thresholds;
 
+mod buttons;
 mod outputs;
 mod sentences;
 mod units;
@@ -35,6 +37,8 @@ pub struct GpioSettings {
     pub chip: String,
     /// For simulated pins: the file to write their levels to; `-` is standard output.
     pub state: Option<PathBuf>,
+    /// For simulated pins: the file to read the buttons' levels from.
+    pub inputs: Option<PathBuf>,
 }
 
 /// A checked configuration.
@@ -58,6 +62,8 @@ pub struct Settings {
     pub outputs: Vec<Output>,
     /// What is done, by the index that the grammar's sentences carry.
     pub commands: Vec<Command>,
+    /// What is pressed.
+    pub buttons: Vec<Button>,
     /// What may be said.
     pub grammar: Grammar,
 }
@@ -82,19 +88,26 @@ pub enum ConfigError {
 /// Longest configuration that is read, in bytes. Ten thousand templates take half of it.
 const MAX_BYTES: u64 = 4 << 20;
 
-/// Reads the configuration `path`.
+/// Reads and checks the configuration `path`.
 ///
 /// # Errors
 /// [`ConfigError`] with all faults of the file.
 pub fn load(path: &Path) -> Result<Settings, ConfigError> {
+    Ok(parse(&path.display().to_string(), &read_text(path)?)?)
+}
+
+/// Reads the configuration `path`, unchecked.
+///
+/// # Errors
+/// [`ConfigError::Io`].
+pub fn read_text(path: &Path) -> Result<String, ConfigError> {
     let io = |cause| ConfigError::Io { path: path.into(), cause };
     let length = std::fs::metadata(path).map_err(io)?;
     if !length.is_file() || length.len() > MAX_BYTES {
         let what = format!("not a regular file of at most {} MiB", MAX_BYTES >> 20);
         return Err(io(std::io::Error::other(what)));
     }
-    let text = std::fs::read_to_string(path).map_err(io)?;
-    Ok(parse(&path.display().to_string(), &text)?)
+    std::fs::read_to_string(path).map_err(io)
 }
 
 /// Reads the configuration `text`, called `name` in messages.
@@ -122,6 +135,7 @@ fn read(root: Section<'_>) -> Option<Settings> {
     let gpio = section(&root, "gpio", |s| gpio(s, board.as_ref()));
     let outputs = outputs::read(&root, board.as_ref(), &gpio);
     let (commands, grammar) = sentences::read(&root, &outputs)?;
+    let buttons = buttons::read(&root, board.as_ref(), &gpio, &outputs, &commands);
     root.end();
     Some(Settings {
         board: board?,
@@ -133,6 +147,7 @@ fn read(root: Section<'_>) -> Option<Settings> {
         gpio,
         outputs,
         commands,
+        buttons,
         grammar,
     })
 }
@@ -287,7 +302,7 @@ fn thresholds(section: Option<&Section<'_>>) -> Thresholds {
 }
 
 fn gpio(section: Option<&Section<'_>>, board: Option<&Board>) -> GpioSettings {
-    let mut settings = GpioSettings { backend: Backend::Simulated, chip: String::new(), state: None };
+    let mut settings = GpioSettings { backend: Backend::Simulated, chip: String::new(), state: None, inputs: None };
     if let Some(board) = board {
         (settings.backend, settings.chip) = (board.backend, board.gpiochip.clone());
     }
@@ -309,6 +324,12 @@ fn gpio(section: Option<&Section<'_>>, board: Option<&Board>) -> GpioSettings {
             section.problem_at(&state, "only backend = \"simulated\" takes a state file");
         }
         settings.state = Some(state.value.into());
+    }
+    if let Some(inputs) = section.get("inputs").and_then(|v| v.string()) {
+        if settings.backend != Backend::Simulated {
+            section.problem_at(&inputs, "only backend = \"simulated\" takes a file of inputs");
+        }
+        settings.inputs = Some(inputs.value.into());
     }
     settings
 }

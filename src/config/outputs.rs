@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::{GpioSettings, named_entries, units, unknown};
 use crate::board::{Backend, Board};
-use crate::command::{Interlock, Limits, Output, PULSES};
+use crate::command::{Dimmer, Interlock, Limits, Output, PULSES};
 use crate::document::{Placed, Section, Value};
-use crate::gpio::Line;
+use crate::gpio::{Duty, Line, Pwm};
 
 /// Longest `max_on`: what may stay on for a day may stay on.
 const LONGEST_ON: Duration = Duration::from_secs(24 * 3600);
@@ -14,6 +14,11 @@ const LONGEST_ON: Duration = Duration::from_secs(24 * 3600);
 const LONGEST_DEAD_TIME: Duration = Duration::from_secs(60);
 /// The pause if none is given: a relay lets go within 20 ms, a small motor stops within half a second.
 const DEAD_TIME: Duration = Duration::from_millis(500);
+
+/// Slowest and fastest turns of a dimmed output: below, a lamp flickers; above, no generator of a board has a thousand steps.
+const FREQUENCIES: std::ops::RangeInclusive<u32> = 10..=25_000;
+/// Longest fade: a sunrise takes another kind of timer.
+const LONGEST_FADE: Duration = Duration::from_secs(60);
 
 /// Reads `[outputs]` and `[interlocks]`.
 pub fn read(root: &Section<'_>, board: Option<&Board>, gpio: &GpioSettings) -> Vec<Output> {
@@ -34,7 +39,8 @@ fn outputs(section: Section<'_>, board: Option<&Board>, gpio: &GpioSettings) -> 
         let Some(table) = value.section() else { continue };
         let line = table.need("pin", "pin = 17").and_then(|pin| {
             let (line, place) = line(&pin, gpio)?;
-            if let Some(objection) = objection(&line, board, gpio, &outputs) {
+            let taken: Vec<(&str, &Line)> = outputs.iter().map(|o| (o.name.as_str(), &o.line)).collect();
+            if let Some(objection) = objection(&line, board, gpio, &taken) {
                 table.problem_at(&place, objection);
             }
             Some(line)
@@ -42,11 +48,41 @@ fn outputs(section: Section<'_>, board: Option<&Board>, gpio: &GpioSettings) -> 
         let active_low = table.get("active_low").and_then(|v| v.boolean()).unwrap_or(false);
         let rest = table.get("rest").and_then(|v| on_or_off(&v)).unwrap_or(false);
         let limits = limits(&table, rest);
-        table.end();
         let line = line.unwrap_or(Line::Name(String::new()));
-        outputs.push(Output { name: name.value, line, active_low, rest, limits });
+        let dimmer = dimmer(&table, &line, board, &outputs);
+        let remember = remember(&table, &limits);
+        table.end();
+        outputs.push(Output { name: name.value, line, active_low, rest, dimmer, remember, limits });
     }
     outputs
+}
+
+/// `pwm` and `fade`. A generator of the board serves one output; the next one's turns are made by a thread.
+fn dimmer(table: &Section<'_>, line: &Line, board: Option<&Board>, others: &[Output]) -> Option<Dimmer> {
+    let hertz = table.get("pwm").and_then(|v| units::hertz(&v, FREQUENCIES));
+    let fade = table.get("fade").and_then(|v| {
+        if hertz.is_none() {
+            v.problem("only an output with pwm can fade; as in: pwm = \"200 Hz\"");
+        }
+        units::duration(&v, Duration::ZERO..=LONGEST_FADE)
+    });
+    let channel = match (line, board) {
+        (Line::Number(bcm), Some(board)) => board.pin(*bcm).and_then(|pin| pin.pwm),
+        _ => None,
+    };
+    let used = |channel| others.iter().filter_map(|o| o.dimmer?.pwm.hardware).any(|used| used.channel == channel);
+    let hardware = channel.filter(|channel| !used(channel.channel));
+    Some(Dimmer { pwm: Pwm { hertz: hertz?, hardware }, fade: fade.unwrap_or_default() })
+}
+
+fn remember(table: &Section<'_>, limits: &Limits) -> bool {
+    table.get("remember").is_some_and(|value| {
+        let remember = value.boolean().unwrap_or(false);
+        if remember && limits.max_on.is_some() {
+            value.problem("an output with max_on is not remembered: with every restart its time would begin anew");
+        }
+        remember
+    })
 }
 
 fn limits(table: &Section<'_>, rest: bool) -> Limits {
@@ -69,7 +105,10 @@ fn interlock(table: Section<'_>, group: usize, outputs: &mut [Output]) {
     let interlock = Interlock { group, dead_time: dead_time.unwrap_or_default() };
     for value in listed.iter().flatten() {
         let Some(member) = value.string().and_then(|name| find(value, &name.value, outputs)) else { continue };
-        let Output { name, rest, limits, .. } = &mut outputs[member];
+        let Output { name, rest, dimmer, limits, .. } = &mut outputs[member];
+        if dimmer.is_some() {
+            value.problem(format!("output {name:?} has pwm; interlocked ones are on or off"));
+        }
         if *rest {
             value.problem(format!("output {name:?} rests on; interlocked ones rest off, so that all can rest at once"));
         }
@@ -94,13 +133,25 @@ pub fn find(value: &Value<'_>, name: &str, outputs: &[Output]) -> Option<usize> 
 }
 
 /// "on" or "off".
-pub fn on_or_off(value: &Value<'_>) -> Option<bool> {
+fn on_or_off(value: &Value<'_>) -> Option<bool> {
     let text = value.string()?.value;
     let on = state(&text);
     if on.is_none() {
         value.problem(format!("{text:?} is not a state; \"on\" or \"off\" is needed"));
     }
     on
+}
+
+/// "on", "off", or for an output with `pwm` so many percent.
+pub fn fixed(value: &Value<'_>, output: &Output) -> Option<Duty> {
+    if !value.is_integer() {
+        return on_or_off(value).map(Duty::from);
+    }
+    let percent = value.integer(0..=100)?;
+    if output.dimmer.is_none() {
+        value.problem(format!("output {:?} is on or off; percent need pwm = \"200 Hz\" there", output.name));
+    }
+    Some(Duty::thousandths(percent as u16 * 10))
 }
 
 /// What "on" and "off" mean.
@@ -112,7 +163,8 @@ pub fn state(text: &str) -> Option<bool> {
     }
 }
 
-fn line(pin: &Value<'_>, gpio: &GpioSettings) -> Option<(Line, Placed<()>)> {
+/// A pin: a number, or with gpiocdev a line's name; and its place in the file.
+pub fn line(pin: &Value<'_>, gpio: &GpioSettings) -> Option<(Line, Placed<()>)> {
     if gpio.backend == Backend::Gpiocdev && pin.is_string() {
         return pin.string().map(|name| (Line::Name(name.value), pin.placed(())));
     }
@@ -120,10 +172,10 @@ fn line(pin: &Value<'_>, gpio: &GpioSettings) -> Option<(Line, Placed<()>)> {
     Some((Line::Number(number as u32), pin.placed(())))
 }
 
-/// Why an output must not be on `line`.
-fn objection(line: &Line, board: Option<&Board>, gpio: &GpioSettings, others: &[Output]) -> Option<String> {
-    if let Some(other) = others.iter().find(|o| o.line == *line) {
-        return Some(format!("{line} is already the pin of output {:?}; each output needs its own", other.name));
+/// Why nothing must be joined to `line`; `taken`: what is, by name.
+pub fn objection(line: &Line, board: Option<&Board>, gpio: &GpioSettings, taken: &[(&str, &Line)]) -> Option<String> {
+    if let Some((name, _)) = taken.iter().find(|(_, other)| *other == line) {
+        return Some(format!("{line} is already the pin of {name:?}; each needs its own"));
     }
     let (Line::Number(number), Some(board)) = (line, board) else { return None };
     // On a chip that is not the board's own, numbers are that chip's offsets.

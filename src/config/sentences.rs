@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::{named_entries, outputs, units, unknown};
-use crate::command::{Blink, Command, Deed, Output, Setting, on_or_off};
+use crate::command::{Blink, Command, Deed, Output, Setting, setting as meaning};
 use crate::document::{Placed, Section, Value, nearest};
+use crate::gpio::Duty;
 use crate::grammar::graph::{BuildError, Builder, Filled};
 use crate::grammar::template::{self, Node};
 use crate::grammar::{Grammar, List, SlotValue, TemplateError};
@@ -187,12 +188,13 @@ fn say(
 }
 
 /// `[scenes]`: by name, what is set, in the file's order.
-fn scenes(section: Section<'_>, outputs: &[Output]) -> BTreeMap<String, Vec<(usize, bool)>> {
+fn scenes(section: Section<'_>, outputs: &[Output]) -> BTreeMap<String, Vec<(usize, Duty)>> {
     let mut scenes = BTreeMap::new();
     for (name, value) in named_entries(section) {
         let sets = value.section().map(|s| s.entries()).unwrap_or_default();
         let set = |(name, value): &(Placed<String>, Value<'_>)| {
-            outputs::find(value, &name.value, outputs).zip(outputs::on_or_off(value))
+            let output = outputs::find(value, &name.value, outputs)?;
+            Some((output, outputs::fixed(value, &outputs[output])?))
         };
         scenes.insert(name.value, sets.iter().filter_map(set).collect());
     }
@@ -208,7 +210,7 @@ struct Says<'a> {
 fn deeds(
     section: &Section<'_>,
     outputs: &[Output],
-    scenes: &BTreeMap<String, Vec<(usize, bool)>>,
+    scenes: &BTreeMap<String, Vec<(usize, Duty)>>,
     says: &Says<'_>,
 ) -> Vec<Deed> {
     let mut deeds: Vec<(usize, Deed)> = Vec::new();
@@ -224,7 +226,7 @@ fn deeds(
     };
     let entries = |key: &str| section.get(key).and_then(|v| v.section()).map(|s| s.entries()).unwrap_or_default();
     for (name, value) in entries("set") {
-        add(&value, &name.value, &|i| setting(&value, says).map(|setting| Deed::Set(i, setting)));
+        add(&value, &name.value, &|i| setting(&value, &outputs[i], says).map(|setting| Deed::Set(i, setting)));
     }
     for value in section.get("toggle").iter().flat_map(Value::one_or_many) {
         if let Some(name) = value.string() {
@@ -239,8 +241,8 @@ fn deeds(
         add(&value, &name.value, &|i| blink(&value, &outputs[i]).map(|blink| Deed::Blink(i, blink)));
     }
     if let Some(scene) = section.get("scene") {
-        for (index, on) in sets(&scene, scenes) {
-            add(&scene, &outputs[*index].name, &|i| Some(Deed::Set(i, Setting::Fixed(*on))));
+        for (index, duty) in sets(&scene, scenes) {
+            add(&scene, &outputs[*index].name, &|i| Some(Deed::Set(i, Setting::Fixed(*duty))));
         }
     }
     deeds.into_iter().map(|(_, deed)| deed).collect()
@@ -248,14 +250,14 @@ fn deeds(
 
 /// The output of another deed that is interlocked with this one's, if both may go on.
 fn clash<'o>(deed: &Deed, index: usize, deeds: &[(usize, Deed)], outputs: &'o [Output]) -> Option<&'o str> {
-    let may_go_on = |deed: &Deed| !matches!(deed, Deed::Set(_, Setting::Fixed(false)));
+    let may_go_on = |deed: &Deed| !matches!(deed, Deed::Set(_, Setting::Fixed(Duty::NONE)));
     let excludes = |other: usize| outputs[index].excludes(&outputs[other]);
     let (other, _) = deeds.iter().find(|(i, other)| excludes(*i) && may_go_on(deed) && may_go_on(other))?;
     Some(&outputs[*other].name)
 }
 
 /// What the scene that `value` names sets.
-fn sets<'s>(value: &Value<'_>, scenes: &'s BTreeMap<String, Vec<(usize, bool)>>) -> &'s [(usize, bool)] {
+fn sets<'s>(value: &Value<'_>, scenes: &'s BTreeMap<String, Vec<(usize, Duty)>>) -> &'s [(usize, Duty)] {
     let Some(Placed { value: name, .. }) = value.string() else { return &[] };
     let scene = scenes.get(&name);
     if scene.is_none() {
@@ -277,11 +279,14 @@ fn blink(value: &Value<'_>, output: &Output) -> Option<Blink> {
     Some(Blink { on: on?, off: off?, times: times? as u32 })
 }
 
-/// "on", "off", or "{slot}" for a slot that every sentence fills with on or off.
-fn setting(value: &Value<'_>, says: &Says<'_>) -> Option<Setting> {
+/// "on", "off", percent, or "{slot}" for a slot that every sentence fills with what the output can be.
+fn setting(value: &Value<'_>, output: &Output, says: &Says<'_>) -> Option<Setting> {
+    if value.is_integer() {
+        return outputs::fixed(value, output).map(Setting::Fixed);
+    }
     let text = value.string()?.value;
     if let Some(on) = outputs::state(&text) {
-        return Some(Setting::Fixed(on));
+        return Some(Setting::Fixed(on.into()));
     }
     let Some(slot) = text.strip_prefix('{').and_then(|t| t.strip_suffix('}')) else {
         value.problem(format!("{text:?} is not a state; \"on\", \"off\" or \"{{slot}}\" is needed"));
@@ -298,8 +303,15 @@ fn setting(value: &Value<'_>, says: &Says<'_>) -> Option<Setting> {
         return None;
     }
     let from = filled.ever.get(slot).into_iter().flatten().filter_map(|list| says.lists.get(list));
-    if let Some(strange) = from.flat_map(List::values).find(|v| on_or_off(v).is_none()) {
-        value.problem(format!("the slot {slot:?} can also be {:?}; only on and off can be set", strange.to_string()));
+    let possible =
+        |v: &SlotValue| meaning(v).is_some() && (output.dimmer.is_some() || !matches!(v, SlotValue::Integer(_)));
+    if let Some(strange) = from.flat_map(List::values).find(|v| !possible(v)) {
+        let needed = match (output.dimmer, &strange) {
+            (Some(_), _) => "on, off and 0 to 100 percent can be set",
+            (None, SlotValue::Integer(_)) => "an output without pwm is on or off",
+            (None, SlotValue::Text(_)) => "only on and off can be set",
+        };
+        value.problem(format!("the slot {slot:?} can also be {:?}; {needed}", strange.to_string()));
         return None;
     }
     Some(Setting::Slot(slot.into()))

@@ -1,4 +1,4 @@
-//! Times and sizes as people write them: "200 ms", "8 MiB".
+//! Times, frequencies and sizes as people write them: "200 ms", "1 kHz", "8 MiB".
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::document::Value;
 
 const TIMES: [(&str, f64); 4] = [("ms", 0.001), ("s", 1.0), ("min", 60.0), ("h", 3600.0)];
+const FREQUENCIES: [(&str, f64); 2] = [("Hz", 1.0), ("kHz", 1e3)];
 const SIZES: [(&str, f64); 7] =
     [("B", 1.0), ("kB", 1e3), ("KiB", 1024.0), ("MB", 1e6), ("MiB", 1048576.0), ("GB", 1e9), ("GiB", 1073741824.0)];
 
@@ -15,6 +16,12 @@ pub fn duration(value: &Value<'_>, range: RangeInclusive<Duration>) -> Option<Du
     let seconds =
         quantity(value, &TIMES, "\"200 ms\" or \"2 s\"", bounds, |s| format!("{:?}", Duration::from_secs_f64(s)))?;
     Some(Duration::from_secs_f64(seconds))
+}
+
+/// A string such as "200 Hz", within `range`.
+pub fn hertz(value: &Value<'_>, range: RangeInclusive<u32>) -> Option<u32> {
+    let bounds = f64::from(*range.start())..=f64::from(*range.end());
+    quantity(value, &FREQUENCIES, "\"200 Hz\" or \"1 kHz\"", bounds, |hz| format!("{hz} Hz")).map(|hz| hz as u32)
 }
 
 /// A string such as "8 MiB", in bytes, within `range`.

@@ -4,13 +4,29 @@
 
 use std::path::PathBuf;
 
-use gpiocdev::line::{Offset, Value};
-use gpiocdev::request::Request;
+use gpiocdev::line::{Bias, Offset, Value};
+use gpiocdev::request::{Builder, Request};
 
-use super::{Claim, GpioError, Level, Line, OutputPins};
+use super::pwm::{FASTEST_HERTZ, SoftPwm};
+use super::{Claim, GpioError, InputPins, Level, Line, OutputPins, Pull, Pwm, Sense};
 
 /// The claimed lines, one request each.
-pub struct ChardevPins(Vec<(Line, Offset, Request)>);
+pub struct ChardevPins(Vec<Driven>);
+
+/// How a line is driven.
+enum Driven {
+    /// High or low.
+    Plain(Held),
+    /// By turns, by a thread.
+    Soft(SoftPwm),
+}
+
+/// A line that is ours.
+struct Held {
+    line: Line,
+    offset: Offset,
+    request: Request,
+}
 
 impl ChardevPins {
     /// Makes outputs of the claimed lines. `chip` is a chip's label, its name or its path; empty: the only chip, or for a line
@@ -19,20 +35,37 @@ impl ChardevPins {
     /// # Errors
     /// [`GpioError::NoChip`] with the chips there are; [`GpioError::Pin`]: no such line, no permission, held by another.
     pub fn claim(chip: &str, claims: &[Claim]) -> Result<ChardevPins, GpioError> {
-        claims.iter().map(|claim| request(chip, claim)).collect::<Result<_, _>>().map(ChardevPins)
+        claims.iter().map(|claim| make(chip, claim)).collect::<Result<_, _>>().map(ChardevPins)
     }
+}
+
+fn make(chip: &str, claim: &Claim) -> Result<Driven, GpioError> {
+    let held = hold(chip, &claim.line, |builder| builder.as_output(value(claim.level)))?;
+    let Some(Pwm { hertz, .. }) = claim.pwm else { return Ok(Driven::Plain(held)) };
+    let refused = |cause: String| GpioError::Pin { line: claim.line.clone(), cause };
+    if hertz > FASTEST_HERTZ {
+        return Err(refused(format!("{hertz} Hz is too fast for a thread, which does {FASTEST_HERTZ} Hz at most")));
+    }
+    let turn = move |level| {
+        if let Err(error) = held.set(level) {
+            tracing::debug!("not dimmed: {error}");
+        }
+    };
+    let soft = SoftPwm::start(Pwm { hertz, hardware: None }, claim.level, turn);
+    soft.map(Driven::Soft).map_err(|e| refused(e.to_string()))
 }
 
 fn value(level: Level) -> Value {
     match level {
-        Level::Low => Value::Inactive,
         Level::High => Value::Active,
+        _ => Value::Inactive,
     }
 }
 
-fn request(chip: &str, claim: &Claim) -> Result<(Line, Offset, Request), GpioError> {
-    let refused = |cause: String| GpioError::Pin { line: claim.line.clone(), cause };
-    let (path, offset) = match &claim.line {
+/// Asks the kernel for a line, `as_what` it is to be.
+fn hold(chip: &str, line: &Line, as_what: impl FnOnce(&mut Builder) -> &mut Builder) -> Result<Held, GpioError> {
+    let refused = |cause: String| GpioError::Pin { line: line.clone(), cause };
+    let (path, offset) = match line {
         Line::Name(name) if chip.is_empty() => {
             let found = gpiocdev::find_named_line(name).ok_or_else(|| refused(no_line()))?;
             (found.chip, found.info.offset)
@@ -44,14 +77,20 @@ fn request(chip: &str, claim: &Claim) -> Result<(Line, Offset, Request), GpioErr
         }
         Line::Number(number) => (find_chip(chip)?.info.path, *number),
     };
-    let request = Request::builder()
-        .with_consumer("hearken")
-        .on_chip(path)
-        .with_line(offset)
-        .as_output(value(claim.level))
-        .request()
-        .map_err(|e| refused(e.to_string()))?;
-    Ok((claim.line.clone(), offset, request))
+    let mut builder = Request::builder();
+    builder.with_consumer("hearken").on_chip(path).with_line(offset);
+    let request = as_what(&mut builder).request().map_err(|e| refused(e.to_string()))?;
+    Ok(Held { line: line.clone(), offset, request })
+}
+
+impl Held {
+    fn error(&self, cause: &gpiocdev::Error) -> GpioError {
+        GpioError::Pin { line: self.line.clone(), cause: cause.to_string() }
+    }
+
+    fn set(&self, level: Level) -> Result<(), GpioError> {
+        self.request.set_value(self.offset, value(level)).map_err(|e| self.error(&e))
+    }
 }
 
 fn no_line() -> String {
@@ -60,10 +99,41 @@ fn no_line() -> String {
 
 impl OutputPins for ChardevPins {
     fn set(&mut self, index: usize, level: Level) -> Result<(), GpioError> {
-        let (line, offset, request) = &self.0[index];
-        request
-            .set_value(*offset, value(level))
-            .map_err(|e| GpioError::Pin { line: line.clone(), cause: e.to_string() })
+        match &self.0[index] {
+            Driven::Plain(held) => held.set(level),
+            Driven::Soft(soft) => {
+                soft.set(level);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The lines that are read.
+pub struct ChardevInputs(Vec<Held>);
+
+impl ChardevInputs {
+    /// Makes inputs of these lines; `chip` as in [`ChardevPins::claim`].
+    ///
+    /// # Errors
+    /// As [`ChardevPins::claim`].
+    pub fn claim(chip: &str, senses: &[Sense]) -> Result<ChardevInputs, GpioError> {
+        let make = |sense: &Sense| {
+            let bias = match sense.pull {
+                Pull::Up => Bias::PullUp,
+                Pull::Down => Bias::PullDown,
+                Pull::None => Bias::Disabled,
+            };
+            hold(chip, &sense.line, |builder| builder.as_input().with_bias(bias))
+        };
+        senses.iter().map(make).collect::<Result<_, _>>().map(ChardevInputs)
+    }
+}
+
+impl InputPins for ChardevInputs {
+    fn is_high(&mut self, index: usize) -> Result<bool, GpioError> {
+        let held = &self.0[index];
+        held.request.value(held.offset).map(|value| value == Value::Active).map_err(|e| held.error(&e))
     }
 }
 

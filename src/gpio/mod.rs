@@ -1,10 +1,49 @@
-//! Output pins behind three drivers.
+//! Pins behind three drivers.
 
 use std::fmt;
+use std::time::Duration;
 
 pub mod chardev;
+mod pwm;
 pub mod rpi;
 pub mod simulated;
+
+/// A share of the time, in thousandths: 0 to 1000.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Duty(u16);
+
+impl Duty {
+    /// Never.
+    pub const NONE: Duty = Duty(0);
+    /// Always.
+    pub const FULL: Duty = Duty(1000);
+
+    /// So many thousandths; more than 1000 are 1000.
+    pub fn thousandths(thousandths: u16) -> Duty {
+        Duty(thousandths.min(1000))
+    }
+
+    /// In thousandths.
+    pub fn get(self) -> u16 {
+        self.0
+    }
+
+    /// The rest of the time.
+    pub fn complement(self) -> Duty {
+        Duty(1000 - self.0)
+    }
+
+    /// Nearer to `goal` by `step` thousandths at most.
+    pub fn towards(self, goal: Duty, step: u16) -> Duty {
+        Duty(goal.0.clamp(self.0.saturating_sub(step), self.0.saturating_add(step)))
+    }
+}
+
+impl From<bool> for Duty {
+    fn from(on: bool) -> Duty {
+        if on { Duty::FULL } else { Duty::NONE }
+    }
+}
 
 /// An electrical level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +52,19 @@ pub enum Level {
     Low,
     /// The supply: 3.3 V on a Pi.
     High,
+    /// High for this share of the time, by turns with low: pulse-width modulation. Only for a pin that was claimed for it.
+    Pwm(Duty),
+}
+
+impl Level {
+    /// The share of the time that it is high.
+    pub fn duty(self) -> Duty {
+        match self {
+            Level::Low => Duty::NONE,
+            Level::High => Duty::FULL,
+            Level::Pwm(duty) => duty,
+        }
+    }
 }
 
 /// Which line of which chip.
@@ -40,6 +92,58 @@ pub struct Claim {
     pub line: Line,
     /// Its level from the first moment.
     pub level: Level,
+    /// How it can be dimmed, if at all.
+    pub pwm: Option<Pwm>,
+}
+
+/// How a pin is dimmed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pwm {
+    /// Turns of high and low in a second.
+    pub hertz: u32,
+    /// Where the board has a generator for this pin.
+    pub hardware: Option<PwmChannel>,
+}
+
+impl Pwm {
+    /// The length of a turn.
+    pub fn period(&self) -> Duration {
+        Duration::from_secs(1) / self.hertz
+    }
+
+    /// How long a turn is high.
+    pub fn high(&self, duty: Duty) -> Duration {
+        self.period() * u32::from(duty.get()) / 1000
+    }
+}
+
+/// A pin's way to a PWM generator of the board.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PwmChannel {
+    /// The generator's channel.
+    pub channel: u8,
+    /// The alternate function that joins the pin to it.
+    pub function: u8,
+}
+
+/// What pulls a pin that nothing drives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pull {
+    /// To the supply.
+    Up,
+    /// To ground.
+    Down,
+    /// Nothing.
+    None,
+}
+
+/// A pin to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sense {
+    /// Its line.
+    pub line: Line,
+    /// What pulls it.
+    pub pull: Pull,
 }
 
 /// Why a pin cannot be driven.
@@ -75,4 +179,13 @@ pub trait OutputPins: Send {
     /// # Errors
     /// [`GpioError`].
     fn set(&mut self, index: usize, level: Level) -> Result<(), GpioError>;
+}
+
+/// The pins that are read, by their index.
+pub trait InputPins: Send {
+    /// Whether pin number `index` is high now. Returns at once.
+    ///
+    /// # Errors
+    /// [`GpioError`].
+    fn is_high(&mut self, index: usize) -> Result<bool, GpioError>;
 }

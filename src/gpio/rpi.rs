@@ -1,11 +1,23 @@
 //! A Raspberry Pi's header through its registers. rppal is retired upstream (2025-07): this is the one file that names it.
 
-use rppal::gpio::{Gpio, OutputPin};
+use rppal::gpio::{Gpio, InputPin, Mode, OutputPin, Pin};
+use rppal::pwm::{Channel, Polarity, Pwm as HardPwm};
 
-use super::{Claim, GpioError, Level, Line, OutputPins};
+use super::pwm::{FASTEST_HERTZ, SoftPwm};
+use super::{Claim, GpioError, InputPins, Level, Line, OutputPins, Pull, Pwm, PwmChannel, Sense};
 
 /// The claimed pins.
-pub struct RpiPins(Vec<OutputPin>);
+pub struct RpiPins(Vec<(Line, Driven)>);
+
+/// How a pin is driven.
+enum Driven {
+    /// High or low.
+    Plain(OutputPin),
+    /// By turns, by a thread.
+    Soft(SoftPwm),
+    /// By turns, by the board's generator.
+    Hard(HardPwm, Pwm),
+}
 
 impl RpiPins {
     /// Makes outputs of the claimed pins, each at its level from the first moment.
@@ -13,25 +25,72 @@ impl RpiPins {
     /// # Errors
     /// [`GpioError::NoChip`] where this is no Pi or the group `gpio` is missing; [`GpioError::Pin`].
     pub fn claim(claims: &[Claim]) -> Result<RpiPins, GpioError> {
-        let gpio = Gpio::new().map_err(|e| GpioError::NoChip(explain(&e)))?;
-        claims.iter().map(|claim| make(&gpio, claim)).collect::<Result<_, _>>().map(RpiPins)
+        let gpio = header()?;
+        let make = |claim: &Claim| Ok((claim.line.clone(), make(&gpio, claim)?));
+        claims.iter().map(make).collect::<Result<_, _>>().map(RpiPins)
     }
 }
 
-fn make(gpio: &Gpio, claim: &Claim) -> Result<OutputPin, GpioError> {
-    let refused = |cause: String| GpioError::Pin { line: claim.line.clone(), cause };
-    let Line::Number(bcm) = claim.line else {
+fn header() -> Result<Gpio, GpioError> {
+    Gpio::new().map_err(|e| GpioError::NoChip(explain(&e)))
+}
+
+fn pin(gpio: &Gpio, line: &Line) -> Result<Pin, GpioError> {
+    let refused = |cause: String| GpioError::Pin { line: line.clone(), cause };
+    let Line::Number(bcm) = line else {
         return Err(refused("a BCM number is needed here, not a name".into()));
     };
-    let number = u8::try_from(bcm).map_err(|_| refused("there is no such pin".into()))?;
-    let pin = gpio.get(number).map_err(|e| refused(e.to_string()))?;
+    let number = u8::try_from(*bcm).map_err(|_| refused("there is no such pin".into()))?;
+    gpio.get(number).map_err(|e| refused(e.to_string()))
+}
+
+fn make(gpio: &Gpio, claim: &Claim) -> Result<Driven, GpioError> {
+    let refused = |cause: String| GpioError::Pin { line: claim.line.clone(), cause };
+    let pin = pin(gpio, &claim.line)?;
+    if let Some((pwm, channel)) = claim.pwm.and_then(|pwm| Some((pwm, pwm.hardware?))) {
+        // Something else may be meant with the pin: only `dtoverlay=pwm` joins it to the generator.
+        if pin.mode() == function(channel) {
+            match hard(channel, pwm, claim.level) {
+                Ok(driven) => return Ok(driven),
+                Err(error) => tracing::warn!("{}: no hardware PWM: {error}; a thread dims it", claim.line),
+            }
+        }
+    }
     let mut output = match claim.level {
-        Level::Low => pin.into_output_low(),
         Level::High => pin.into_output_high(),
+        _ => pin.into_output_low(),
     };
     // Back to input would let a relay's input float; the pin stays where the daemon left it: at rest.
     output.set_reset_on_drop(false);
-    Ok(output)
+    let Some(pwm) = claim.pwm else { return Ok(Driven::Plain(output)) };
+    if pwm.hertz > FASTEST_HERTZ {
+        return Err(refused(format!(
+            "{} Hz takes hardware PWM (dtoverlay=pwm in config.txt); a thread does {FASTEST_HERTZ} Hz at most",
+            pwm.hertz
+        )));
+    }
+    let soft = SoftPwm::start(pwm, claim.level, move |level| write(&mut output, level));
+    soft.map(Driven::Soft).map_err(|e| refused(e.to_string()))
+}
+
+fn hard(channel: PwmChannel, pwm: Pwm, level: Level) -> Result<Driven, rppal::pwm::Error> {
+    let number = Channel::try_from(channel.channel)?;
+    let high = pwm.high(level.duty());
+    let mut hard = HardPwm::with_period(number, pwm.period(), high, Polarity::Normal, true)?;
+    hard.set_reset_on_drop(false);
+    Ok(Driven::Hard(hard, pwm))
+}
+
+fn function(channel: PwmChannel) -> Mode {
+    let alternates = [Mode::Alt0, Mode::Alt1, Mode::Alt2, Mode::Alt3, Mode::Alt4, Mode::Alt5];
+    alternates.get(usize::from(channel.function)).copied().unwrap_or(Mode::Null)
+}
+
+fn write(output: &mut OutputPin, level: Level) {
+    match level {
+        Level::High => output.set_high(),
+        _ => output.set_low(),
+    }
 }
 
 fn explain(error: &rppal::gpio::Error) -> String {
@@ -47,10 +106,42 @@ fn explain(error: &rppal::gpio::Error) -> String {
 
 impl OutputPins for RpiPins {
     fn set(&mut self, index: usize, level: Level) -> Result<(), GpioError> {
-        match level {
-            Level::Low => self.0[index].set_low(),
-            Level::High => self.0[index].set_high(),
+        let (line, driven) = &mut self.0[index];
+        match driven {
+            Driven::Plain(output) => write(output, level),
+            Driven::Soft(soft) => soft.set(level),
+            Driven::Hard(hard, pwm) => hard
+                .set_pulse_width(pwm.high(level.duty()))
+                .map_err(|e| GpioError::Pin { line: line.clone(), cause: e.to_string() })?,
         }
         Ok(())
+    }
+}
+
+/// The pins that are read.
+pub struct RpiInputs(Vec<InputPin>);
+
+impl RpiInputs {
+    /// Makes inputs of these pins.
+    ///
+    /// # Errors
+    /// As [`RpiPins::claim`].
+    pub fn claim(senses: &[Sense]) -> Result<RpiInputs, GpioError> {
+        let gpio = header()?;
+        let make = |sense: &Sense| {
+            let pin = pin(&gpio, &sense.line)?;
+            Ok(match sense.pull {
+                Pull::Up => pin.into_input_pullup(),
+                Pull::Down => pin.into_input_pulldown(),
+                Pull::None => pin.into_input(),
+            })
+        };
+        senses.iter().map(make).collect::<Result<_, _>>().map(RpiInputs)
+    }
+}
+
+impl InputPins for RpiInputs {
+    fn is_high(&mut self, index: usize) -> Result<bool, GpioError> {
+        Ok(self.0[index].is_high())
     }
 }

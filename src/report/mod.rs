@@ -12,6 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Map, Value, json};
 
 use crate::command::Command;
+use crate::gpio::Duty;
 use crate::grammar::{SlotValue, Slots};
 use crate::mailbox::Sender;
 use crate::recognize::Heard;
@@ -31,8 +32,10 @@ pub struct Switched {
     pub output: String,
     /// Its line.
     pub line: String,
-    /// Whether it is on now; or why it could not be switched.
-    pub on: Result<bool, String>,
+    /// What it is now; or why it could not be switched.
+    pub duty: Result<Duty, String>,
+    /// Whether it can be anything between off and on.
+    pub dims: bool,
     /// Whether it is so only later, when its limits allow.
     pub later: bool,
 }
@@ -54,6 +57,17 @@ pub struct Outcome {
     pub scratch: Usage,
 }
 
+/// A button was pressed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Press {
+    /// Its name.
+    pub button: String,
+    /// The command's name.
+    pub command: String,
+    /// What was switched.
+    pub switched: Vec<Switched>,
+}
+
 /// One thing to tell.
 #[derive(Debug)]
 pub enum Report {
@@ -68,6 +82,8 @@ pub enum Report {
     },
     /// An utterance is over.
     Outcome(Box<Outcome>),
+    /// A button was pressed.
+    Press(Press),
     /// The microphone came or went.
     Microphone(MicrophoneNews),
 }
@@ -109,6 +125,38 @@ pub struct Reporter {
     dropped: Arc<AtomicU64>,
     levels: bool,
     keeper: Option<Arc<Sender<ToKeep>>>,
+    tally: Arc<Tally>,
+}
+
+/// How often what happened, since the start.
+#[derive(Debug, Default)]
+pub struct Tally {
+    accepted: AtomicU64,
+    rejected: AtomicU64,
+    lost: AtomicU64,
+    pressed: AtomicU64,
+}
+
+impl Tally {
+    fn count(&self, report: &Report) {
+        let kind = match report {
+            Report::Outcome(outcome) => match outcome.verdict {
+                Verdict::Accepted => &self.accepted,
+                Verdict::Rejected(Reason::Lost(_)) => &self.lost,
+                Verdict::Rejected(_) => &self.rejected,
+            },
+            Report::Press(_) => &self.pressed,
+            Report::Level { .. } | Report::Microphone(_) => return,
+        };
+        kind.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// As one JSON object.
+    pub fn json(&self) -> Value {
+        let Tally { accepted, rejected, lost, pressed } = self;
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        json!({"accepted": read(accepted), "rejected": read(rejected), "lost": read(lost), "pressed": read(pressed)})
+    }
 }
 
 /// A recording to keep, and what became of it.
@@ -122,18 +170,24 @@ pub struct ToKeep {
 /// A reporter and the queue that its thread empties. `levels`: whether anybody looks at the levels.
 pub fn reporter(levels: bool) -> (Reporter, Receiver<Report>) {
     let (queue, reports) = sync_channel(QUEUE);
-    (Reporter { queue, dropped: Arc::default(), levels, keeper: None }, reports)
+    (Reporter { queue, dropped: Arc::default(), levels, keeper: None, tally: Arc::default() }, reports)
 }
 
 impl Reporter {
     /// Hands a report in. Never waits.
     pub fn tell(&self, report: Report) {
+        self.tally.count(&report);
         if let Err(TrySendError::Full(_)) = self.queue.try_send(report) {
             let dropped = self.dropped.fetch_add(1, Ordering::Relaxed) + 1;
             if dropped.is_power_of_two() {
                 tracing::warn!(dropped, "reports are dropped: whoever reads them is too slow");
             }
         }
+    }
+
+    /// What is counted.
+    pub fn tally(&self) -> Arc<Tally> {
+        self.tally.clone()
     }
 
     /// Hands the recordings of outcomes to `keeper` too.
@@ -243,20 +297,55 @@ pub fn event(outcome: &Outcome, commands: &[Command]) -> Map<String, Value> {
     map.insert("utterance".into(), json!(outcome.utterance));
     map.insert("time".into(), json!(now()));
     map.append(&mut decision(outcome.heard.as_ref(), &outcome.verdict, commands));
-    let switched = |s: &Switched| match &s.on {
-        Ok(on) if s.later => json!({"output": s.output, "pin": s.line, "state": on_off(*on), "later": true}),
-        Ok(on) => json!({"output": s.output, "pin": s.line, "state": on_off(*on)}),
-        Err(error) => json!({"output": s.output, "pin": s.line, "error": error}),
-    };
     map.insert("outputs".into(), outcome.switched.iter().map(switched).collect());
     map.insert("latency_ms".into(), json!(outcome.latency_ms.map(|ms| ms.round())));
     map.insert("scratch".into(), gauges(outcome.scratch));
     map
 }
 
+fn switched(switched: &Switched) -> Value {
+    let Switched { output, line, duty, dims, later } = switched;
+    match duty {
+        Ok(duty) => {
+            let mut object = state(output, line, *duty, *dims);
+            if *later {
+                object.insert("later".into(), json!(true));
+            }
+            object.into()
+        }
+        Err(error) => json!({"output": output, "pin": line, "error": error}),
+    }
+}
+
+/// What an output is, as one JSON object; `level`, in percent, for one that `dims`.
+pub fn state(output: &str, line: &str, duty: Duty, dims: bool) -> Map<String, Value> {
+    let mut map = Map::new();
+    map.insert("output".into(), json!(output));
+    map.insert("pin".into(), json!(line));
+    map.insert("state".into(), json!(if duty == Duty::NONE { "off" } else { "on" }));
+    if dims {
+        map.insert("level".into(), json!(f64::from(duty.get()) / 10.0));
+    }
+    map
+}
+
+/// A press as one JSON object.
+pub fn press_event(press: &Press) -> Map<String, Value> {
+    let mut map = Map::new();
+    map.insert("button".into(), json!(press.button));
+    map.insert("time".into(), json!(now()));
+    map.insert("command".into(), json!(press.command));
+    map.insert("outputs".into(), press.switched.iter().map(switched).collect());
+    map
+}
+
 /// A state in a word.
-fn on_off(on: bool) -> &'static str {
-    if on { "on" } else { "off" }
+fn in_words(duty: Duty) -> String {
+    match duty {
+        Duty::NONE => "off".into(),
+        Duty::FULL => "on".into(),
+        share => format!("at {} %", f32::from(share.get()) / 10.0),
+    }
 }
 
 /// How full scratch is, as one JSON object.

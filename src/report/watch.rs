@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use super::{Outcome, Report, llr, margin, on_off};
+use super::{Outcome, Press, Report, Switched, in_words, llr, margin};
 use crate::command::Command;
 use crate::verdict::Verdict;
 
@@ -53,6 +53,7 @@ impl Watch {
                 }
             }
             Report::Outcome(outcome) => writeln!(out, "{}{}", self.clear(), summary(outcome, commands))?,
+            Report::Press(press) => writeln!(out, "{}{}", self.clear(), pressed(press))?,
             Report::Microphone(news) => writeln!(out, "{}{news}", self.clear())?,
         }
         out.flush()
@@ -90,15 +91,25 @@ fn summary(outcome: &Outcome, commands: &[Command]) -> String {
     let mut lines = vec![format!("#{number} {decided}")];
     lines.extend(scores.map(|scores| format!("   {scores}")));
     for switched in &outcome.switched {
-        let state = match &switched.on {
-            Ok(on) if switched.later => format!("{} later, when its limits allow", on_off(*on)),
-            Ok(on) => on_off(*on).to_string(),
-            Err(error) => error.clone(),
-        };
         let ms = outcome.latency_ms.map(|ms| format!(", {ms:.0} ms after the end of speech")).unwrap_or_default();
-        lines.push(format!("   {} ({}) {state}{ms}", switched.output, switched.line));
+        lines.push(format!("   {}{ms}", what(switched)));
     }
     let scratch = outcome.scratch;
     lines.push(format!("   scratch {} of {} bytes", scratch.used, scratch.capacity));
+    lines.join("\n")
+}
+
+fn what(switched: &Switched) -> String {
+    let state = match &switched.duty {
+        Ok(duty) if switched.later => format!("{} later, when its limits allow", in_words(*duty)),
+        Ok(duty) => in_words(*duty),
+        Err(error) => error.clone(),
+    };
+    format!("{} ({}) {state}", switched.output, switched.line)
+}
+
+fn pressed(press: &Press) -> String {
+    let mut lines = vec![format!("button {} -> {}", press.button, press.command)];
+    lines.extend(press.switched.iter().map(|switched| format!("   {}", what(switched))));
     lines.join("\n")
 }

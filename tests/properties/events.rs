@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hearken::command::Command;
+use hearken::gpio::Duty;
 use hearken::grammar::{Sentence, SlotValue, Slots};
 use hearken::recognize::{Candidate, Heard, Limit, Timings};
 use hearken::report::events::{Destination, Events};
@@ -56,9 +57,9 @@ fn verdict() -> impl Strategy<Value = Verdict> {
 }
 
 fn outcome() -> impl Strategy<Value = Outcome> {
-    let on = prop_oneof![any::<bool>().prop_map(Ok), text().prop_map(Err)];
-    let switched =
-        (text(), text(), on, any::<bool>()).prop_map(|(output, line, on, later)| Switched { output, line, on, later });
+    let duty = prop_oneof![any::<u16>().prop_map(|n| Ok(Duty::thousandths(n))), text().prop_map(Err)];
+    let switched = (text(), text(), duty, any::<[bool; 2]>())
+        .prop_map(|(output, line, duty, [dims, later])| Switched { output, line, duty, dims, later });
     let usage = any::<[u64; 6]>().prop_map(|[used, high_water, capacity, made, written, deletions_failed]| Usage {
         used,
         high_water,

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use hearken::command::{Action, Blink, Interlock, Limits, Output};
+use hearken::command::{Action, Blink, Dimmer, Interlock, Limits, Output};
+use hearken::gpio::{Duty, Pwm};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -17,7 +18,13 @@ fn outputs() -> impl Strategy<Value = Vec<Output>> {
             let [max_on, min_on, min_off] = *drawn;
             let interlock = Some(Interlock { group: 0, dead_time: ms(dead_time) }).filter(|_| i < 3);
             let max_on = if i == 4 { 0 } else { max_on };
-            output(&i.to_string(), i == 4, Limits { interlock, ..limits([max_on, min_on, min_off]) })
+            // The one that is alone is dimmed.
+            let pwm = Pwm { hertz: 200, hardware: None };
+            let dimmer = Some(Dimmer { pwm, fade: ms(60) }).filter(|_| i == 3);
+            Output {
+                dimmer,
+                ..output(&i.to_string(), i == 4, Limits { interlock, ..limits([max_on, min_on, min_off]) })
+            }
         };
         drawn.iter().enumerate().map(build).collect()
     })
@@ -29,7 +36,8 @@ fn requests() -> impl Strategy<Value = Vec<(u64, Action, Option<u64>)>> {
     let action =
         (0..5usize, any::<bool>(), time(), time(), 1..4u32).prop_flat_map(|(output, on, long, short, times)| {
             prop_oneof![
-                3 => Just(Action::Set(output, on)),
+                3 => Just(Action::Set(output, on.into())),
+                1 => Just(Action::Set(output, if output == 3 { Duty::thousandths(300) } else { on.into() })),
                 1 => Just(Action::Toggle(output)),
                 1 => Just(Action::Pulse(output, long)),
                 1 => Just(Action::Blink(output, Blink { on: long, off: short, times })),
@@ -44,7 +52,9 @@ fn on_times(simulated: &Simulated<'_>, index: usize, rest: bool) -> Vec<(Duratio
     let mut times = if rest { vec![(Duration::ZERO, Duration::MAX)] } else { Vec::new() };
     for (at, change) in mine {
         match times.last_mut() {
-            Some((_, end)) if !change.on => *end = *at,
+            Some((_, end)) if change.duty == Duty::NONE => *end = *at,
+            // A step of a fade.
+            Some((_, end)) if *end == Duration::MAX => {}
             _ => times.push((*at, Duration::MAX)),
         }
     }
@@ -84,7 +94,7 @@ fn whatever_is_asked_limits_and_interlocks_hold_and_all_comes_to_rest() {
         // What rests on, or has no longest time on, was perhaps asked to stay out of rest.
         for (index, output) in outputs.iter().enumerate() {
             if output.limits.max_on.is_none() {
-                simulated.ask(Action::Set(index, output.rest));
+                simulated.ask(Action::Set(index, output.rest.into()));
             }
         }
         simulated.pass(now + ms(10_000));

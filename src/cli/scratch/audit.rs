@@ -33,7 +33,7 @@ const LATEST: Duration = Duration::from_millis(3);
 
 /// Ends victims in all ways, and `rounds` more of each kind at random moments; prints what they left.
 pub fn audit(rounds: u32, dir: Option<PathBuf>, as_json: bool) -> Result<(), Error> {
-    let stop = Stop::on_signals()?;
+    let stop = Stop::on_signals(false)?;
     for model in [&RecognizerSettings::default().model, models::SILERO] {
         models::verified(model, None).map_err(RecognizeError::from)?;
     }

@@ -90,7 +90,7 @@ pub fn victim(orders: &Orders) -> Result<(), Error> {
     }
     let (record, stop): (fn(&Victim) -> _, _) = match orders.way {
         Way::Leaky => (leaky, Stop::default()),
-        Way::Hearken => (hearken, Stop::on_signals()?),
+        Way::Hearken => (hearken, Stop::on_signals(false)?),
     };
     let sound = voice(if orders.state == State::AtCap { TOO_MUCH } else { UTTERANCE });
     let victim = Victim { orders: orders.clone(), sound, stop };

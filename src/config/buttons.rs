@@ -1,0 +1,79 @@
+//! The part of the configuration that says what is pressed: buttons.
+
+use std::time::Duration;
+
+use super::{GpioSettings, named_entries, outputs, units, unknown};
+use crate::board::Board;
+use crate::buttons::Button;
+use crate::command::{Command, Deed, Output, Setting};
+use crate::document::{Section, Value};
+use crate::gpio::{Line, Pull};
+
+/// Time that a contact must be still: the worst of small switches bounce for 6 ms (Ganssle, "A Guide to Debouncing"), and 30
+/// are not felt.
+const DEBOUNCE: Duration = Duration::from_millis(30);
+const DEBOUNCES: std::ops::RangeInclusive<Duration> = Duration::from_millis(5)..=Duration::from_secs(1);
+
+/// Reads `[buttons]`.
+pub fn read(
+    root: &Section<'_>,
+    board: Option<&Board>,
+    gpio: &GpioSettings,
+    driven: &[Output],
+    commands: &[Command],
+) -> Vec<Button> {
+    let mut buttons: Vec<Button> = Vec::new();
+    for (name, value) in root.get("buttons").and_then(|v| v.section()).map(named_entries).unwrap_or_default() {
+        let Some(table) = value.section() else { continue };
+        let line = table.need("pin", "pin = 22").and_then(|pin| {
+            let (line, place) = outputs::line(&pin, gpio)?;
+            let outputs = driven.iter().map(|o| (o.name.as_str(), &o.line));
+            let taken: Vec<(&str, &Line)> = outputs.chain(buttons.iter().map(|b| (b.name.as_str(), &b.line))).collect();
+            if let Some(objection) = outputs::objection(&line, board, gpio, &taken) {
+                table.problem_at(&place, objection);
+            }
+            Some(line)
+        });
+        let command = table.need("command", "command = \"lamp\"").and_then(|v| command(&v, commands));
+        let active_low = table.get("active_low").and_then(|v| v.boolean()).unwrap_or(true);
+        let pull = table.get("pull").and_then(|v| pull(&v)).unwrap_or(if active_low { Pull::Up } else { Pull::Down });
+        let debounce = table.get("debounce").map_or(Some(DEBOUNCE), |v| units::duration(&v, DEBOUNCES));
+        table.end();
+        if let (Some(line), Some(command), Some(debounce)) = (line, command, debounce) {
+            buttons.push(Button { name: name.value, line, pull, active_low, debounce, command });
+        }
+    }
+    buttons
+}
+
+fn command(value: &Value<'_>, commands: &[Command]) -> Option<usize> {
+    let name = value.string()?.value;
+    let found = commands.iter().position(|c| c.name == name);
+    let Some(index) = found else {
+        value.problem(unknown("command", &name, commands.iter().map(|c| c.name.as_str()).collect(), "say = \"…\""));
+        return None;
+    };
+    let slot = commands[index].deeds.iter().find_map(|deed| match deed {
+        Deed::Set(_, Setting::Slot(slot)) => Some(slot),
+        _ => None,
+    });
+    if let Some(slot) = slot {
+        value.problem(format!("the command {name:?} needs the slot {slot:?}, which a button cannot say"));
+    }
+    found
+}
+
+/// "up", "down" or "none".
+fn pull(value: &Value<'_>) -> Option<Pull> {
+    let text = value.string()?.value;
+    let pull = match text.as_str() {
+        "up" => Some(Pull::Up),
+        "down" => Some(Pull::Down),
+        "none" => Some(Pull::None),
+        _ => None,
+    };
+    if pull.is_none() {
+        value.problem(format!("{text:?} is not a pull; \"up\", \"down\" or \"none\" is needed"));
+    }
+    pull
+}

@@ -1,0 +1,151 @@
+//! What the outputs that are remembered were asked to be: a small file that outlives the daemon.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::command::{Action, Output};
+use crate::gpio::Duty;
+use crate::panel::Panel;
+
+/// Name of the file: a JSON object, an output's name to thousandths of on.
+const FILE: &str = "outputs.json";
+/// Largest file that is read, in bytes: as many outputs as any board has, with long names.
+const MAX_BYTES: u64 = 64 << 10;
+
+/// The file, and what it says.
+#[derive(Debug)]
+pub struct Memory {
+    path: PathBuf,
+    outputs: Vec<(usize, String)>,
+    written: Vec<Option<Duty>>,
+}
+
+impl Memory {
+    /// The memory in `dir` of those `outputs` that are to be remembered; none if there are none. A file that makes no sense
+    /// is as none, with a warning.
+    pub fn open(dir: &Path, outputs: &[Output]) -> Option<Memory> {
+        let remembered = outputs.iter().enumerate().filter(|(_, output)| output.remember);
+        let outputs: Vec<(usize, String)> = remembered.map(|(i, output)| (i, output.name.clone())).collect();
+        if outputs.is_empty() {
+            return None;
+        }
+        let path = dir.join(FILE);
+        let known = match read(&path) {
+            Ok(known) => known,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
+            Err(e) => {
+                tracing::warn!("{}: {e}; all outputs begin at rest", path.display());
+                BTreeMap::new()
+            }
+        };
+        let written = outputs.iter().map(|(_, name)| known.get(name).map(|n| Duty::thousandths(*n))).collect();
+        Some(Memory { path, outputs, written })
+    }
+
+    /// What makes the outputs as they were.
+    pub fn recall(&self) -> Vec<Action> {
+        let known = self.outputs.iter().zip(&self.written);
+        known.filter_map(|((output, _), duty)| duty.map(|duty| Action::Set(*output, duty))).collect()
+    }
+
+    /// Writes down what the outputs are to stay, if that has changed. A failure is logged, and tried again at the next change.
+    pub fn note(&mut self, panel: &Panel) {
+        let now: Vec<Option<Duty>> = self.outputs.iter().map(|(output, _)| Some(panel.lasting(*output))).collect();
+        if now == self.written {
+            return;
+        }
+        let named = self.outputs.iter().zip(&now);
+        let object: BTreeMap<&str, u16> =
+            named.filter_map(|((_, name), duty)| duty.map(|duty| (name.as_str(), duty.get()))).collect();
+        if let Err(error) = write(&self.path, &serde_json::json!(object).to_string()) {
+            tracing::warn!("outputs are not remembered: {}: {error}", self.path.display());
+        }
+        self.written = now;
+    }
+}
+
+fn read(path: &Path) -> io::Result<BTreeMap<String, u16>> {
+    if std::fs::metadata(path)?.len() > MAX_BYTES {
+        return Err(io::Error::other("larger than this file can be"));
+    }
+    Ok(serde_json::from_str(&std::fs::read_to_string(path)?)?)
+}
+
+/// Replaces the file as a whole: after a power cut there is the old one or the new one.
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    let new = path.with_extension("new");
+    std::fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
+    let mut file = File::create(&new)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&new, path)
+}
+
+/// Where the memory is when nobody says: the service's own directory, else the user's. Nothing where neither is known.
+pub fn default_dir() -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    set("STATE_DIRECTORY")
+        .or_else(|| set("XDG_STATE_HOME").map(|dir| dir.join("hearken")))
+        .or_else(|| set("HOME").map(|dir| dir.join(".local/state/hearken")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::Limits;
+    use crate::gpio::Line;
+
+    fn outputs() -> Vec<Output> {
+        let output = |name: &str, remember| Output {
+            name: name.into(),
+            line: Line::Number(17),
+            active_low: false,
+            rest: false,
+            dimmer: None,
+            remember,
+            limits: Limits::default(),
+        };
+        vec![output("bell", false), output("lamp", true), output("fan", true)]
+    }
+
+    #[test]
+    fn what_is_remembered_comes_back_and_the_rest_does_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let (dir, outputs) = (dir.path().join("new"), outputs());
+        let panel = Panel::at_rest(&outputs);
+        let mut memory = Memory::open(&dir, &outputs).unwrap();
+        assert_eq!(memory.recall(), []);
+        panel.show(0, Duty::FULL, Duty::FULL);
+        panel.show(1, Duty::NONE, Duty::thousandths(400));
+        memory.note(&panel);
+        let again = Memory::open(&dir, &outputs).unwrap();
+        assert_eq!(again.recall(), [Action::Set(1, Duty::thousandths(400)), Action::Set(2, Duty::NONE)]);
+        assert!(Memory::open(&dir, &outputs[..1]).is_none());
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 1, "one file, whatever happens");
+    }
+
+    #[test]
+    fn nothing_is_written_while_nothing_changes() {
+        let dir = tempfile::tempdir().unwrap();
+        let outputs = outputs();
+        let panel = Panel::at_rest(&outputs);
+        let mut memory = Memory::open(dir.path(), &outputs).unwrap();
+        memory.note(&panel);
+        std::fs::remove_file(dir.path().join(FILE)).unwrap();
+        memory.note(&panel);
+        assert!(!dir.path().join(FILE).exists());
+    }
+
+    #[test]
+    fn a_file_that_makes_no_sense_is_as_none() {
+        let dir = tempfile::tempdir().unwrap();
+        for text in ["", "{\"lamp\": \"on\"}", "{\"lamp\": 99999}", "[]", "{\"lamp\":"] {
+            std::fs::write(dir.path().join(FILE), text).unwrap();
+            assert_eq!(Memory::open(dir.path(), &outputs()).unwrap().recall(), [], "{text}");
+        }
+        std::fs::write(dir.path().join(FILE), "{\"gone\": 1000, \"lamp\": 1001}").unwrap();
+        assert_eq!(Memory::open(dir.path(), &outputs()).unwrap().recall(), [Action::Set(1, Duty::FULL)]);
+    }
+}
