@@ -93,17 +93,23 @@ pub fn watch(
 ) {
     let begun = Instant::now();
     let mut contacts: Vec<Contact> = buttons.iter().map(|_| Contact::default()).collect();
-    let mut complained = false;
+    let mut complained = vec![false; buttons.len()];
     while !stop.raised() {
         for (index, (button, contact)) in buttons.iter().zip(&mut contacts).enumerate() {
-            let high = pins.is_high(index).unwrap_or_else(|error| {
-                if !std::mem::replace(&mut complained, true) {
-                    tracing::error!(button = button.name, "not read: {error}");
+            let pressed = match pins.is_high(index) {
+                Ok(high) => {
+                    complained[index] = false;
+                    contact.look(high != button.active_low, begun.elapsed(), button.debounce)
                 }
-                button.active_low
-            });
-            let closed = high != button.active_low;
-            let pressed = contact.look(closed, begun.elapsed(), button.debounce);
+                Err(error) => {
+                    if !std::mem::replace(&mut complained[index], true) {
+                        tracing::error!(button = button.name, "not read: {error}");
+                    }
+                    // What it is is known again from the next look.
+                    *contact = Contact::default();
+                    false
+                }
+            };
             shown.show(index, contact.closed);
             if pressed && !press(index) {
                 return;
@@ -123,6 +129,36 @@ mod tests {
         let at = |i: usize| Duration::from_millis(5 * i as u64);
         let looks = drawn.chars().enumerate();
         looks.filter(|(i, c)| contact.look(*c == '#', at(*i), Duration::from_millis(20))).map(|(i, _)| i).collect()
+    }
+
+    /// A pin that is held low, and that fails at every second look.
+    struct Loose(usize, Stop);
+
+    impl InputPins for Loose {
+        fn is_high(&mut self, _: usize) -> Result<bool, crate::gpio::GpioError> {
+            self.0 += 1;
+            if self.0 == 30 {
+                self.1.raise();
+            }
+            let broken = crate::gpio::GpioError::NoChip("the wire is off".into());
+            if (self.0 / 10).is_multiple_of(2) { Err(broken) } else { Ok(false) }
+        }
+    }
+
+    #[test]
+    fn a_pin_that_cannot_be_read_for_a_while_was_not_pressed() {
+        let button = Button {
+            name: "wall".into(),
+            line: Line::Number(5),
+            pull: Pull::Up,
+            active_low: true,
+            debounce: Duration::from_millis(5),
+            command: 0,
+        };
+        let (buttons, stop) = ([button], Stop::default());
+        let (shown, mut presses) = (Contacts::unknown(&buttons), 0);
+        watch(&buttons, Box::new(Loose(0, stop.clone())), &shown, |_| std::mem::replace(&mut presses, 1) == 0, &stop);
+        assert_eq!((presses, shown.pressed(0)), (0, Some(true)));
     }
 
     #[test]

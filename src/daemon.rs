@@ -14,7 +14,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
@@ -140,7 +140,10 @@ pub fn run(path: &Path, options: Options) -> Result<(), Error> {
         let Some(next) = stop.next() else { return Ok(()) };
         stop = next;
         tracing::info!("beginning again with the configuration as it is now");
-        before = Some(std::mem::replace(&mut text, config::read_text(path)?));
+        match config::read_text(path) {
+            Ok(new) => before = Some(std::mem::replace(&mut text, new)),
+            Err(gone) => tracing::error!("the old configuration stays: {gone}"),
+        }
     }
 }
 
@@ -166,6 +169,7 @@ pub fn assemble(settings: Settings, options: &Options, stop: &Stop) -> Result<Op
     if stop.raised() {
         return Ok(None);
     }
+    service::alive();
     let recognizer = Box::new(WhisperRecognizer::load(&recognizer, grammar)?);
     let gain_db = microphone.gain_db;
     let source = Supervisor::new(microphone);
@@ -185,7 +189,9 @@ pub fn serve(parts: Parts, rules: &Rules, options: &Options, stop: &Stop) -> Res
     let Parts { mut source, microphone, mut recognizer, pins, inputs } = parts;
     let memory = memory(options, &rules.outputs);
     let remembered = memory.as_ref().map(Memory::recall).unwrap_or_default();
+    let memory = Mutex::new(memory);
     let hands = Hands::new(&rules.outputs, pins).beginning_with(remembered);
+    let panel = hands.panel();
     let events = options.events.as_ref().map(Events::open).transpose()?;
     let scratch = Scratch::new(options.scratch.clone().unwrap_or_else(scratch::default_dir), &rules.scratch);
     let watch = options.watch.then(Watch::on_stdout);
@@ -207,12 +213,12 @@ pub fn serve(parts: Parts, rules: &Rules, options: &Options, stop: &Stop) -> Res
         about: &rules.about,
         desk: desk(&scratch),
         service: Service::new(beats.clone()),
-        panel: hands.panel(),
+        panel: panel.clone(),
         tally: reporter.tally(),
         scratch: scratch.clone(),
         reread: &reread,
+        memory: &memory,
         microphone,
-        memory,
     };
     let ear = Ear {
         gain_db: rules.gain_db,
@@ -258,6 +264,9 @@ pub fn serve(parts: Parts, rules: &Rules, options: &Options, stop: &Stop) -> Res
         }
         if stop.asked() || stop.next().is_some() { Ok(()) } else { heard.map_err(Error::from) }
     });
+    if let Some(memory) = memory.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+        memory.note_at_last(&panel);
+    }
     let told = teller.last_words();
     ended.and(told)
 }

@@ -63,6 +63,7 @@ impl<'a> Hands<'a> {
     /// Hands that begin with `actions`.
     pub fn beginning_with(mut self, actions: Vec<Action>) -> Hands<'a> {
         actions.into_iter().for_each(|action| self.states.apply(action, Duration::ZERO));
+        self.show();
         self
     }
 
@@ -124,10 +125,14 @@ impl<'a> Hands<'a> {
             }
             switched.push(self.switched(change, result));
         }
+        self.show();
+        switched
+    }
+
+    fn show(&self) {
         for output in 0..self.outputs.len() {
             self.panel.show(output, self.states.duty(output), self.states.lasting(output));
         }
-        switched
     }
 
     fn switched(&self, change: Change, result: Result<(), GpioError>) -> Switched {

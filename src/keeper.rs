@@ -1,7 +1,7 @@
 //! The keeper: a thread for what can wait. It writes the recordings that the user asked to keep, sweeps old ones, and tells
 //! whoever asks how the daemon is.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -39,7 +39,7 @@ pub struct Keeper<'a> {
     /// What the outputs are.
     pub panel: Panel,
     /// What they were asked to be, if that is remembered.
-    pub memory: Option<Memory>,
+    pub memory: &'a Mutex<Option<Memory>>,
     /// What is counted.
     pub tally: Arc<Tally>,
     /// What else the status says.
@@ -94,12 +94,11 @@ impl Keeper<'_> {
             self.keep(keep.as_mut(), item);
         }
         drop(keep);
-        self.remember();
         sweep(&self.scratch, age);
     }
 
-    fn remember(&mut self) {
-        if let Some(memory) = &mut self.memory {
+    fn remember(&self) {
+        if let Some(memory) = self.memory.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
             memory.note(&self.panel);
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::command::{Action, Output};
 use crate::gpio::Duty;
@@ -11,6 +12,8 @@ use crate::panel::Panel;
 
 /// Name of the file: a JSON object, an output's name to thousandths of on.
 const FILE: &str = "outputs.json";
+/// Pause after a failure: a disk that is full now may not be in a while.
+const AGAIN: Duration = Duration::from_secs(10);
 /// Largest file that is read, in bytes: as many outputs as any board has, with long names.
 const MAX_BYTES: u64 = 64 << 10;
 
@@ -18,8 +21,17 @@ const MAX_BYTES: u64 = 64 << 10;
 #[derive(Debug)]
 pub struct Memory {
     path: PathBuf,
-    outputs: Vec<(usize, String)>,
+    outputs: Vec<Remembered>,
     written: Vec<Option<Duty>>,
+    /// When writing failed, if it did.
+    failed: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Remembered {
+    output: usize,
+    name: String,
+    dims: bool,
 }
 
 impl Memory {
@@ -27,7 +39,9 @@ impl Memory {
     /// is as none, with a warning.
     pub fn open(dir: &Path, outputs: &[Output]) -> Option<Memory> {
         let remembered = outputs.iter().enumerate().filter(|(_, output)| output.remember);
-        let outputs: Vec<(usize, String)> = remembered.map(|(i, output)| (i, output.name.clone())).collect();
+        let known =
+            |(output, o): (usize, &Output)| Remembered { output, name: o.name.clone(), dims: o.dimmer.is_some() };
+        let outputs: Vec<Remembered> = remembered.map(known).collect();
         if outputs.is_empty() {
             return None;
         }
@@ -40,29 +54,43 @@ impl Memory {
                 BTreeMap::new()
             }
         };
-        let written = outputs.iter().map(|(_, name)| known.get(name).map(|n| Duty::thousandths(*n))).collect();
-        Some(Memory { path, outputs, written })
+        let written = outputs.iter().map(|o| known.get(&o.name).map(|n| Duty::thousandths(*n))).collect();
+        Some(Memory { path, outputs, written, failed: None })
     }
 
     /// What makes the outputs as they were.
     pub fn recall(&self) -> Vec<Action> {
-        let known = self.outputs.iter().zip(&self.written);
-        known.filter_map(|((output, _), duty)| duty.map(|duty| Action::Set(*output, duty))).collect()
+        let set = |(o, duty): (&Remembered, &Option<Duty>)| {
+            // It could be dimmed when it was written down, and cannot be now: what was lit is lit.
+            let duty = duty.map(|duty| if o.dims { duty } else { (duty > Duty::NONE).into() });
+            duty.map(|duty| Action::Set(o.output, duty))
+        };
+        self.outputs.iter().zip(&self.written).filter_map(set).collect()
     }
 
-    /// Writes down what the outputs are to stay, if that has changed. A failure is logged, and tried again at the next change.
+    /// Writes down what the outputs are to stay, if that has changed. After a failure it waits a while, and tries again.
     pub fn note(&mut self, panel: &Panel) {
-        let now: Vec<Option<Duty>> = self.outputs.iter().map(|(output, _)| Some(panel.lasting(*output))).collect();
+        if self.failed.is_none_or(|failed| failed.elapsed() >= AGAIN) {
+            self.note_at_last(panel);
+        }
+    }
+
+    /// As [`note`](Memory::note), without waiting.
+    pub fn note_at_last(&mut self, panel: &Panel) {
+        let now: Vec<Option<Duty>> = self.outputs.iter().map(|o| Some(panel.lasting(o.output))).collect();
         if now == self.written {
             return;
         }
-        let named = self.outputs.iter().zip(&now);
         let object: BTreeMap<&str, u16> =
-            named.filter_map(|((_, name), duty)| duty.map(|duty| (name.as_str(), duty.get()))).collect();
-        if let Err(error) = write(&self.path, &serde_json::json!(object).to_string()) {
-            tracing::warn!("outputs are not remembered: {}: {error}", self.path.display());
+            self.outputs.iter().map(|o| (o.name.as_str(), panel.lasting(o.output).get())).collect();
+        match write(&self.path, &serde_json::json!(object).to_string()) {
+            Ok(()) => (self.written, self.failed) = (now, None),
+            Err(error) => {
+                if self.failed.replace(Instant::now()).is_none() {
+                    tracing::warn!("outputs are not remembered: {}: {error}", self.path.display());
+                }
+            }
         }
-        self.written = now;
     }
 }
 
@@ -94,8 +122,8 @@ pub fn default_dir() -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::Limits;
-    use crate::gpio::Line;
+    use crate::command::{Dimmer, Limits};
+    use crate::gpio::{Line, Pwm};
 
     fn outputs() -> Vec<Output> {
         let output = |name: &str, remember| Output {
@@ -103,7 +131,7 @@ mod tests {
             line: Line::Number(17),
             active_low: false,
             rest: false,
-            dimmer: None,
+            dimmer: Some(Dimmer { pwm: Pwm { hertz: 200, hardware: None }, fade: Duration::ZERO }),
             remember,
             limits: Limits::default(),
         };
@@ -122,8 +150,23 @@ mod tests {
         memory.note(&panel);
         let again = Memory::open(&dir, &outputs).unwrap();
         assert_eq!(again.recall(), [Action::Set(1, Duty::thousandths(400)), Action::Set(2, Duty::NONE)]);
+        let plain = [Output { dimmer: None, ..outputs[1].clone() }];
+        assert_eq!(Memory::open(&dir, &plain).unwrap().recall(), [Action::Set(0, Duty::FULL)], "no dimmer any more");
         assert!(Memory::open(&dir, &outputs[..1]).is_none());
         assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 1, "one file, whatever happens");
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_written_when_it_can_be() {
+        let dir = tempfile::tempdir().unwrap();
+        let (place, outputs) = (dir.path().join("state"), outputs());
+        std::fs::write(&place, "in the way").unwrap();
+        let panel = Panel::at_rest(&outputs);
+        let mut memory = Memory { failed: None, ..Memory::open(&place, &outputs).unwrap() };
+        memory.note(&panel);
+        std::fs::remove_file(&place).unwrap();
+        memory.note_at_last(&panel);
+        assert_eq!(std::fs::read_to_string(place.join(FILE)).unwrap(), "{\"fan\":0,\"lamp\":0}");
     }
 
     #[test]

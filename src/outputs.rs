@@ -2,11 +2,17 @@
 
 use std::time::Duration;
 
-use crate::command::{Action, Blink, Dimmer, Interlock, Limits, Output};
+use crate::command::{Action, Blink, Interlock, Limits, Output};
 use crate::gpio::Duty;
 
-/// Time between two steps of a fade: 50 a second look smooth.
+/// Least time between two steps of a fade: 50 a second look smooth.
 const FADE_STEP: Duration = Duration::from_millis(20);
+
+/// The steps of a fade that takes so long from off to full: thousandths, and the time for each.
+fn steps(fade: Duration) -> (u16, Duration) {
+    let step = (FADE_STEP.as_micros() * 1000).div_ceil(fade.as_micros().max(1)).clamp(1, 1000) as u16;
+    (step, fade * u32::from(step) / 1000)
+}
 
 /// An output that is to be driven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +62,8 @@ struct State {
     plan: Plan,
     /// When the plan's next flip is due; none before the output is as the plan says.
     flip: Option<Duration>,
+    /// What it was last asked to stay, and nothing has forbidden since.
+    lasting: Duty,
     /// Nothing is changed before: the time of a fade's next step, or until a change that failed is tried again.
     again: Duration,
 }
@@ -91,8 +99,14 @@ impl<'a> Outputs<'a> {
     /// All at rest, since the time zero.
     pub fn at_rest(outputs: &'a [Output]) -> Outputs<'a> {
         let zero = Duration::ZERO;
-        let state =
-            |o: &Output| State { duty: o.rest.into(), since: zero, plan: Plan::stay(o.rest), flip: None, again: zero };
+        let state = |o: &Output| State {
+            duty: o.rest.into(),
+            since: zero,
+            plan: Plan::stay(o.rest),
+            flip: None,
+            lasting: o.rest.into(),
+            again: zero,
+        };
         Outputs { outputs, states: outputs.iter().map(state).collect() }
     }
 
@@ -113,8 +127,10 @@ impl<'a> Outputs<'a> {
         if plan.is_on() {
             for other in self.others(output) {
                 self.states[other].follow(Plan::stay(false), now);
+                self.states[other].lasting = Duty::NONE;
             }
         }
+        self.states[output].lasting = if plan.flips > 0 { rest.into() } else { plan.duty };
         self.states[output].follow(plan, now);
     }
 
@@ -128,6 +144,7 @@ impl<'a> Outputs<'a> {
 
     /// Takes note that a change that was due was carried out.
     pub fn switched(&mut self, change: Change, now: Duration) {
+        let pause = self.fade(change.output).map_or(Duration::ZERO, |(_, pause)| pause);
         let state = &mut self.states[change.output];
         if state.is_on() != is_on(change.duty) {
             state.since = now;
@@ -136,7 +153,7 @@ impl<'a> Outputs<'a> {
         if state.duty == state.plan.duty {
             state.time_flip(now);
         } else {
-            state.again = now + FADE_STEP;
+            state.again = now + pause;
         }
     }
 
@@ -160,10 +177,9 @@ impl<'a> Outputs<'a> {
         self.states[output].plan.duty
     }
 
-    /// What an output is to stay when it is done with what it does now: its goal, or after blinking its rest.
+    /// What an output was asked to stay: after blinking its rest. What fails, or has been on for too long, does not change it.
     pub fn lasting(&self, output: usize) -> Duty {
-        let plan = &self.states[output].plan;
-        if plan.flips > 0 { self.outputs[output].rest.into() } else { plan.duty }
+        self.states[output].lasting
     }
 
     /// When something may be due next.
@@ -215,13 +231,13 @@ impl<'a> Outputs<'a> {
     /// What an output is to become next: its goal, or a step of its fade.
     fn next(&self, output: usize) -> Duty {
         let State { duty, plan, .. } = &self.states[output];
-        match self.outputs[output].dimmer {
-            Some(Dimmer { fade, .. }) if plan.fade && fade > FADE_STEP => {
-                let step = FADE_STEP.as_millis() * 1000 / fade.as_millis();
-                duty.towards(plan.duty, step.max(1) as u16)
-            }
-            _ => plan.duty,
-        }
+        self.fade(output).map_or(plan.duty, |(step, _)| duty.towards(plan.duty, step))
+    }
+
+    /// The steps in which an output goes where it is to go, if it does not go at once.
+    fn fade(&self, output: usize) -> Option<(u16, Duration)> {
+        let fade = self.outputs[output].dimmer?.fade;
+        (self.states[output].plan.fade && !fade.is_zero()).then(|| steps(fade))
     }
 
     /// The outputs that are interlocked with this one.

@@ -83,6 +83,9 @@ impl Service {
         // Half of the time that the watchdog gives, as sd_watchdog_enabled(3) advises.
         let every = sd_notify::watchdog_enabled().map(|given| given / 2);
         let vigil = Vigil { every, ready: false, told: Instant::now(), seen: beats.count() };
+        if every.is_some() {
+            alive();
+        }
         Service { beats, vigil, reloading: false }
     }
 
@@ -91,6 +94,7 @@ impl Service {
         self.reloading = true;
         if let Ok(now) = NotifyState::monotonic_usec_now() {
             tell(&[NotifyState::Reloading, now]);
+            alive();
         }
     }
 
@@ -110,6 +114,11 @@ impl Drop for Service {
             tell(&[NotifyState::Stopping]);
         }
     }
+}
+
+/// Feeds the watchdog while something with a limit of its own is waited for.
+pub fn alive() {
+    tell(&[NotifyState::Watchdog]);
 }
 
 fn tell(state: &[NotifyState<'_>]) {

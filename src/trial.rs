@@ -15,6 +15,7 @@ use crate::grammar::Grammar;
 use crate::models::{self, ModelError};
 use crate::recognize::RecognizeError;
 use crate::recognize::whisper::{RecognizerSettings, WhisperRecognizer};
+use crate::service;
 use crate::stop::{GLANCE, Stop};
 
 /// The hidden subcommand that is the other process.
@@ -43,6 +44,7 @@ pub fn first(settings: &RecognizerSettings, stop: &Stop) -> Result<(), Error> {
     let mut ended = child.try_wait()?;
     while ended.is_none() && begun.elapsed() < PATIENCE && !stop.raised() {
         std::thread::sleep(GLANCE);
+        service::alive();
         ended = child.try_wait()?;
     }
     if ended.is_none() {

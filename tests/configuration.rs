@@ -251,6 +251,21 @@ fn a_bad_configuration_says_where_what_and_what_would_be_right() {
         ),
         (
             "[lists]",
+            "[buttons.wall]\npin = 22\ncommand = \"bell\"\npull = \"down\"\n[lists]",
+            "buttons.wall.pull: pulled down an open contact is low, which is pressed; active_low says which level is",
+        ),
+        (
+            "pin = 17",
+            "pin = 17\npwm = \"2 kHz\"",
+            "11:7: outputs.lamp.pwm: 2000 Hz is too fast for a thread, which does 1000 Hz at most; the board has no generator for GPIO17",
+        ),
+        (
+            "pin = 17\nactive_low = false",
+            "pin = 18\npwm = \"2 kHz\"\nactive_low = true",
+            "too fast for a thread, which does 1000 Hz at most; the board's generator begins with a low level, which is on here",
+        ),
+        (
+            "[lists]",
             "[gpio]\ninputs = \"x\"\n[lists]",
             "gpio.inputs: only backend = \"simulated\" takes a file of inputs",
         ),

@@ -145,7 +145,7 @@ impl Stage {
             active_low: true,
             rest: false,
             dimmer: None,
-            remember: false,
+            remember: true,
             limits: Limits::default(),
         };
         let on = Deed::Set(0, Setting::Fixed(Duty::FULL));
@@ -163,6 +163,7 @@ impl Stage {
             events: Some(Destination::File(self.events.path().join("events"))),
             watch: false,
             scratch: Some(self.scratch.path().into()),
+            state: Some(self.events.path().into()),
             ..Options::default()
         };
         serve(parts, &rules, &options, &self.stop)
@@ -333,4 +334,17 @@ fn without_a_free_descriptor_an_utterance_is_lost_and_the_next_one_is_decided_wh
     assert_eq!(event["sentence"], "turn on the lights", "{event}");
     daemon.running.signal(Signal::TERM);
     assert_eq!(daemon.ended().0, Some(0));
+}
+
+#[test]
+fn a_stop_before_anything_was_done_forgets_nothing() {
+    let stage = Stage::new();
+    let memory = stage.events.path().join("outputs.json");
+    std::fs::write(&memory, "{\"lamp\":1000}").unwrap();
+    stage.stop.ask();
+    let (source, go_on, _played) = player([1, 1]);
+    drop(go_on);
+    stage.serve(source, Scripted(|| Ok(()))).unwrap();
+    assert_eq!(std::fs::read_to_string(&memory).unwrap(), "{\"lamp\":1000}");
+    assert_eq!(stage.pins.0.lock().unwrap().last(), Some(&Level::High), "at rest");
 }

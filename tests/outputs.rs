@@ -58,6 +58,10 @@ impl<'a> Simulated<'a> {
             && (0..self.outputs.len()).all(|i| self.rules.duty(i) == self.outputs[i].rest.into())
     }
 
+    fn lasting(&self, output: usize) -> Duty {
+        self.rules.lasting(output)
+    }
+
     /// As in "200 lamp on, 500 lamp off", in ms.
     fn told(&self) -> String {
         let told = |(at, change): &(Duration, Change)| {
@@ -247,6 +251,34 @@ fn a_lamp_that_is_set_fades_in_steps_of_20_ms_and_all_else_is_at_once() {
     for (requests, expected) in table {
         assert_eq!(told(&dimmed(Limits::default()), requests), expected, "{requests:?}");
     }
+}
+
+#[test]
+fn a_fade_takes_its_time_whatever_its_steps() {
+    for fade in [100, 3_000, 7_000, 11_000, 19_000, 30_000, 60_000] {
+        let mut lamp = dimmed(Limits::default());
+        lamp[0].dimmer = lamp[0].dimmer.map(|dimmer| Dimmer { fade: ms(fade), ..dimmer });
+        let mut simulated = Simulated::new(&lamp);
+        simulated.ask(Set(0, true));
+        simulated.pass(ms(100_000));
+        let took = simulated.trace.last().unwrap().0;
+        assert!(took <= ms(fade) && took >= ms(fade * 97 / 100) - ms(20), "{took:?} for {fade} ms");
+    }
+}
+
+#[test]
+fn what_an_output_was_asked_to_stay_outlives_failures_and_ends_with_a_pulse_or_a_rival() {
+    let outputs = blinds();
+    let mut simulated = Simulated::new(&outputs);
+    simulated.broken_until = ms(100);
+    simulated.pass(ms(60));
+    simulated.ask(Set(0, true));
+    simulated.ask(Set(2, true));
+    let lasting = |simulated: &Simulated<'_>| [0, 1, 2].map(|output| simulated.lasting(output));
+    assert_eq!(lasting(&simulated), [Duty::FULL, Duty::NONE, Duty::FULL]);
+    simulated.ask(Set(1, true));
+    simulated.ask(Pulse(2, ms(10)));
+    assert_eq!(lasting(&simulated), [Duty::NONE, Duty::FULL, Duty::NONE]);
 }
 
 #[test]

@@ -51,9 +51,9 @@ pub fn status(dir: Option<PathBuf>, as_json: bool) -> Result<(), Error> {
     Ok(())
 }
 
-/// An object's values: `lamp GPIO17 on`.
+/// An object's values: `output=lamp pin=GPIO17 state=on`.
 fn in_a_row(item: &Value) -> String {
     let values = item.as_object().into_iter().flatten();
     let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), String::from);
-    values.map(|(_, value)| plain(value)).collect::<Vec<_>>().join(" ")
+    values.map(|(name, value)| format!("{name}={}", plain(value))).collect::<Vec<_>>().join(" ")
 }

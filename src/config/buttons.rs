@@ -36,7 +36,8 @@ pub fn read(
         });
         let command = table.need("command", "command = \"lamp\"").and_then(|v| command(&v, commands));
         let active_low = table.get("active_low").and_then(|v| v.boolean()).unwrap_or(true);
-        let pull = table.get("pull").and_then(|v| pull(&v)).unwrap_or(if active_low { Pull::Up } else { Pull::Down });
+        let open = if active_low { Pull::Up } else { Pull::Down };
+        let pull = table.get("pull").and_then(|v| pull(&v, open)).unwrap_or(open);
         let debounce = table.get("debounce").map_or(Some(DEBOUNCE), |v| units::duration(&v, DEBOUNCES));
         table.end();
         if let (Some(line), Some(command), Some(debounce)) = (line, command, debounce) {
@@ -63,8 +64,8 @@ fn command(value: &Value<'_>, commands: &[Command]) -> Option<usize> {
     found
 }
 
-/// "up", "down" or "none".
-fn pull(value: &Value<'_>) -> Option<Pull> {
+/// "up", "down" or "none"; `open` is what makes an open contact the level that is not pressed.
+fn pull(value: &Value<'_>, open: Pull) -> Option<Pull> {
     let text = value.string()?.value;
     let pull = match text.as_str() {
         "up" => Some(Pull::Up),
@@ -74,6 +75,11 @@ fn pull(value: &Value<'_>) -> Option<Pull> {
     };
     if pull.is_none() {
         value.problem(format!("{text:?} is not a pull; \"up\", \"down\" or \"none\" is needed"));
+    } else if pull != Some(Pull::None) && pull != Some(open) {
+        let level = if open == Pull::Up { "low" } else { "high" };
+        value.problem(format!(
+            "pulled {text} an open contact is {level}, which is pressed; active_low says which level is"
+        ));
     }
     pull
 }

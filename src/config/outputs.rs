@@ -6,7 +6,7 @@ use super::{GpioSettings, named_entries, units, unknown};
 use crate::board::{Backend, Board};
 use crate::command::{Dimmer, Interlock, Limits, Output, PULSES};
 use crate::document::{Placed, Section, Value};
-use crate::gpio::{Duty, Line, Pwm};
+use crate::gpio::{Duty, FASTEST_HERTZ, Line, Pwm, PwmChannel};
 
 /// Longest `max_on`: what may stay on for a day may stay on.
 const LONGEST_ON: Duration = Duration::from_secs(24 * 3600);
@@ -49,7 +49,7 @@ fn outputs(section: Section<'_>, board: Option<&Board>, gpio: &GpioSettings) -> 
         let rest = table.get("rest").and_then(|v| on_or_off(&v)).unwrap_or(false);
         let limits = limits(&table, rest);
         let line = line.unwrap_or(Line::Name(String::new()));
-        let dimmer = dimmer(&table, &line, board, &outputs);
+        let dimmer = dimmer(&table, Generator::of(&line, active_low, board, gpio, &outputs));
         let remember = remember(&table, &limits);
         table.end();
         outputs.push(Output { name: name.value, line, active_low, rest, dimmer, remember, limits });
@@ -57,22 +57,58 @@ fn outputs(section: Section<'_>, board: Option<&Board>, gpio: &GpioSettings) -> 
     outputs
 }
 
-/// `pwm` and `fade`. A generator of the board serves one output; the next one's turns are made by a thread.
-fn dimmer(table: &Section<'_>, line: &Line, board: Option<&Board>, others: &[Output]) -> Option<Dimmer> {
-    let hertz = table.get("pwm").and_then(|v| units::hertz(&v, FREQUENCIES));
+/// What dims a pin.
+enum Generator {
+    /// The board's, if the pin is joined to it.
+    Board(PwmChannel),
+    /// Nothing real.
+    Simulated,
+    /// A thread, and why.
+    Thread(String),
+}
+
+impl Generator {
+    fn of(line: &Line, active_low: bool, board: Option<&Board>, gpio: &GpioSettings, others: &[Output]) -> Generator {
+        let channel = match (line, board) {
+            (Line::Number(bcm), Some(board)) => board.pin(*bcm).and_then(|pin| pin.pwm),
+            _ => None,
+        };
+        let uses = |output: &&Output| output.dimmer.and_then(|d| d.pwm.hardware).map(|h| h.channel);
+        match (gpio.backend, channel) {
+            (Backend::Simulated, None) => Generator::Simulated,
+            (Backend::Gpiocdev, _) => Generator::Thread("gpiocdev cannot use the board's generator".into()),
+            (_, None) => Generator::Thread(format!("the board has no generator for {line}")),
+            (_, Some(_)) if active_low => {
+                Generator::Thread("the board's generator begins with a low level, which is on here".into())
+            }
+            (_, Some(channel)) => match others.iter().find(|o| uses(o) == Some(channel.channel)) {
+                Some(other) => Generator::Thread(format!("output {:?} has the board's generator", other.name)),
+                None => Generator::Board(channel),
+            },
+        }
+    }
+}
+
+/// `pwm` and `fade`.
+fn dimmer(table: &Section<'_>, generator: Generator) -> Option<Dimmer> {
+    let pwm = table.get("pwm");
     let fade = table.get("fade").and_then(|v| {
-        if hertz.is_none() {
+        if pwm.is_none() {
             v.problem("only an output with pwm can fade; as in: pwm = \"200 Hz\"");
         }
         units::duration(&v, Duration::ZERO..=LONGEST_FADE)
     });
-    let channel = match (line, board) {
-        (Line::Number(bcm), Some(board)) => board.pin(*bcm).and_then(|pin| pin.pwm),
-        _ => None,
+    let value = pwm?;
+    let hertz = units::hertz(&value, FREQUENCIES)?;
+    let hardware = match generator {
+        Generator::Board(channel) => Some(channel),
+        Generator::Thread(why) if hertz > FASTEST_HERTZ => {
+            value.problem(format!("{hertz} Hz is too fast for a thread, which does {FASTEST_HERTZ} Hz at most; {why}"));
+            None
+        }
+        Generator::Simulated | Generator::Thread(_) => None,
     };
-    let used = |channel| others.iter().filter_map(|o| o.dimmer?.pwm.hardware).any(|used| used.channel == channel);
-    let hardware = channel.filter(|channel| !used(channel.channel));
-    Some(Dimmer { pwm: Pwm { hertz: hertz?, hardware }, fade: fade.unwrap_or_default() })
+    Some(Dimmer { pwm: Pwm { hertz, hardware }, fade: fade.unwrap_or_default() })
 }
 
 fn remember(table: &Section<'_>, limits: &Limits) -> bool {

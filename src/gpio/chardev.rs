@@ -18,7 +18,7 @@ enum Driven {
     /// High or low.
     Plain(Held),
     /// By turns, by a thread.
-    Soft(SoftPwm),
+    Soft(Line, SoftPwm),
 }
 
 /// A line that is ours.
@@ -46,13 +46,9 @@ fn make(chip: &str, claim: &Claim) -> Result<Driven, GpioError> {
     if hertz > FASTEST_HERTZ {
         return Err(refused(format!("{hertz} Hz is too fast for a thread, which does {FASTEST_HERTZ} Hz at most")));
     }
-    let turn = move |level| {
-        if let Err(error) = held.set(level) {
-            tracing::debug!("not dimmed: {error}");
-        }
-    };
-    let soft = SoftPwm::start(Pwm { hertz, hardware: None }, claim.level, turn);
-    soft.map(Driven::Soft).map_err(|e| refused(e.to_string()))
+    let turn = move |level| held.request.set_value(held.offset, value(level)).map(drop).map_err(|e| e.to_string());
+    let soft = SoftPwm::start(Pwm { hertz, hardware: None }, claim.level, turn).map_err(|e| refused(e.to_string()))?;
+    Ok(Driven::Soft(claim.line.clone(), soft))
 }
 
 fn value(level: Level) -> Value {
@@ -101,10 +97,7 @@ impl OutputPins for ChardevPins {
     fn set(&mut self, index: usize, level: Level) -> Result<(), GpioError> {
         match &self.0[index] {
             Driven::Plain(held) => held.set(level),
-            Driven::Soft(soft) => {
-                soft.set(level);
-                Ok(())
-            }
+            Driven::Soft(line, soft) => soft.set(level).map_err(|cause| GpioError::Pin { line: line.clone(), cause }),
         }
     }
 }

@@ -8,6 +8,8 @@ mod pwm;
 pub mod rpi;
 pub mod simulated;
 
+pub use pwm::FASTEST_HERTZ;
+
 /// A share of the time, in thousandths: 0 to 1000.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Duty(u16);

@@ -2,72 +2,113 @@
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use super::{Duty, Level, Pwm};
 
 /// Fastest that a thread can switch a pin by turns without eating a core: a turn takes two wake-ups of some 50 us.
 pub const FASTEST_HERTZ: u32 = 1000;
 
-/// A thread that switches one line by turns. It ends when this is dropped, and leaves the line at its last level, if that
-/// was not between the two.
+/// A share of the time to be high, and where to say whether the line obeyed.
+type Order = (Duty, SyncSender<Result<(), String>>);
+
+/// A thread that switches one line by turns. It ends when this is dropped, and leaves the line as it is then.
 pub struct SoftPwm {
-    duties: Option<SyncSender<Duty>>,
+    orders: Option<SyncSender<Order>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl SoftPwm {
-    /// Switches a line by `drive`, at `level` from the first moment, which is set already.
+    /// Switches a line by `drive`, which is at `level` already.
     ///
     /// # Errors
     /// The kernel's: no thread.
-    pub fn start(pwm: Pwm, level: Level, drive: impl FnMut(Level) + Send + 'static) -> std::io::Result<SoftPwm> {
-        let (duties, inbox) = sync_channel(1);
-        let thread = thread::Builder::new()
-            .name("hearken-pwm".into())
-            .spawn(move || modulate(pwm, level.duty(), drive, &inbox))?;
-        Ok(SoftPwm { duties: Some(duties), thread: Some(thread) })
+    pub fn start(
+        pwm: Pwm,
+        level: Level,
+        drive: impl FnMut(Level) -> Result<(), String> + Send + 'static,
+    ) -> std::io::Result<SoftPwm> {
+        let (orders, inbox) = sync_channel(1);
+        let mut modulator = Modulator { pwm, duty: level.duty(), drive, inbox, fault: None };
+        let thread =
+            thread::Builder::new().name("hearken-pwm".into()).spawn(move || while modulator.turn().is_some() {})?;
+        Ok(SoftPwm { orders: Some(orders), thread: Some(thread) })
     }
 
-    /// Changes the share of the time that the line is high. Returns within two turns.
-    pub fn set(&self, level: Level) {
-        // Only a panic ends the thread before us.
-        let _ = self.duties.as_ref().map(|duties| duties.send(level.duty()));
+    /// Changes the share of the time that the line is high: none and all of it at once, any other after the turn that is under
+    /// way.
+    ///
+    /// # Errors
+    /// What the line said; for a share, at its last turn.
+    pub fn set(&self, level: Level) -> Result<(), String> {
+        let (answer, answered) = sync_channel(1);
+        let sent = self.orders.as_ref().and_then(|orders| orders.send((level.duty(), answer)).ok());
+        sent.and_then(|()| answered.recv().ok()).unwrap_or_else(|| Err("the thread that dims it is gone".into()))
     }
 }
 
 impl Drop for SoftPwm {
     fn drop(&mut self) {
-        self.duties.take();
+        self.orders.take();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }
 }
 
-fn modulate(pwm: Pwm, mut duty: Duty, mut drive: impl FnMut(Level), inbox: &Receiver<Duty>) {
-    loop {
-        let next = match duty {
-            Duty::NONE | Duty::FULL => {
-                drive(if duty == Duty::FULL { Level::High } else { Level::Low });
-                inbox.recv().map_err(|_| RecvTimeoutError::Disconnected)
+struct Modulator<D> {
+    pwm: Pwm,
+    duty: Duty,
+    drive: D,
+    inbox: Receiver<Order>,
+    fault: Option<String>,
+}
+
+impl<D: FnMut(Level) -> Result<(), String>> Modulator<D> {
+    /// One turn; nothing when nobody orders any more.
+    fn turn(&mut self) -> Option<()> {
+        let (Duty::NONE | Duty::FULL) = self.duty else {
+            let (begun, duty) = (Instant::now(), self.duty);
+            self.switch(Level::High);
+            if self.wait_until(begun + self.pwm.high(duty))? {
+                self.switch(Level::Low);
+                self.wait_until(begun + self.pwm.period())?;
             }
-            part => {
-                drive(Level::High);
-                let high = inbox.recv_timeout(pwm.high(part));
-                high.or_else(|e| match e {
-                    RecvTimeoutError::Disconnected => Err(e),
-                    RecvTimeoutError::Timeout => {
-                        drive(Level::Low);
-                        inbox.recv_timeout(pwm.high(part.complement()))
-                    }
-                })
-            }
+            return Some(());
         };
-        match next {
-            Ok(changed) => duty = changed,
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return,
+        let order = self.inbox.recv().ok()?;
+        self.take(order);
+        Some(())
+    }
+
+    fn switch(&mut self, level: Level) {
+        self.fault = (self.drive)(level).err();
+    }
+
+    /// Takes orders until the time `end`; whether it came so far, and no order cut the turn short.
+    fn wait_until(&mut self, end: Instant) -> Option<bool> {
+        loop {
+            match self.inbox.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(order) => {
+                    if self.take(order) {
+                        return Some(false);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => return Some(true),
+                Err(RecvTimeoutError::Disconnected) => return None,
+            }
         }
+    }
+
+    /// Takes an order; whether it was carried out at once.
+    fn take(&mut self, (duty, answer): Order) -> bool {
+        self.duty = duty;
+        let at_once = matches!(duty, Duty::NONE | Duty::FULL);
+        if at_once {
+            self.switch(if duty == Duty::FULL { Level::High } else { Level::Low });
+        }
+        let _ = answer.send(self.fault.clone().map_or(Ok(()), Err));
+        at_once
     }
 }
 
@@ -80,15 +121,38 @@ mod tests {
     fn a_line_is_high_and_low_by_turns_until_it_is_to_be_one_of_them() {
         let (levels, seen) = channel();
         let pwm = Pwm { hertz: 1000, hardware: None };
-        let soft = SoftPwm::start(pwm, Level::Low, move |level| levels.send(level).unwrap()).unwrap();
-        assert_eq!(seen.recv(), Ok(Level::Low));
-        soft.set(Level::Pwm(Duty::thousandths(300)));
+        let drive = move |level| levels.send(level).map_err(|e| e.to_string());
+        let soft = SoftPwm::start(pwm, Level::Low, drive).unwrap();
+        soft.set(Level::Pwm(Duty::thousandths(300))).unwrap();
         for _ in 0..20 {
             assert_eq!([seen.recv(), seen.recv()], [Ok(Level::High), Ok(Level::Low)]);
         }
-        soft.set(Level::High);
+        soft.set(Level::High).unwrap();
         drop(soft);
         assert_eq!(seen.iter().last(), Some(Level::High), "the last level stays");
+    }
+
+    #[test]
+    fn a_line_that_fails_says_so_to_whoever_sets_it() {
+        let pwm = Pwm { hertz: 1000, hardware: None };
+        let mut works = [true, false, true].into_iter();
+        let drive = move |_| if works.next().unwrap_or(true) { Ok(()) } else { Err("the wire is off".to_string()) };
+        let soft = SoftPwm::start(pwm, Level::Low, drive).unwrap();
+        assert_eq!(soft.set(Level::High), Ok(()));
+        assert_eq!(soft.set(Level::Low), Err("the wire is off".into()));
+        assert_eq!(soft.set(Level::Low), Ok(()), "tried again");
+    }
+
+    #[test]
+    fn a_new_share_waits_for_the_end_of_the_turn() {
+        let (levels, seen) = channel();
+        let pwm = Pwm { hertz: 10, hardware: None };
+        let drive = move |level| levels.send(level).map_err(|e| e.to_string());
+        let soft = SoftPwm::start(pwm, Level::Low, drive).unwrap();
+        for share in 1..10 {
+            soft.set(Level::Pwm(Duty::thousandths(share))).unwrap();
+        }
+        assert_eq!([seen.recv(), seen.recv(), seen.recv()], [Ok(Level::High), Ok(Level::Low), Ok(Level::High)]);
     }
 
     #[test]

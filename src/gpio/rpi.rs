@@ -47,12 +47,16 @@ fn pin(gpio: &Gpio, line: &Line) -> Result<Pin, GpioError> {
 fn make(gpio: &Gpio, claim: &Claim) -> Result<Driven, GpioError> {
     let refused = |cause: String| GpioError::Pin { line: claim.line.clone(), cause };
     let pin = pin(gpio, &claim.line)?;
+    let mut why = "no dtoverlay=pwm in config.txt joins it to the board's generator".to_string();
     if let Some((pwm, channel)) = claim.pwm.and_then(|pwm| Some((pwm, pwm.hardware?))) {
-        // Something else may be meant with the pin: only `dtoverlay=pwm` joins it to the generator.
+        // Something else may be meant with the pin: only the overlay joins it to the generator.
         if pin.mode() == function(channel) {
             match hard(channel, pwm, claim.level) {
                 Ok(driven) => return Ok(driven),
-                Err(error) => tracing::warn!("{}: no hardware PWM: {error}; a thread dims it", claim.line),
+                Err(error) => {
+                    why = format!("the board's generator: {error}");
+                    tracing::warn!("{}: {why}; a thread dims it", claim.line);
+                }
             }
         }
     }
@@ -64,12 +68,12 @@ fn make(gpio: &Gpio, claim: &Claim) -> Result<Driven, GpioError> {
     output.set_reset_on_drop(false);
     let Some(pwm) = claim.pwm else { return Ok(Driven::Plain(output)) };
     if pwm.hertz > FASTEST_HERTZ {
-        return Err(refused(format!(
-            "{} Hz takes hardware PWM (dtoverlay=pwm in config.txt); a thread does {FASTEST_HERTZ} Hz at most",
-            pwm.hertz
-        )));
+        return Err(refused(format!("{} Hz; a thread does {FASTEST_HERTZ} Hz at most, and {why}", pwm.hertz)));
     }
-    let soft = SoftPwm::start(pwm, claim.level, move |level| write(&mut output, level));
+    let soft = SoftPwm::start(pwm, claim.level, move |level| {
+        write(&mut output, level);
+        Ok(())
+    });
     soft.map(Driven::Soft).map_err(|e| refused(e.to_string()))
 }
 
@@ -107,14 +111,15 @@ fn explain(error: &rppal::gpio::Error) -> String {
 impl OutputPins for RpiPins {
     fn set(&mut self, index: usize, level: Level) -> Result<(), GpioError> {
         let (line, driven) = &mut self.0[index];
-        match driven {
-            Driven::Plain(output) => write(output, level),
+        let set = match driven {
+            Driven::Plain(output) => {
+                write(output, level);
+                Ok(())
+            }
             Driven::Soft(soft) => soft.set(level),
-            Driven::Hard(hard, pwm) => hard
-                .set_pulse_width(pwm.high(level.duty()))
-                .map_err(|e| GpioError::Pin { line: line.clone(), cause: e.to_string() })?,
-        }
-        Ok(())
+            Driven::Hard(hard, pwm) => hard.set_pulse_width(pwm.high(level.duty())).map_err(|e| e.to_string()),
+        };
+        set.map_err(|cause| GpioError::Pin { line: line.clone(), cause })
     }
 }
 
