@@ -33,14 +33,14 @@ use crate::gpio::chardev::{ChardevInputs, ChardevPins};
 use crate::gpio::rpi::{RpiInputs, RpiPins};
 use crate::gpio::simulated::{SimulatedInputs, SimulatedPins};
 use crate::gpio::{Claim, GpioError, InputPins, OutputPins, Sense};
-use crate::grammar::Slots;
+use crate::grammar::{Grammar, Slots};
 use crate::hands::{self, Hands, Order};
 use crate::keeper::{About, Keeper};
 use crate::mailbox::mailbox;
 use crate::memory::{self, Memory};
 use crate::mind::{self, Mind};
 use crate::recognize::Recognizer;
-use crate::recognize::whisper::WhisperRecognizer;
+use crate::recognize::whisper::{RecognizerSettings, WhisperRecognizer};
 use crate::report::events::{Destination, Events};
 use crate::report::watch::Watch;
 use crate::report::{self, Report};
@@ -118,6 +118,26 @@ pub struct Rules {
 /// # Errors
 /// What ends the daemon: no pins, no model, no event file, a scratch directory that must not be used.
 pub fn run(path: &Path, options: Options) -> Result<(), Error> {
+    run_with(path, options, &whisper)
+}
+
+/// What makes a recognizer by its settings for a grammar; nothing if a stop came first.
+type Load<'a> = &'a dyn Fn(&RecognizerSettings, Grammar, &Stop) -> Result<Option<Box<dyn Recognizer>>, Error>;
+
+fn whisper(settings: &RecognizerSettings, grammar: Grammar, stop: &Stop) -> Result<Option<Box<dyn Recognizer>>, Error> {
+    trial::first(settings, stop)?;
+    if stop.raised() {
+        return Ok(None);
+    }
+    service::alive();
+    Ok(Some(Box::new(WhisperRecognizer::load(settings, grammar)?)))
+}
+
+/// As [`run`], with the recognizer that `load` makes: for where Whisper cannot run, as in an emulator.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_with(path: &Path, options: Options, load: Load<'_>) -> Result<(), Error> {
     // A core file would hold the sound of the last utterance.
     trial::limit(Resource::Core, 0)?;
     let options = Options { config: Some(path.into()), ..options };
@@ -126,7 +146,7 @@ pub fn run(path: &Path, options: Options) -> Result<(), Error> {
     loop {
         let assembled = config::parse(&path.display().to_string(), &text)
             .map_err(|faults| ConfigError::from(faults).into())
-            .and_then(|settings| assemble(settings, &options, &stop));
+            .and_then(|settings| assemble(settings, &options, &stop, load));
         match (assembled, before.take()) {
             (Ok(Some((parts, rules))), _) => serve(parts, &rules, &options, &stop)?,
             (Ok(None), _) => return Ok(()),
@@ -154,10 +174,12 @@ fn reread(path: Option<&Path>) -> Result<(), String> {
 }
 
 /// The parts that a configuration names; none if a stop came first.
-///
-/// # Errors
-/// As [`run`].
-pub fn assemble(settings: Settings, options: &Options, stop: &Stop) -> Result<Option<(Parts, Rules)>, Error> {
+fn assemble(
+    settings: Settings,
+    options: &Options,
+    stop: &Stop,
+    load: Load<'_>,
+) -> Result<Option<(Parts, Rules)>, Error> {
     let Settings { board, microphone, endpoint, scratch, recognizer, thresholds, gpio, .. } = settings;
     let Settings { outputs, commands, buttons, grammar, .. } = settings;
     permit(&options.scratch.clone().unwrap_or_else(scratch::default_dir), &scratch)?;
@@ -165,12 +187,7 @@ pub fn assemble(settings: Settings, options: &Options, stop: &Stop) -> Result<Op
     let pins = claim(&gpio, &hands::claims(&outputs))?;
     let inputs = sense(&gpio, &buttons::senses(&buttons))?;
     let about = About { board: board.id, model: recognizer.model.clone() };
-    trial::first(&recognizer, stop)?;
-    if stop.raised() {
-        return Ok(None);
-    }
-    service::alive();
-    let recognizer = Box::new(WhisperRecognizer::load(&recognizer, grammar)?);
+    let Some(recognizer) = load(&recognizer, grammar, stop)? else { return Ok(None) };
     let gain_db = microphone.gain_db;
     let source = Supervisor::new(microphone);
     let parts = Parts { microphone: Some(source.counters()), source: Box::new(source), recognizer, pins, inputs };

@@ -23,6 +23,11 @@ const SAMPLE_BYTES: u64 = 2;
 /// `f_type` of tmpfs and ramfs, from linux/magic.h.
 const MEMORY_FILE_SYSTEMS: [i64; 2] = [0x0102_1994, 0x8584_58f6];
 
+/// What the kernel rounds up for the few recordings that there are at a time, for the socket and for copies of the configuration.
+const OVERHEAD: u64 = 1 << 20;
+/// The same for one that is kept, with its decision beside it.
+const KEPT_OVERHEAD: u64 = 8 << 10;
+
 /// How much recordings may take, and where they may lie.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScratchSettings {
@@ -43,6 +48,15 @@ pub struct KeepSettings {
     pub last: usize,
     /// Most bytes that they may take together, with their decisions.
     pub capacity: u64,
+}
+
+impl ScratchSettings {
+    /// Bytes that a file system for all this must have: recordings, those that are kept, and what the kernel rounds up.
+    pub fn room(&self) -> u64 {
+        let keep = self.keep.as_ref();
+        let kept = keep.map_or(0, |keep| keep.capacity + keep.last as u64 * KEPT_OVERHEAD);
+        self.capacity + kept + OVERHEAD
+    }
 }
 
 impl Default for ScratchSettings {

@@ -196,6 +196,20 @@ fn transcribe_leaves_nothing_behind_whether_it_ends_well_with_an_error_or_by_sig
 }
 
 #[test]
+fn the_room_that_scratch_needs_is_its_capacity_what_is_kept_and_a_little() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("hearken.toml");
+    let room = |scratch: &str| {
+        fs::write(&config, fs::read_to_string(path("house.toml")).unwrap() + scratch).unwrap();
+        let output = run(&["scratch", "room", "--config", config.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(0), "{}", words(&output.stderr));
+        words(&output.stdout).trim().parse::<u64>().unwrap()
+    };
+    let kept = "[scratch]\ncapacity = \"2 MiB\"\nkeep = { last = 10, capacity = \"1 MiB\" }\n";
+    assert_eq!([room(""), room(kept)], [9 << 20, (4 << 20) + 10 * 8192]);
+}
+
+#[test]
 fn status_without_a_daemon_says_where_it_looked() {
     let dir = tempfile::tempdir().unwrap();
     let output = run(&["scratch", "status", "--scratch", &dir.path().display().to_string()]);

@@ -1,5 +1,6 @@
 //! `hearken scratch ...`: what the recordings leave behind.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Subcommand;
@@ -34,6 +35,12 @@ pub enum Subcommands {
         #[arg(long)]
         json: bool,
     },
+    /// Print how many bytes a file system for the scratch of a configuration must have
+    Room {
+        /// The configuration
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
     /// What the audit starts in order to end it
     #[command(hide = true)]
     Victim(victim::Orders),
@@ -43,6 +50,7 @@ pub fn scratch(command: Subcommands) -> Result<(), Error> {
     match command {
         Subcommands::Status { scratch, json } => status::status(scratch, json),
         Subcommands::Audit { rounds, scratch, json } => audit::audit(rounds, scratch, json),
+        Subcommands::Room { config } => Ok(writeln!(io::stdout(), "{}", crate::config::load(&config)?.scratch.room())?),
         Subcommands::Victim(orders) => victim::victim(&orders),
     }
 }
