@@ -32,7 +32,7 @@ PACKAGES += libstd-rust-web-dev:arm64
 endif
 endif
 
-.PHONY: help setup build for-a-board check-binary deb demo test fuzz fuzz-ci bench soak lint clean
+.PHONY: help setup build for-a-board check-binary deb test-service test-package demo test fuzz fuzz-ci bench soak lint clean
 
 help:
 	@echo 'make demo    the daemon on a virtual microphone: recorded sentences switch simulated pins (sets up first)'
@@ -40,7 +40,9 @@ help:
 	@echo 'make fuzz    a million made-up configurations, templates, sounds and events: a minute or two'
 	@echo 'make build   target/release/hearken; with BOARD=pi-5 (or pi-4, pi-3, pi-zero-2w) the program for that board'
 	@echo 'make check-binary BOARD=pi-5   whether it is what that board can run; starts it in an emulator'
-	@echo 'make deb BOARD=pi-5   a Debian package for that board, with a systemd unit'
+	@echo 'make deb BOARD=pi-5   Debian packages: the program for that board with a systemd unit, and the models'
+	@echo 'make test-package BOARD=pi-5   they install, upgrade and vanish, on an emulated Debian'
+	@echo 'make test-service   the unit under a real systemd: killed, hung, reloaded, upgraded'
 	@echo 'make bench   how long a decision takes, against stock whisper on the same clip'
 	@echo 'make soak    a day of sound through the daemon in an hour, with faults: does anything leak? SOAK_MINUTES=$(SOAK_MINUTES)'
 	@echo 'make lint    formatting and clippy'
@@ -76,12 +78,33 @@ check-binary: PACKAGES += qemu-user-static libgomp1:arm64
 check-binary: for-a-board build
 	tests/cross/check $(RELEASE)/hearken '$(CPU)'
 
-# A program that was checked, and with it what the same build says of its command line.
+# A program that was checked, and with it what the same build says of its command line; the models in a package of their own.
+DEB_ARCH := $(if $(TARGET),arm64,$(shell dpkg --print-architecture))
+DEB := target/hearken_$(BOARD)_$(DEB_ARCH).deb
+MODELS_DEB := target/hearken-models_all.deb
+BOX := target/box/debian-$(DEB_ARCH)
 deb: PACKAGES += dpkg-dev
-deb: check-binary
-	$(CROSS) $(CARGO) build --release --locked --target $(TARGET) --example pages
-	rm -rf $(RELEASE)/pages && qemu-aarch64-static $(RELEASE)/examples/pages $(RELEASE)/pages
-	boards/package/build $(BOARD) $(RELEASE)/hearken $(RELEASE)/pages target/hearken_$(BOARD)_arm64.deb
+deb: $(if $(TARGET),check-binary,build) $(MODELS_DEB)
+	$(CROSS) $(CARGO) build --release --locked $(if $(TARGET),--target $(TARGET)) --example pages
+	rm -rf $(RELEASE)/pages && $(if $(TARGET),qemu-aarch64-static) $(RELEASE)/examples/pages $(RELEASE)/pages
+	boards/package/build program $(BOARD) $(RELEASE)/hearken $(RELEASE)/pages $(DEB)
+	@echo "$(MODELS_DEB): $$(stat -c %s $(MODELS_DEB)) bytes, which change with the models only"
+
+$(MODELS_DEB): $(wildcard models/*) boards/package/build | setup
+	boards/package/build models $@
+
+# The package and the unit on a Debian machine with a real systemd, on the virtual microphone.
+test-service: PACKAGES += debootstrap systemd-container iproute2 procps python3
+test-service: deb
+	@[ -z '$(TARGET)' ] || { echo 'test-service: $(BOARD) is no board to run here; leave BOARD out' >&2; exit 2; }
+	$(SUDO) tests/box/box make $(BOX) $(DEB_ARCH) libasound2 libgomp1 libstdc++6
+	$(SUDO) tests/service/run $(BOX) $(DEB) $(MODELS_DEB)
+
+# The packages in a Debian of the board's architecture, in an emulator if it must be. Making that Debian takes minutes, once.
+test-package: PACKAGES += debootstrap lintian
+test-package: deb
+	$(SUDO) tests/box/box make $(BOX) $(DEB_ARCH) libasound2 libgomp1 libstdc++6
+	$(SUDO) tests/package/run $(BOX) $(DEB) $(MODELS_DEB)
 
 # Built and run in one profile: whisper.cpp is compiled once.
 demo: setup
@@ -112,4 +135,5 @@ lint:
 	$(CARGO) clippy --release --locked --all-targets -- -D warnings
 
 clean:
+	[ ! -e target/box ] || $(SUDO) rm -rf target/box
 	$(CARGO) clean

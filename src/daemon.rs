@@ -268,7 +268,7 @@ pub fn serve(parts: Parts, rules: &Rules, options: &Options, stop: &Stop) -> Res
             threads.push(start(scope, stop, "hearken-buttons", watch)?);
         }
         let ear = named("hearken-ear").spawn_scoped(scope, || ear::listen(source.as_mut(), ear, stop))?;
-        tracing::info!(commands = rules.commands.len(), outputs = rules.outputs.len(), "ready");
+        tracing::info!(commands = rules.commands.len(), outputs = rules.outputs.len(), "waiting for sound");
         mind::decide(mind, &inbox, |decided| orders.send(Order::Decided(Box::new(decided))).is_ok(), stop);
         stop.raise();
         drop(inbox);

@@ -262,7 +262,7 @@ fn spoken_sentences_switch_pins_others_do_not_and_sigterm_leaves_all_at_rest() {
     assert_eq!(code, Some(0), "{log}");
     assert_eq!(daemon.pins(), RESTING);
     assert_eq!(daemon.files_in_scratch(), 0);
-    assert!(log.contains("ready") && log.contains("stopping, as asked"), "{log}");
+    assert!(log.contains("waiting for sound") && log.contains("stopping, as asked"), "{log}");
     assert!(!log.contains("joke") && !log.contains("turn on"), "no words in the log: {log}");
 }
 

@@ -13,7 +13,8 @@ use tracing_subscriber::registry::LookupSpan;
 pub fn start(filter: EnvFilter) {
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     if std::env::var_os("JOURNAL_STREAM").is_some() {
-        log.event_format(Journal).init();
+        // The journal keeps text, not colours.
+        log.with_ansi(false).event_format(Journal).init();
     } else {
         log.with_target(false).with_ansi(io::stderr().is_terminal()).init();
     }
