@@ -32,11 +32,13 @@ PACKAGES += libstd-rust-web-dev:arm64
 endif
 endif
 
-.PHONY: help setup build for-a-board check-binary deb test-service test-package demo test fuzz fuzz-ci bench soak lint clean
+.PHONY: help setup build for-a-board check-binary deb test-service test-package demo test test-kernel fuzz fuzz-ci bench soak \
+  lint clean
 
 help:
 	@echo 'make demo    the daemon on a virtual microphone: recorded sentences switch simulated pins (sets up first)'
 	@echo 'make test    all tests (sets up first)'
+	@echo 'make test-kernel   the program on a real kernel with a gpiochip and a sound card; the first time makes the kernel'
 	@echo 'make fuzz    a million made-up configurations, templates, sounds and events: a minute or two'
 	@echo 'make build   target/release/hearken; with BOARD=pi-5 (or pi-4, pi-3, pi-zero-2w) the program for that board'
 	@echo 'make check-binary BOARD=pi-5   whether it is what that board can run; starts it in an emulator'
@@ -113,6 +115,15 @@ demo: setup
 
 test: setup
 	$(CARGO) test --release --locked
+
+# The program on a kernel in user mode, with a gpiochip and a sound card. Making the kernel takes minutes, once.
+test-kernel: PACKAGES += linux-source flex bison bc patch xz-utils alsa-utils python3
+test-kernel: setup target/kernel/linux
+	$(CARGO) build --release --locked --bin hearken
+	tests/kernel/run target/kernel/linux time-travel=inf-cpu
+
+target/kernel/linux: $(addprefix tests/kernel/,build config linux.patch) | setup
+	tests/kernel/build $@
 
 # Ten laws, and so many cases of each; the last line before the result says how many there were.
 CASES := 100000

@@ -2,7 +2,7 @@
 //!
 //! The kernel knows who holds a line: a second program is refused, `gpioinfo` shows "hearken".
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use gpiocdev::line::{Bias, Offset, Value};
 use gpiocdev::request::{Builder, Request};
@@ -74,8 +74,9 @@ fn hold(chip: &str, line: &Line, as_what: impl FnOnce(&mut Builder) -> &mut Buil
         Line::Number(number) => (find_chip(chip)?.info.path, *number),
     };
     let mut builder = Request::builder();
-    builder.with_consumer("hearken").on_chip(path).with_line(offset);
-    let request = as_what(&mut builder).request().map_err(|e| refused(e.to_string()))?;
+    builder.with_consumer("hearken").on_chip(&path).with_line(offset);
+    let request =
+        as_what(&mut builder).request().map_err(|e| refused(holder(&path, offset).unwrap_or(e.to_string())))?;
     Ok(Held { line: line.clone(), offset, request })
 }
 
@@ -87,6 +88,12 @@ impl Held {
     fn set(&self, level: Level) -> Result<(), GpioError> {
         self.request.set_value(self.offset, value(level)).map_err(|e| self.error(&e))
     }
+}
+
+/// Who holds a line, if somebody does, in words.
+fn holder(chip: &Path, offset: Offset) -> Option<String> {
+    let line = gpiocdev::chip::Chip::from_path(chip).ok()?.line_info(offset).ok()?;
+    line.used.then(|| format!("busy: {:?} holds it; stop that first", line.consumer))
 }
 
 fn no_line() -> String {

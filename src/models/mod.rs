@@ -146,8 +146,8 @@ pub fn directories() -> Vec<PathBuf> {
         return vec![dir.into()];
     }
     let program = std::env::current_exe().and_then(|p| p.canonicalize()).unwrap_or_default();
-    let beside = program.ancestors().skip(1).map(|dir| dir.join("models"));
-    std::iter::once(PathBuf::from(INSTALLED)).chain(beside).filter(|d| d.is_dir()).collect()
+    let beside = program.ancestors().skip(1).map(|dir| dir.join("models")).filter(|dir| dir.is_dir());
+    std::iter::once(PathBuf::from(INSTALLED)).chain(beside).collect()
 }
 
 /// A model whose file was compared with its SHA-256, the manifest's or the user's.
