@@ -37,6 +37,8 @@ PATIENCE = 120
 # The outputs of hearken.toml: offset of the line, level at rest.
 OUTPUTS = {"lights": (17, 0), "tv": (22, 1), "bell": (27, 0)}
 AT_REST = {name: rest for name, (_, rest) in OUTPUTS.items()}
+# The dimmed output, and the buttons: offset of the line.
+DESK, BUTTONS = 18, {"dimly": 5, "dark": 6}
 
 
 class Failure(Exception):
@@ -127,12 +129,16 @@ Edge = collections.namedtuple("Edge", "seconds output level thread")
 
 
 def edges():
-    """Every level that the kernel was told since the last `forget_edges`, in order."""
+    """Every level of an output that the kernel was told since the last `forget_edges`, in order."""
+    return edges_of({offset: name for name, (offset, _) in OUTPUTS.items()})
+
+
+def edges_of(names):
     first, _ = chip()
-    names = {first + offset: name for name, (offset, _) in OUTPUTS.items()}
     told = re.compile(r"^ *(\S+)-\d+ .* (\d+\.\d+): gpio_value: (\d+) set ([01])$", re.MULTILINE)
     found = told.findall((TRACE / "trace").read_text())
-    return [Edge(float(when), names[int(number)], int(level), thread) for thread, when, number, level in found]
+    return [Edge(float(when), names[int(number) - first], int(level), thread)
+            for thread, when, number, level in found if int(number) - first in names]
 
 
 def last_levels():
@@ -241,7 +247,8 @@ def start(daemon):
     """start: every line at rest from its first level, held by hearken"""
     opened = daemon.microphone("open")
     expect(levels(), AT_REST, "levels")
-    expect(lines_in_use(), {offset: ("hearken", "out") for offset, _ in OUTPUTS.values()}, "lines in use")
+    driven = {offset: ("hearken", "out") for offset in [DESK, *(offset for offset, _ in OUTPUTS.values())]}
+    expect(lines_in_use(), driven | {offset: ("hearken", "in") for offset in BUTTONS.values()}, "lines in use")
     expect({(e.output, e.level) for e in edges()}, set(AT_REST.items()), "levels that the kernel was told")
     return f"{shown()}, microphone at {opened['rate']} Hz"
 
@@ -299,6 +306,34 @@ def pulse(daemon):
     expect([(e.output, e.level, e.thread) for e in (up, down)],
            [("bell", 1, "hearken-hands"), ("bell", 0, "hearken-hands")], "what the kernel was told")
     return f"{(down.seconds - up.seconds) * 1000:.1f} ms between the edges, on the kernel's clock"
+
+
+def press(daemon, button):
+    """Presses a button, which joins its pin to ground, and lets go."""
+    contact = line(BUTTONS[button], "pull")
+    contact.write_text("pull-down")
+    event = daemon.event()
+    expect(event.get("button"), button, f"the event {event}")
+    contact.write_text("pull-up")
+    return event
+
+
+def dim(daemon):
+    """a button dims a line to 40 %, another puts it out"""
+    turns = lambda: [edge for edge in edges_of({DESK: "desk"}) if edge.thread == "hearken-pwm"]
+    forget_edges()
+    press(daemon, "dimly")
+    until(lambda: len(turns()) > 40, "twenty turns")
+    some = turns()[:41]
+    high = sum(after.seconds - edge.seconds for edge, after in zip(some, some[1:]) if edge.level == 1)
+    share = high / (some[-1].seconds - some[0].seconds)
+    expect([edge.level for edge in some], [1, 0] * 20 + [1], "levels by turns")
+    if not 0.35 < share < 0.55:
+        raise Failure(f"it was high for {share:.3f} of the time")
+    press(daemon, "dark")
+    forget_edges()
+    expect((int(line(DESK, "value").read_text()), edges()), (0, []), "its level, and what the kernel was told of others")
+    return f"20 turns of {(some[-1].seconds - some[0].seconds) / 20 * 1000:.1f} ms, high for {share:.1%}; then low"
 
 
 def unplug(daemon):
@@ -392,7 +427,7 @@ def main():
     tell(devices)
     tell(without_groups)
     daemon = Daemon()
-    for scenario in [start, switch_on, second_owner, no_sentence, active_low, switch_off, pulse, unplug, status,
+    for scenario in [start, switch_on, second_owner, no_sentence, active_low, switch_off, pulse, dim, unplug, status,
                      stop]:
         tell(scenario, daemon)
     daemon = Daemon()
