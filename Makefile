@@ -32,8 +32,8 @@ PACKAGES += libstd-rust-web-dev:arm64
 endif
 endif
 
-.PHONY: help setup build for-a-board check-binary deb test-service test-package demo test test-kernel fuzz fuzz-ci bench soak \
-  lint clean
+.PHONY: help setup build for-a-board check-binary deb test-service test-package demo test test-kernel pi test-pi test-sd \
+  fuzz fuzz-ci bench soak lint clean
 
 help:
 	@echo 'make demo    the daemon on a virtual microphone: recorded sentences switch simulated pins (sets up first)'
@@ -47,6 +47,8 @@ help:
 	@echo 'make test-service   the unit under a real systemd: killed, hung, reloaded, upgraded'
 	@echo 'make bench   how long a decision takes, against stock whisper on the same clip'
 	@echo 'make soak    a day of sound through the daemon in an hour, with faults: does anything leak? SOAK_MINUTES=$(SOAK_MINUTES)'
+	@echo 'make test-pi the program on an emulated Raspberry Pi 3: its kernel, sound and pins; a minute (sets up first)'
+	@echo 'make test-sd the package under systemd on that Pi, from an SD card; some minutes, the first time more'
 	@echo 'make lint    formatting and clippy'
 	@echo 'make setup   install what is missing: $(PACKAGES), and a Rust of at least $(LEAST_RUST)'
 	@echo 'make clean   remove what was built'
@@ -108,6 +110,26 @@ test-package: deb
 	$(SUDO) tests/box/box make $(BOX) $(DEB_ARCH) libasound2 libgomp1 libstdc++6
 	$(SUDO) tests/package/run $(BOX) $(DEB) $(MODELS_DEB)
 
+# An emulated Raspberry Pi 3 B, whose pins are watched from outside; recognition is scripted there.
+PI := target/pi
+ifeq ($(BOARD),pi-3)
+test-pi test-sd: PACKAGES += cpio python3 libgomp1:arm64
+test-sd: PACKAGES += debootstrap dpkg-dev e2fsprogs qemu-user-static
+pi: build
+	$(CROSS) $(CARGO) build --release --locked --target $(TARGET) --example scripted
+	tests/pi/fetch
+	tests/pi/initramfs $(PI)/initramfs.gz hearken=$(RELEASE)/hearken scripted=$(RELEASE)/examples/scripted \
+	  $(patsubst %,hearken-pi-5=%,$(wildcard target/armv8.2-a+dotprod+fp16/$(TARGET)/release/hearken))
+test-pi: pi
+	tests/pi/test-pi $(PI)/initramfs.gz
+test-sd: pi deb
+	$(SUDO) tests/pi/image $(PI)/sd.img $(RELEASE)/examples/scripted $(DEB) $(MODELS_DEB)
+	tests/pi/test-sd $(PI)/initramfs.gz $(PI)/sd.img
+else
+test-pi test-sd:
+	$(MAKE) BOARD=pi-3 $@
+endif
+
 # Built and run in one profile: whisper.cpp is compiled once.
 demo: setup
 	$(CARGO) build --release --locked --bin hearken --example demo
@@ -146,5 +168,5 @@ lint:
 	$(CARGO) clippy --release --locked --all-targets -- -D warnings
 
 clean:
-	[ ! -e target/box ] || $(SUDO) rm -rf target/box
+	[ ! -e target/box ] && [ ! -e target/pi ] || $(SUDO) rm -rf target/box target/pi
 	$(CARGO) clean

@@ -215,21 +215,42 @@ fn describe(device: &cpal::Device) -> Option<MicrophoneInfo> {
         return None;
     }
     let name = device.description().map(|d| d.name().to_string()).unwrap_or_default();
-    let formats = device.supported_input_configs().map_err(|e| e.to_string()).map(|ranges| {
-        let words = |r: cpal::SupportedStreamConfigRange| {
-            let (low, high) = (r.min_sample_rate(), r.max_sample_rate());
-            let rates = if low == high { format!("{low} Hz") } else { format!("{low}-{high} Hz") };
-            format!("{} {rates} {} ch", r.sample_format(), r.channels())
-        };
-        ranges.map(words).collect()
-    });
+    let formats = device.supported_input_configs().map_err(|e| e.to_string()).map(in_words);
     // A card that is not there answers with an error; "default" stays in the list, so that the reason is seen.
     (formats.is_ok() || short == "default" || short.starts_with("hw:")).then_some(MicrophoneInfo { id, name, formats })
+}
+
+/// One line for each format and range of rates: some cards offer every count of channels up to 64 by itself.
+fn in_words(ranges: impl Iterator<Item = cpal::SupportedStreamConfigRange>) -> Vec<String> {
+    let mut lines: Vec<(String, u16, u16)> = Vec::new();
+    for range in ranges {
+        let (low, high, channels) = (range.min_sample_rate(), range.max_sample_rate(), range.channels());
+        let rates = if low == high { format!("{low} Hz") } else { format!("{low}-{high} Hz") };
+        let line = format!("{} {rates}", range.sample_format());
+        match lines.iter_mut().find(|(known, ..)| *known == line) {
+            Some((_, fewest, most)) => (*fewest, *most) = (channels.min(*fewest), channels.max(*most)),
+            None => lines.push((line, channels, channels)),
+        }
+    }
+    let words = |(line, fewest, most): (String, u16, u16)| {
+        if fewest == most { format!("{line} {most} ch") } else { format!("{line} {fewest}-{most} ch") }
+    };
+    lines.into_iter().map(words).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_channels_of_a_format_are_one_line() {
+        let range = |channels, format| {
+            cpal::SupportedStreamConfigRange::new(channels, 8_000, 48_000, cpal::SupportedBufferSize::Unknown, format)
+        };
+        let ranges = [1, 2, 64].map(|channels| range(channels, cpal::SampleFormat::I16));
+        let all = ranges.into_iter().chain([range(2, cpal::SampleFormat::F32)]);
+        assert_eq!(in_words(all), ["i16 8000-48000 Hz 1-64 ch", "f32 8000-48000 Hz 2 ch"]);
+    }
 
     #[test]
     fn a_block_is_mixed_to_mono() {
