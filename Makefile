@@ -32,8 +32,8 @@ PACKAGES += libstd-rust-web-dev:arm64
 endif
 endif
 
-.PHONY: help setup build for-a-board check-binary deb test-service test-package demo test test-kernel pi test-pi test-sd \
-  fuzz fuzz-ci bench soak lint clean
+.PHONY: help setup build for-a-board check-binary deb for-a-device flash logs unflash demo test test-service test-package \
+  test-flash test-kernel pi test-pi test-sd fuzz fuzz-ci bench soak lint clean
 
 help:
 	@echo 'make demo    the daemon on a virtual microphone: recorded sentences switch simulated pins (sets up first)'
@@ -43,6 +43,11 @@ help:
 	@echo 'make build   target/release/hearken; with BOARD=pi-5 (or pi-4, pi-3, pi-zero-2w) the program for that board'
 	@echo 'make check-binary BOARD=pi-5   whether it is what that board can run; starts it in an emulator'
 	@echo 'make deb BOARD=pi-5   Debian packages: the program for that board with a systemd unit, and the models'
+	@echo 'make flash HOST=pi@box.local BOARD=pi-5   installs them on a device, over ssh; DRY=1 only says what it would do.'
+	@echo '             CONFIG=FILE replaces the configuration, WAIT=SECONDS is given to the service until it is ready'
+	@echo 'make logs HOST=pi@box.local     shows the journal of the service there, and follows it'
+	@echo 'make unflash HOST=pi@box.local  takes it off again; PURGE=1 the configuration too'
+	@echo 'make test-flash   flashes a throw-away Debian over a real sshd, and lets go wrong what can, in 10 minutes'
 	@echo 'make test-package BOARD=pi-5   they install, upgrade and vanish, on an emulated Debian'
 	@echo 'make test-service   the unit under a real systemd: killed, hung, reloaded, upgraded'
 	@echo 'make bench   how long a decision takes, against stock whisper on the same clip'
@@ -129,6 +134,27 @@ else
 test-pi test-sd:
 	$(MAKE) BOARD=pi-3 $@
 endif
+
+for-a-device:
+	@[ -n "$$HOST" ] || { echo 'to which device? as in HOST=pi@box.local' >&2; exit 2; }
+
+# HOST, CONFIG, DRY, WAIT, LINES and PURGE come to it in the environment; its head says what they do.
+flash unflash logs: export BOARD := $(BOARD)
+flash: PACKAGES += openssh-client
+flash: for-a-device deb
+	boards/flash install $(DEB) $(MODELS_DEB)
+
+logs: for-a-device
+	boards/flash logs
+
+unflash: for-a-device
+	boards/flash remove
+
+# On this machine's own package, in a box with the virtual microphone.
+test-flash: PACKAGES += openssh-client debootstrap systemd-container iproute2 procps python3
+test-flash: deb
+	@[ -z '$(TARGET)' ] || { echo 'test-flash: $(BOARD) is no board to run here; leave BOARD out' >&2; exit 2; }
+	$(SUDO) tests/flash/run $(DEB) $(MODELS_DEB)
 
 # Built and run in one profile: whisper.cpp is compiled once.
 demo: setup
