@@ -238,7 +238,7 @@ fn spoken_sentences_switch_pins_others_do_not_and_sigterm_leaves_all_at_rest() {
         "home/turn the lights on.wav",
         "home/what's the time.wav",
     ];
-    let mut daemon = Daemon::hearing(&clips, &["--events", "-"]);
+    let mut daemon = Daemon::hearing(&clips[..1], &["--events", "-"]);
     // The fourth is none of this configuration's sentences: "in here" is not in it.
     let expected = [
         (Some("turn on the lights"), "GPIO17 1\nGPIO22 1\nGPIO27 1\n"),
@@ -256,6 +256,10 @@ fn spoken_sentences_switch_pins_others_do_not_and_sigterm_leaves_all_at_rest() {
         assert_eq!(daemon.pins(), pins, "{event}");
         assert!(event["latency_ms"].is_number() && event["scratch"]["used"].as_u64() > Some(0), "{event}");
         assert_eq!(daemon.files_in_scratch(), 0);
+        if let Some(next) = clips.get(i + 1) {
+            // However slow the machine is, no utterance comes before the last one was decided.
+            daemon.microphone.goes_on_with(&in_a_row(&[data(next)]));
+        }
     }
     daemon.running.signal(Signal::TERM);
     let (code, log) = daemon.ended();

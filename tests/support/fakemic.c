@@ -66,6 +66,7 @@ static snd_pcm_sframes_t mic_pointer(snd_pcm_ioplug_t *io){
 }
 static snd_pcm_sframes_t mic_transfer(snd_pcm_ioplug_t *io, const snd_pcm_channel_area_t *a, snd_pcm_uframes_t off, snd_pcm_uframes_t n){
   struct mic *m=io->private_data; size_t bpf=a[0].step/8; char *d=(char*)a[0].addr+a[0].first/8+off*bpf; size_t want=n*bpf, got=0;
+  m->eof=0;                          /* the file may have grown */
   while (got<want && !m->eof) { ssize_t r=read(m->ifd,d+got,want-got); if (r<=0) m->eof = !m->loop || lseek(m->ifd,0,SEEK_SET)<0 || r<0; else got+=r; }
   if (got<want) memset(d+got,0,want-got);          /* silence after the file */
   m->consumed+=n; m->c->frames+=n; arm_next(m); return n;

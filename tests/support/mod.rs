@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "each of them uses a part of it")]
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -122,6 +123,12 @@ impl VirtualMicrophone {
         fs::write(microphone.file("mic0.ctl"), [0; 4096]).expect("the controls should be written");
         microphone.configure("mic0", settings);
         microphone
+    }
+
+    /// Plays `sound` too, after what it has played, and silence.
+    pub fn goes_on_with(&self, sound: &[f32]) {
+        let raw = fs::File::options().append(true).open(self.file("mic0.raw"));
+        raw.and_then(|mut raw| raw.write_all(&at_48_khz(sound))).expect("the sound should be written");
     }
 
     fn configure(&self, id: &str, settings: &str) {
