@@ -85,6 +85,9 @@ pub mod mind;
 /// Thread: decisions to pins.
 pub mod hands;
 
+/// How well a configuration does on recorded sound.
+pub mod eval;
+
 /// The configuration file.
 pub mod config;
 

@@ -30,6 +30,9 @@ mod hearing;
 /// The real model on the clips.
 mod deciding;
 
+/// What is right of a folder of clips.
+mod eval;
+
 /// The rules of outputs, by a clock that does not run.
 mod outputs;
 

@@ -17,6 +17,7 @@ use crate::trial;
 mod check;
 mod decide;
 mod devices;
+mod eval;
 mod log;
 mod pins;
 mod scratch;
@@ -88,6 +89,8 @@ enum Subcommands {
         #[arg(long)]
         json: bool,
     },
+    /// Decide every WAV file under a folder and count what is right
+    Eval(eval::Arguments),
     /// What `trial` starts
     #[command(hide = true, name = trial::SUBCOMMAND)]
     TryModel { path: String, sha256: String },
@@ -150,6 +153,7 @@ fn run(command: Subcommands) -> Result<(), Error> {
         Subcommands::Transcribe { files, model, sha256, json } => transcribe::transcribe(&files, model, sha256, json),
         Subcommands::TryModel { path, sha256 } => trial::second(&path, &sha256),
         Subcommands::Decide { config, files, json } => decide::decide(&config, &files, json),
+        Subcommands::Eval(arguments) => eval::eval(&arguments),
         Subcommands::Pins { config, rest } => pins::pins(&config, rest),
         Subcommands::Status { scratch, json } => status::status(scratch, json),
         Subcommands::Scratch { command } => scratch::scratch(command),

@@ -1,0 +1,224 @@
+//! `hearken eval --config FILE DIR`
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::audio::wav;
+use crate::config;
+use crate::error::Error;
+use crate::eval::expected::{Case, cases};
+use crate::eval::mix::{Noise, SEED};
+use crate::eval::page::{self, MOST_SOUNDS};
+use crate::eval::summary::Summary;
+use crate::eval::{Clip, Condition, Evaluator, Outcome};
+use crate::recognize::whisper::WhisperRecognizer;
+use crate::scratch::{self, Scratch};
+use crate::stop::Stop;
+use crate::trial;
+
+/// What can be typed after `hearken eval`.
+#[derive(clap::Args)]
+#[command(after_help = "What each file should be stands in DIR/expected.jsonl, an object a line for every WAV file.
+The words of a sentence as the configuration writes them, numbers in digits:
+  {\"file\": \"a.wav\", \"sentence\": \"set the light to 40 percent\"}
+A command, with at least these slots:
+  {\"file\": \"b.wav\", \"command\": \"lamp\", \"slots\": {\"state\": \"on\"}}
+No command:
+  {\"file\": \"c.wav\", \"rejected\": true}
+Without that file each WAV file's name is its sentence, and those in a folder `other` are to be refused.
+
+Files are taken as they are: microphone.gain_db, which is in kept recordings already, is not added.
+Exit codes: 0 evaluated, whatever came of it; 1 a file could not be read, or less is right than --at-least.")]
+pub struct Arguments {
+    /// The configuration
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+    /// One JSON object a line for each clip, before the one for all
+    #[arg(long)]
+    each: bool,
+    /// Cut every file into utterances as the daemon would; those of more than 30 s are cut anyway
+    #[arg(long)]
+    cut: bool,
+    /// Decide once more with noise, at each of these ratios in dB, by the loudest 128 ms of both
+    #[arg(long, value_name = "DB", value_delimiter = ',', allow_negative_numbers = true, value_parser = snr, requires = "noise")]
+    snr: Vec<f32>,
+    /// The noise
+    #[arg(long, value_name = "WAV", requires = "snr")]
+    noise: Option<PathBuf>,
+    /// Write a page with charts, and with the sound and a picture of what went wrong: it then holds speech
+    #[arg(long, value_name = "OUT")]
+    html: Option<PathBuf>,
+    /// End with 1 if less than this share of the clips is right, without noise
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    at_least: Option<f64>,
+    /// Where the WAV files are, or folders of them
+    dir: PathBuf,
+}
+
+fn snr(text: &str) -> Result<f32, String> {
+    let within = |db: &f32| (-30.0..=60.0).contains(db);
+    text.trim().parse().ok().filter(within).ok_or("a number of dB from -30 to 60 would be right".into())
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let within = |percent: &f64| (0.0..=100.0).contains(percent);
+    text.parse().ok().filter(within).ok_or("a number from 0 to 100 would be right".into())
+}
+
+/// Decides every WAV file under the folder in every condition and prints what came of it.
+pub fn eval(arguments: &Arguments) -> Result<(), Error> {
+    let settings = config::load(&arguments.config)?;
+    let mut cases = cases(&arguments.dir, &settings.commands).map_err(io::Error::other)?;
+    let noise = arguments.noise.as_deref().map(noise).transpose()?;
+    let page = arguments.html.as_deref().map(create).transpose()?;
+    trial::first(&settings.recognizer, &Stop::default())?;
+    let scratch = Scratch::new(scratch::default_dir(), &settings.scratch);
+    let mut evaluator = Evaluator {
+        recognizer: &mut WhisperRecognizer::load(&settings.recognizer, settings.grammar)?,
+        thresholds: &settings.thresholds,
+        commands: &settings.commands,
+        endpoint: &settings.endpoint,
+        scratch: &scratch,
+        cut: arguments.cut,
+        keep: if page.is_some() { MOST_SOUNDS } else { 0 },
+    };
+    let files = cases.len();
+    let with_noise =
+        arguments.snr.iter().filter_map(|snr_db| Some(Condition { noise: Some((noise.as_ref()?, *snr_db)) }));
+    let mut conditions = Vec::new();
+    for condition in [Condition { noise: None }].into_iter().chain(with_noise) {
+        let clips = decide(&mut evaluator, &mut cases, condition, arguments.each)?;
+        conditions.push((Summary::of(&clips, condition.snr_db()), clips));
+    }
+    let unreadable = files - cases.len();
+    print(arguments, &conditions, files, unreadable)?;
+    if let Some(mut page) = page {
+        let title = arguments.dir.display().to_string();
+        page::write(&mut page, &title, &about(arguments, files), &conditions, &settings.thresholds)?;
+        page.flush()?;
+    }
+    if unreadable > 0 {
+        return Err(Error::Files(unreadable, files));
+    }
+    sufficient(&conditions[0].0, arguments.at_least)
+}
+
+fn noise(path: &Path) -> Result<Noise, Error> {
+    let fault = |what: &dyn std::fmt::Display| io::Error::other(format!("{}: {what}", path.display()));
+    let samples = wav::read(path).map_err(|e| fault(&e))?;
+    Ok(Noise::new(samples).ok_or_else(|| fault(&"silent from end to end; noise would be right"))?)
+}
+
+/// The page, for this user's eyes only: it holds speech.
+fn create(path: &Path) -> Result<BufWriter<File>, Error> {
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
+    Ok(file.map(BufWriter::new).map_err(|e| io::Error::other(format!("{}: {e}", path.display())))?)
+}
+
+/// Decides all clips in one condition. What cannot be read is reported and leaves `cases`.
+fn decide(
+    evaluator: &mut Evaluator<'_>,
+    cases: &mut Vec<Case>,
+    condition: Condition<'_>,
+    each: bool,
+) -> Result<Vec<Clip>, Error> {
+    let mut clips: Vec<Clip> = Vec::new();
+    let mut right = 0;
+    let mut unreadable = Vec::new();
+    for (number, case) in cases.iter().enumerate() {
+        let at = condition.snr_db().map_or(String::new(), |snr_db| format!(" at {snr_db} dB"));
+        progress(&format!("{number} of {}{at}, {right} right", cases.len()))?;
+        let sound = condition.sound(&case.path, &case.name);
+        let decided = sound.and_then(|sound| evaluator.decide(case, sound));
+        progress("")?;
+        match decided {
+            Ok(clip) => {
+                right += usize::from(clip.outcome == Outcome::Right);
+                if each {
+                    writeln!(io::stdout(), "{}", Value::Object(clip.json(condition.snr_db())))?;
+                }
+                clips.push(clip);
+            }
+            Err(what) => {
+                writeln!(io::stderr(), "{}: {what}", case.path.display())?;
+                unreadable.push(case.name.clone());
+            }
+        }
+    }
+    cases.retain(|case| !unreadable.contains(&case.name));
+    Ok(clips)
+}
+
+/// One line on a terminal, in the place of the last one; nothing elsewhere.
+fn progress(line: &str) -> io::Result<()> {
+    let mut terminal = io::stderr();
+    if terminal.is_terminal() { write!(terminal, "\r\x1b[K{line}").and_then(|()| terminal.flush()) } else { Ok(()) }
+}
+
+/// How it was made.
+fn about(arguments: &Arguments, files: usize) -> String {
+    let noise = arguments.noise.as_ref().map(|path| format!("; noise {}, seed {SEED}", path.display()));
+    let cut = if arguments.cut { ", all cut by the ear" } else { "" };
+    format!("{files} WAV files{cut}, decided by {}{}", arguments.config.display(), noise.unwrap_or_default())
+}
+
+fn print(
+    arguments: &Arguments,
+    conditions: &[(Summary, Vec<Clip>)],
+    files: usize,
+    unreadable: usize,
+) -> Result<(), Error> {
+    let summaries: Vec<&Summary> = conditions.iter().map(|(summary, _)| summary).collect();
+    if arguments.json || arguments.each {
+        let mut all = summaries[0].json();
+        all["unreadable"] = json!(unreadable);
+        all["noise"] = json!(arguments.noise.as_ref().map(|path| json!({"file": path, "seed": SEED})));
+        all["snr"] = summaries[1..].iter().map(|s| s.json()).collect();
+        return Ok(writeln!(io::stdout(), "{all}")?);
+    }
+    let mut out = io::stdout().lock();
+    let minutes = summaries[0].audio_hours * 60.0;
+    writeln!(out, "{}: {}, {minutes:.1} min of sound", arguments.dir.display(), about(arguments, files))?;
+    table(&mut out, &summaries)?;
+    for summary in summaries.iter().filter(|s| !s.confusions.is_empty()) {
+        writeln!(out, "\n{}, expected -> decided:", summary.condition())?;
+        for c in &summary.confusions {
+            writeln!(out, "{:4} x {} -> {} ({})", c.count, c.expected, c.decided, c.file)?;
+        }
+    }
+    if unreadable > 0 {
+        writeln!(out, "\n{unreadable} could not be read")?;
+    }
+    Ok(())
+}
+
+/// The figures of all conditions side by side.
+fn table(out: &mut dyn Write, summaries: &[&Summary]) -> io::Result<()> {
+    let columns: Vec<_> = summaries.iter().map(|s| s.rows()).collect();
+    let mut line = |name: &str, figures: Vec<&str>| {
+        let figures: Vec<String> = figures.iter().map(|figure| format!("{figure:<36}  ")).collect();
+        writeln!(out, "{}", format!("{name:<16}{}", figures.concat()).trim_end())
+    };
+    let conditions: Vec<String> = summaries.iter().map(|s| s.condition()).collect();
+    line("", conditions.iter().map(String::as_str).collect())?;
+    (0..columns[0].len())
+        .try_for_each(|row| line(columns[0][row].0, columns.iter().map(|c| c[row].1.as_str()).collect()))
+}
+
+fn sufficient(summary: &Summary, at_least: Option<f64>) -> Result<(), Error> {
+    let right = summary.right_share().map_or(0.0, |share| share.is * 100.0);
+    match at_least {
+        Some(needed) if right < needed => {
+            let what = format!("{right:.1} % of {} clips are right; {needed} % are needed", summary.clips);
+            Err(io::Error::other(what).into())
+        }
+        _ => Ok(()),
+    }
+}

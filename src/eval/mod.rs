@@ -1,0 +1,224 @@
+//! How well a configuration does on recorded sound: each WAV file of a folder decided as the daemon would, and counted.
+
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use crate::audio::{SAMPLE_RATE, wav};
+use crate::command::Command;
+use crate::endpoint::EndpointSettings;
+use crate::recognize::{Heard, MAX_SAMPLES, Recognizer};
+use crate::report;
+use crate::scratch::Scratch;
+use crate::verdict::{Thresholds, Verdict, judge, llr};
+
+pub mod charts;
+pub mod cut;
+pub mod expected;
+pub mod mix;
+pub mod page;
+pub mod spectrogram;
+pub mod statistics;
+pub mod summary;
+
+use expected::{Case, Expected};
+use mix::Noise;
+
+/// A condition that clips are decided in: as they are, or with noise.
+#[derive(Debug, Clone, Copy)]
+pub struct Condition<'a> {
+    /// The noise, and the signal-to-noise ratio in dB; none is as they are.
+    pub noise: Option<(&'a Noise, f32)>,
+}
+
+impl Condition<'_> {
+    /// The ratio, if there is noise.
+    pub fn snr_db(&self) -> Option<f32> {
+        self.noise.map(|(_, snr_db)| snr_db)
+    }
+
+    /// The sound of the file `path`, mixed as `name`.
+    ///
+    /// # Errors
+    /// What is wrong with the file, in words.
+    pub fn sound(&self, path: &Path, name: &str) -> Result<Vec<f32>, String> {
+        let sound = wav::read(path).map_err(|e| e.to_string())?;
+        Ok(match self.noise {
+            Some((noise, snr_db)) => noise.mixed(&sound, name, snr_db),
+            None => sound,
+        })
+    }
+}
+
+/// One utterance and the decision on it.
+#[derive(Debug, Clone)]
+pub struct Utterance {
+    /// What was heard.
+    pub heard: Heard,
+    /// The decision.
+    pub verdict: Verdict,
+    /// Whether the nearest sentence is the expected one, accepted or not.
+    pub is_expected: bool,
+    /// Slots of the accepted sentence that were not expected.
+    pub extra: Vec<String>,
+    /// The decision as `hearken decide --json` prints it.
+    pub decision: Map<String, Value>,
+    /// Whether no rule but that of the ratio refuses it.
+    pub passes_otherwise: bool,
+    /// What it sounds like, if that is kept.
+    pub sound: Option<Vec<f32>>,
+}
+
+impl Utterance {
+    /// Whether it is accepted.
+    pub fn accepted(&self) -> bool {
+        self.verdict == Verdict::Accepted
+    }
+
+    /// Whether it would be accepted if the threshold of the ratio were `threshold`.
+    pub fn accepted_at(&self, threshold: f32) -> bool {
+        self.passes_otherwise && llr(&self.heard).is_some_and(|llr| llr >= threshold)
+    }
+}
+
+/// What became of a clip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Decided as expected.
+    Right,
+    /// Decided as something else than what was said.
+    Wrong,
+    /// Refused, and should have been accepted.
+    Refused,
+    /// Accepted, and should have been refused.
+    FalseAccept,
+}
+
+impl Outcome {
+    /// The outcome in one word, for programs.
+    pub fn code(self) -> &'static str {
+        match self {
+            Outcome::Right => "right",
+            Outcome::Wrong => "wrong",
+            Outcome::Refused => "refused",
+            Outcome::FalseAccept => "false-accept",
+        }
+    }
+}
+
+/// A clip that was decided.
+#[derive(Debug, Clone)]
+pub struct Clip {
+    /// Its name.
+    pub name: String,
+    /// What it should be.
+    pub expected: Expected,
+    /// How long it is.
+    pub seconds: f64,
+    /// Whether the ear cut it.
+    pub cut: bool,
+    /// The utterances in it.
+    pub utterances: Vec<Utterance>,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+impl Clip {
+    /// The outcome, if `accepted` says what is accepted. Of several utterances in a clip that should be one sentence, that
+    /// one only may be accepted.
+    pub fn outcome(&self, accepted: impl Fn(&Utterance) -> bool) -> Outcome {
+        outcome(&self.expected, &self.utterances, accepted)
+    }
+
+    /// As one JSON object: with the keys of `hearken decide --json` for a clip in one piece, with `utterances` for one that
+    /// was cut.
+    pub fn json(&self, snr_db: Option<f32>) -> Map<String, Value> {
+        let mut map = Map::new();
+        map.insert("file".into(), json!(self.name));
+        map.insert("snr_db".into(), json!(snr_db));
+        map.insert("expected".into(), self.expected.json());
+        map.insert("outcome".into(), json!(self.outcome.code()));
+        map.insert("seconds".into(), json!((self.seconds * 1000.0).round() / 1000.0));
+        let decisions = self.utterances.iter().map(|utterance| {
+            let mut decision = utterance.decision.clone();
+            decision.insert("extra".into(), json!(utterance.extra));
+            decision
+        });
+        if self.cut {
+            map.insert("utterances".into(), decisions.map(Value::Object).collect());
+        } else {
+            decisions.for_each(|mut decision| map.append(&mut decision));
+        }
+        map
+    }
+}
+
+fn outcome(expected: &Expected, utterances: &[Utterance], accepted: impl Fn(&Utterance) -> bool) -> Outcome {
+    let mut accepted = utterances.iter().filter(|u| accepted(u));
+    match (expected, accepted.next(), accepted.next()) {
+        (Expected::Rejected, None, _) => Outcome::Right,
+        (Expected::Rejected, Some(_), _) => Outcome::FalseAccept,
+        (_, None, _) => Outcome::Refused,
+        (_, Some(only), None) if only.is_expected => Outcome::Right,
+        _ => Outcome::Wrong,
+    }
+}
+
+/// What decides.
+pub struct Evaluator<'a> {
+    /// Sound to sentences.
+    pub recognizer: &'a mut dyn Recognizer,
+    /// What a command must reach.
+    pub thresholds: &'a Thresholds,
+    /// The commands.
+    pub commands: &'a [Command],
+    /// How the ear cuts.
+    pub endpoint: &'a EndpointSettings,
+    /// Where the ear records.
+    pub scratch: &'a Scratch,
+    /// Whether clips that Whisper takes in one piece are cut too.
+    pub cut: bool,
+    /// Of how many more utterances the sound is kept, for clips that are not decided as expected.
+    pub keep: usize,
+}
+
+impl Evaluator<'_> {
+    /// Decides one clip.
+    ///
+    /// # Errors
+    /// Why its sound cannot be decided, in words.
+    pub fn decide(&mut self, case: &Case, sound: Vec<f32>) -> Result<Clip, String> {
+        let seconds = sound.len() as f64 / f64::from(SAMPLE_RATE);
+        let cut = self.cut || sound.len() > MAX_SAMPLES;
+        let pieces = if cut { cut::utterances(sound, self.endpoint, self.scratch)? } else { vec![sound] };
+        let decided: Result<Vec<_>, _> = pieces.into_iter().map(|piece| self.hear(piece, &case.expected)).collect();
+        let mut utterances = decided?;
+        let outcome = outcome(&case.expected, &utterances, Utterance::accepted);
+        for utterance in &mut utterances {
+            let telling = outcome != Outcome::FalseAccept || utterance.accepted();
+            if outcome != Outcome::Right && telling && self.keep > 0 {
+                self.keep -= 1;
+            } else {
+                utterance.sound = None;
+            }
+        }
+        Ok(Clip { name: case.name.clone(), expected: case.expected.clone(), seconds, cut, utterances, outcome })
+    }
+
+    fn hear(&mut self, sound: Vec<f32>, expected: &Expected) -> Result<Utterance, String> {
+        let heard = self.recognizer.hear(&sound).map_err(|e| e.to_string())?;
+        let verdict = judge(&heard, self.thresholds);
+        let any_ratio = Thresholds { llr: f32::NEG_INFINITY, ..self.thresholds.clone() };
+        let nearest = heard.best.as_ref().map(|best| &best.sentence);
+        let accepted = nearest.filter(|_| verdict == Verdict::Accepted);
+        Ok(Utterance {
+            is_expected: nearest.is_some_and(|sentence| expected.is(sentence, self.commands)),
+            extra: accepted.map(|sentence| expected.extra(sentence)).unwrap_or_default(),
+            decision: report::decision(Some(&heard), &verdict, self.commands),
+            passes_otherwise: judge(&heard, &any_ratio) == Verdict::Accepted,
+            heard,
+            verdict,
+            sound: Some(sound),
+        })
+    }
+}

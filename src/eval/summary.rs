@@ -1,0 +1,293 @@
+//! What came of all clips in one condition.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::expected::Expected;
+use super::statistics::{Bins, Estimate, quantile, rate, share};
+use super::{Clip, Outcome, Utterance};
+use crate::verdict::{llr, margin};
+
+/// Bins of the ratio: the search looks no further down by default, and few sentences lie above the free text.
+const LLR: Bins = Bins { from: -20.0, width: 1.0, count: 24 };
+/// Bins of the margin: a runner-up more than 2 nats behind is none.
+const MARGIN: Bins = Bins { from: 0.0, width: 0.1, count: 20 };
+
+/// Expected, but decided as something else.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Confusion {
+    /// What was expected.
+    pub expected: String,
+    /// What was decided.
+    pub decided: String,
+    /// How often.
+    pub count: usize,
+    /// The first file.
+    pub file: String,
+}
+
+/// How a score is distributed, in three groups.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Distribution {
+    /// The bins.
+    pub bins: Bins,
+    /// Sentences that were decided right.
+    pub right: Vec<usize>,
+    /// Sentences that were accepted as something else.
+    pub wrong: Vec<usize>,
+    /// What is to be refused, whatever was decided.
+    pub negatives: Vec<usize>,
+}
+
+/// What share would be accepted and missed if the threshold of the ratio were another one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Point {
+    /// The threshold, in nats.
+    pub llr: f32,
+    /// Of the clips to be refused, the share accepted.
+    pub false_accepts: f64,
+    /// Of the clips to be accepted, the share refused or taken for something else.
+    pub false_rejects: f64,
+}
+
+/// What came of all clips in one condition.
+#[derive(Debug, Clone)]
+pub struct Summary {
+    /// The signal-to-noise ratio; none where no noise was added.
+    pub snr_db: Option<f32>,
+    /// Clips decided.
+    pub clips: usize,
+    /// As expected.
+    pub right: usize,
+    /// As another sentence than was said.
+    pub wrong: usize,
+    /// Refused, and should have been accepted.
+    pub refused: usize,
+    /// Utterances accepted that should have been refused.
+    pub false_accepts: usize,
+    /// Clips that should be refused.
+    pub negatives: usize,
+    /// How many of those had something accepted in them.
+    pub negatives_accepted: usize,
+    /// Hours of those.
+    pub hours: f64,
+    /// Hours of all.
+    pub audio_hours: f64,
+    /// Utterances decided: more or less than clips where these were cut.
+    pub utterances: usize,
+    /// Accepted as expected, with a slot that was not.
+    pub extra: usize,
+    /// The time of a decision: the median, and what 95 % do not exceed.
+    pub ms: Option<[f64; 2]>,
+    /// What was taken for what, most frequent first.
+    pub confusions: Vec<Confusion>,
+    /// The ratio.
+    pub llr: Distribution,
+    /// The margin.
+    pub margin: Distribution,
+    /// False accepts against false rejects, the loosest threshold first.
+    pub det: Vec<Point>,
+}
+
+impl Summary {
+    /// Counts `clips`.
+    pub fn of(clips: &[Clip], snr_db: Option<f32>) -> Summary {
+        let all = || clips.iter();
+        let are = |outcome| all().filter(|c| c.outcome == outcome).count();
+        let negatives = || all().filter(|c| c.expected == Expected::Rejected);
+        let hours = |seconds: f64| seconds / 3600.0;
+        let utterances: Vec<&Utterance> = all().flat_map(|c| &c.utterances).collect();
+        let ms: Vec<f64> = utterances.iter().map(|u| u.heard.took.total.as_secs_f64() * 1000.0).collect();
+        Summary {
+            snr_db,
+            clips: clips.len(),
+            right: are(Outcome::Right),
+            wrong: are(Outcome::Wrong),
+            refused: are(Outcome::Refused),
+            false_accepts: negatives().flat_map(|c| &c.utterances).filter(|u| u.accepted()).count(),
+            negatives: negatives().count(),
+            negatives_accepted: are(Outcome::FalseAccept),
+            hours: hours(negatives().map(|c| c.seconds).sum()),
+            audio_hours: hours(all().map(|c| c.seconds).sum()),
+            utterances: utterances.len(),
+            extra: utterances.iter().filter(|u| u.is_expected && !u.extra.is_empty()).count(),
+            ms: quantile(&ms, 0.5).zip(quantile(&ms, 0.95)).map(|(p50, p95)| [p50, p95]),
+            confusions: confusions(clips),
+            llr: distribution(LLR, clips, |u| llr(&u.heard)),
+            margin: distribution(MARGIN, clips, |u| margin(&u.heard)),
+            det: det(clips),
+        }
+    }
+
+    /// Clips that should be accepted.
+    pub fn positives(&self) -> usize {
+        self.clips - self.negatives
+    }
+
+    /// The share of all clips that is right.
+    pub fn right_share(&self) -> Option<Estimate> {
+        share(self.right, self.clips)
+    }
+
+    /// The share of what should be accepted that was taken for something else.
+    pub fn wrong_share(&self) -> Option<Estimate> {
+        share(self.wrong, self.positives())
+    }
+
+    /// The share of what should be accepted that was refused.
+    pub fn refused_share(&self) -> Option<Estimate> {
+        share(self.refused, self.positives())
+    }
+
+    /// The share of the clips that should be refused in which something was accepted.
+    pub fn false_accept_share(&self) -> Option<Estimate> {
+        share(self.negatives_accepted, self.negatives)
+    }
+
+    /// False accepts an hour.
+    pub fn false_accept_rate(&self) -> Option<Estimate> {
+        rate(self.false_accepts, self.hours)
+    }
+
+    /// The condition in words.
+    pub fn condition(&self) -> String {
+        self.snr_db.map_or("clean".into(), |snr_db| format!("SNR {snr_db} dB"))
+    }
+
+    /// The figures in words: what, and how much.
+    pub fn rows(&self) -> [(&'static str, String); 7] {
+        let positives = self.positives();
+        let hourly = self.false_accept_rate().map_or("-".into(), |Estimate { is, low, high }| {
+            let [is, low, high] = [is, low, high].map(three_digits);
+            format!("{is} ({low} to {high}), {} in {} h", self.false_accepts, three_digits(self.hours))
+        });
+        [
+            ("right", percent(self.right_share(), self.right, self.clips)),
+            ("wrong", percent(self.wrong_share(), self.wrong, positives)),
+            ("refused", percent(self.refused_share(), self.refused, positives)),
+            ("false accepts", percent(self.false_accept_share(), self.negatives_accepted, self.negatives)),
+            ("false accepts/h", hourly),
+            ("ms p50, p95", self.ms.map_or("-".into(), |[p50, p95]| format!("{p50:.0}, {p95:.0}"))),
+            ("slots too many", format!("in {} of what is right", self.extra)),
+        ]
+    }
+
+    /// As one JSON object.
+    pub fn json(&self) -> Value {
+        let Summary { clips, right, wrong, refused, false_accepts, negatives, hours, .. } = self;
+        let confusion = |Confusion { expected, decided, count, file }: &Confusion| json!({"expected": expected, "decided": decided, "count": count, "file": file});
+        let point = |Point { llr, false_accepts, false_rejects }: &Point| json!({"llr": thousandths(*llr), "false_accepts": false_accepts, "false_rejects": false_rejects});
+        json!({
+            "snr_db": self.snr_db, "clips": clips, "right": right, "wrong": wrong, "refused": refused,
+            "false_accepts": false_accepts, "negatives": negatives, "negatives_accepted": self.negatives_accepted,
+            "hours": hours, "audio_hours": self.audio_hours, "utterances": self.utterances, "extra": self.extra,
+            "share": {
+                "right": estimate(self.right_share()), "wrong": estimate(self.wrong_share()),
+                "refused": estimate(self.refused_share()), "negatives_accepted": estimate(self.false_accept_share()),
+            },
+            "false_accepts_per_hour": estimate(self.false_accept_rate()),
+            "ms": {"p50": self.ms.map(|ms| ms[0]), "p95": self.ms.map(|ms| ms[1])},
+            "confusions": self.confusions.iter().map(confusion).collect::<Value>(),
+            "scores": {"llr": self.llr.json(), "margin": self.margin.json()},
+            "det": self.det.iter().map(point).collect::<Value>(),
+        })
+    }
+}
+
+/// As few digits as are meant.
+fn thousandths(number: f32) -> f64 {
+    (f64::from(number) * 1000.0).round() / 1000.0
+}
+
+/// Three digits that say something.
+fn three_digits(number: f64) -> String {
+    let before_point = if number > 0.0 { number.log10().floor() as i32 + 1 } else { 0 };
+    format!("{number:.*}", (3 - before_point).clamp(0, 6) as usize)
+}
+
+fn percent(estimate: Option<Estimate>, hits: usize, all: usize) -> String {
+    let percent = |Estimate { is, low, high }: Estimate| {
+        let [is, low, high] = [is, low, high].map(|share| share * 100.0);
+        format!("{is:.1} % ({low:.1} to {high:.1}), {hits} of {all}")
+    };
+    estimate.map_or("-".into(), percent)
+}
+
+fn estimate(estimate: Option<Estimate>) -> Value {
+    estimate.map_or(Value::Null, |Estimate { is, low, high }| json!({"is": is, "low": low, "high": high}))
+}
+
+impl Distribution {
+    fn json(&self) -> Value {
+        let Distribution { bins, right, wrong, negatives } = self;
+        json!({"from": bins.from, "width": thousandths(bins.width), "right": right, "wrong": wrong, "negatives": negatives})
+    }
+}
+
+fn distribution(bins: Bins, clips: &[Clip], score: impl Fn(&Utterance) -> Option<f32>) -> Distribution {
+    let of = |group: &dyn Fn(&Clip, &Utterance) -> bool| {
+        let members = clips.iter().flat_map(|c| c.utterances.iter().filter(move |u| group(c, u)));
+        bins.count(members.filter_map(&score))
+    };
+    Distribution {
+        bins,
+        right: of(&|_, u| u.is_expected && u.accepted()),
+        wrong: of(&|c, u| c.expected != Expected::Rejected && !u.is_expected && u.accepted()),
+        negatives: of(&|c, _| c.expected == Expected::Rejected),
+    }
+}
+
+/// What a clip that is not right was decided as: one entry for each false accept, one for any other clip.
+fn decided(clip: &Clip) -> Vec<String> {
+    let of = |key: &str, wanted: bool| -> Vec<String> {
+        let utterances = clip.utterances.iter().filter(|u| u.accepted() == wanted);
+        utterances.filter_map(|u| u.decision.get(key)?.as_str().map(String::from)).collect()
+    };
+    match clip.outcome {
+        Outcome::Right => Vec::new(),
+        Outcome::FalseAccept => of("sentence", true),
+        Outcome::Wrong => vec![of("sentence", true).join(" + ")],
+        Outcome::Refused if clip.utterances.is_empty() => vec!["not heard".into()],
+        Outcome::Refused => vec![format!("refused: {}", of("rule", false).join(" + "))],
+    }
+}
+
+fn confusions(clips: &[Clip]) -> Vec<Confusion> {
+    let mut counts: BTreeMap<(String, String), (usize, &str)> = BTreeMap::new();
+    for clip in clips {
+        for decided in decided(clip) {
+            counts.entry((clip.expected.to_string(), decided)).or_insert((0, &clip.name)).0 += 1;
+        }
+    }
+    let confusion = |((expected, decided), (count, file)): (_, (_, &str))| Confusion {
+        expected,
+        decided,
+        count,
+        file: file.into(),
+    };
+    let mut confusions: Vec<Confusion> = counts.into_iter().map(confusion).collect();
+    confusions.sort_by_key(|c| std::cmp::Reverse(c.count));
+    confusions
+}
+
+/// The curve that the threshold of the ratio draws, all other rules as they are.
+fn det(clips: &[Clip]) -> Vec<Point> {
+    let utterances = clips.iter().flat_map(|c| &c.utterances).filter(|u| u.passes_otherwise);
+    let mut thresholds: Vec<f32> = utterances.filter_map(|u| llr(&u.heard)).collect();
+    thresholds.sort_by(f32::total_cmp);
+    thresholds.dedup();
+    let (negatives, positives): (Vec<&Clip>, Vec<&Clip>) = clips.iter().partition(|c| c.expected == Expected::Rejected);
+    if negatives.is_empty() || positives.is_empty() {
+        return Vec::new();
+    }
+    let failing = |clips: &[&Clip], threshold: f32| {
+        let failed = clips.iter().filter(|c| c.outcome(|u| u.accepted_at(threshold)) != Outcome::Right);
+        failed.count() as f64 / clips.len() as f64
+    };
+    let point =
+        |llr: f32| Point { llr, false_accepts: failing(&negatives, llr), false_rejects: failing(&positives, llr) };
+    let mut points: Vec<Point> = thresholds.into_iter().map(point).collect();
+    points.dedup_by_key(|p| (p.false_accepts, p.false_rejects));
+    points
+}

@@ -1,0 +1,447 @@
+//! `hearken eval`: what is counted as what, and the built program on a few clips.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use hearken::audio::SAMPLE_RATE;
+use hearken::command::Command as Commanded;
+use hearken::config;
+use hearken::endpoint::EndpointSettings;
+use hearken::eval::expected::{Case, Expected, cases};
+use hearken::eval::summary::Summary;
+use hearken::eval::{Clip, Evaluator, Outcome};
+use hearken::grammar::{Sentence, SlotValue};
+use hearken::recognize::{Candidate, Heard, RecognizeError, Recognizer, Timings};
+use hearken::verdict::Thresholds;
+use serde_json::{Value, json};
+
+use crate::deciding::alone;
+use crate::hearing::scratch;
+use crate::program::hearken;
+use crate::support::{clips, data, in_a_row, quiet, samples};
+
+fn commands() -> Vec<Commanded> {
+    ["lamp", "level"].map(|name| Commanded { name: name.into(), deeds: Vec::new() }).into()
+}
+
+fn sentence(words: &str) -> Sentence {
+    let slots = [("state", SlotValue::Text("on".into())), ("percent", SlotValue::Integer(8))];
+    Sentence { command: 0, words: words.into(), slots: slots.map(|(name, value)| (name.to_string(), value)).into() }
+}
+
+fn command(slots: &[(&str, &str)]) -> Expected {
+    let slots = slots.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    Expected::Command { command: "lamp".into(), slots }
+}
+
+#[test]
+fn a_decision_is_compared_with_what_was_expected() {
+    let words = |words: &str| Expected::Sentence(words.into());
+    let level = Expected::Command { command: "level".into(), slots: BTreeMap::new() };
+    let cases: [(Expected, bool, &[&str]); 11] = [
+        (words("turn on the TV"), true, &[]),
+        (words(" Turn  on the tv "), true, &[]),
+        (words("turn on the TVs"), false, &[]),
+        (command(&[]), true, &["percent", "state"]),
+        (command(&[("state", "ON"), ("percent", "8")]), true, &[]),
+        (command(&[("percent", "08")]), true, &["state"]),
+        (command(&[("percent", "80")]), false, &["state"]),
+        (command(&[("state", "off")]), false, &["percent"]),
+        (command(&[("colour", "red")]), false, &["percent", "state"]),
+        (level, false, &["percent", "state"]),
+        (Expected::Rejected, false, &[]),
+    ];
+    for (expected, is, extra) in cases {
+        let sentence = sentence("turn on the TV");
+        assert_eq!(expected.is(&sentence, &commands()), is, "{expected}");
+        assert_eq!(expected.extra(&sentence), extra, "{expected}");
+    }
+}
+
+/// A folder with empty files of these names, and with a list if there is one.
+fn folder(files: &[&str], list: Option<&str>) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for file in files {
+        fs::create_dir_all(dir.path().join(file).parent().unwrap()).unwrap();
+        fs::write(dir.path().join(file), "").unwrap();
+    }
+    if let Some(list) = list {
+        fs::write(dir.path().join("expected.jsonl"), list).unwrap();
+    }
+    dir
+}
+
+#[test]
+fn without_a_list_a_files_name_is_its_sentence_and_what_is_under_other_is_to_be_refused() {
+    let dir = folder(&["turn on.wav", "kitchen/off.WAV", "notes.txt", "kitchen/other/tv/on.wav"], None);
+    let found = |dir: &Path| -> Vec<(String, Expected)> {
+        cases(dir, &commands()).unwrap().into_iter().map(|c| (c.name, c.expected)).collect()
+    };
+    let (off, on) = (Expected::Sentence("off".into()), Expected::Sentence("turn on".into()));
+    let expected = [
+        ("kitchen/off.WAV".to_string(), off),
+        ("kitchen/other/tv/on.wav".into(), Expected::Rejected),
+        ("turn on.wav".into(), on),
+    ];
+    assert_eq!(found(dir.path()), expected);
+    let within = found(&dir.path().join("kitchen/other"));
+    assert_eq!(within, [("tv/on.wav".to_string(), Expected::Rejected)]);
+}
+
+#[test]
+fn every_fault_of_a_list_is_named_with_its_line_and_what_would_be_right() {
+    let good = r#"{"file": "a.wav", "sentence": "on"}"#;
+    let cases_of = [
+        ("{\"file\": \"a.wav\"", ":1: not a JSON object (column 16: EOF while parsing an object); as in {"),
+        ("\n[1]", ":2: not a JSON object"),
+        (r#"{"sentence": "on"}"#, ":1: file: missing; as in {\"file\": \"a.wav\""),
+        (r#"{"file": 7, "sentence": "on"}"#, ":1: file: 7 is not a string"),
+        (r#"{"file": "a.wav", "sentense": "on"}"#, ":1: unknown key \"sentense\"; did you mean \"sentence\"?"),
+        (r#"{"file": "a.wav", "colour": "red"}"#, ":1: unknown key \"colour\"; there are file, sentence, command"),
+        (r#"{"file": "a.wav"}"#, ":1: one of \"sentence\", \"command\", \"rejected\" would be right"),
+        (r#"{"file": "a.wav", "sentence": "on", "rejected": true}"#, ":1: one of \"sentence\", \"command\""),
+        (r#"{"file": "a.wav", "rejected": "yes"}"#, ":1: rejected: \"yes\"; true would be right"),
+        (r#"{"file": "a.wav", "sentence": "on", "slots": {}}"#, ":1: slots: only together with \"command\""),
+        (r#"{"file": "a.wav", "command": "lmap"}"#, "no command \"lmap\"; did you mean \"lamp\"?"),
+        (
+            r#"{"file": "a.wav", "command": "lamp", "slots": 1}"#,
+            ":1: slots: 1 is not an object; as in {\"state\": \"on\"}",
+        ),
+        (r#"{"file": "a.wav", "command": "lamp", "slots": {"a": []}}"#, ":1: slots.a: [] is neither a string nor a"),
+        (r#"{"file": "c.wav", "rejected": true}"#, ":1: file: there is no WAV file \"c.wav\" under "),
+        (&format!("{good}\n{good}"), ":2: file: \"a.wav\" stands in the list twice; once would be right"),
+        (good, r#": "b.wav" is not in the list; a line such as {"file":"b.wav","rejected":true} would do"#),
+    ];
+    for (list, words) in cases_of {
+        let dir = folder(&["a.wav", "b.wav"], Some(list));
+        let faults = cases(dir.path(), &commands()).unwrap_err().to_string();
+        assert!(faults.contains(words) && faults.contains("expected.jsonl"), "{list}\ngave {faults:?}, not {words:?}");
+    }
+    let nothing = cases(folder(&["a.mp3"], None).path(), &commands()).unwrap_err().to_string();
+    assert!(nothing.contains("no WAV file in it or below; files that end in .wav would do"), "{nothing}");
+    let nowhere = cases(Path::new("/nowhere"), &commands()).unwrap_err().to_string();
+    assert!(nowhere.contains("/nowhere: No such file"), "{nowhere}");
+}
+
+/// Hears what its script says, utterance after utterance: the sentence, its ratio and the level of speech; then the last
+/// one for ever.
+struct Script(Vec<(&'static str, f32)>);
+
+impl Recognizer for Script {
+    fn hear(&mut self, samples: &[f32]) -> Result<Heard, RecognizeError> {
+        let (words, llr) = if self.0.len() > 1 { self.0.remove(0) } else { self.0[0] };
+        let speech_ms = if words == "on" { 10_000 } else { 60 * words.len() as u64 };
+        let best = (!words.is_empty()).then(|| Candidate { sentence: sentence(words), rank: 0.0, joint: llr });
+        Ok(Heard {
+            text: words.into(),
+            free: 0.0,
+            no_speech: 0.0,
+            best,
+            runner_up: None,
+            gave_up: None,
+            calls: 1,
+            duration_ms: samples.len() as u64 / 16,
+            speech_ms: speech_ms.max(200),
+            dbfs: -26.0,
+            took: Timings { total: Duration::from_millis(100), ..Timings::default() },
+        })
+    }
+}
+
+/// What an evaluator with this script makes of these sounds.
+fn evaluated(script: &[(&'static str, f32)], cut: bool, sounds: Vec<(Expected, Vec<f32>)>) -> Vec<Clip> {
+    let (endpoint, scratch) = (EndpointSettings::default(), scratch(8 << 20));
+    let mut evaluator = Evaluator {
+        recognizer: &mut Script(script.to_vec()),
+        thresholds: &Thresholds::default(),
+        commands: &commands(),
+        endpoint: &endpoint,
+        scratch: &scratch,
+        cut,
+        keep: 3,
+    };
+    let case = |(i, expected)| Case { name: format!("{i}.wav"), path: PathBuf::new(), expected };
+    let decided = sounds
+        .into_iter()
+        .enumerate()
+        .map(|(i, (expected, sound))| evaluator.decide(&case((i, expected)), sound).unwrap_or_else(|e| panic!("{e}")));
+    decided.collect()
+}
+
+fn five_clips() -> Vec<Clip> {
+    let second = || vec![0.1; SAMPLE_RATE as usize];
+    let script = [("turn it on", -1.0), ("turn it off", -2.0), ("turn it on", -9.0), ("turn it on", -3.0), ("", 0.0)];
+    let turn_on = || (Expected::Sentence("turn it on".into()), second());
+    let sounds = vec![turn_on(), turn_on(), turn_on(), (Expected::Rejected, second()), (Expected::Rejected, second())];
+    evaluated(&script, false, sounds)
+}
+
+#[test]
+fn each_clip_is_right_wrong_refused_or_a_false_accept() {
+    let clips = five_clips();
+    let outcomes: Vec<Outcome> = clips.iter().map(|c| c.outcome).collect();
+    let expected = [Outcome::Right, Outcome::Wrong, Outcome::Refused, Outcome::FalseAccept, Outcome::Right];
+    assert_eq!(outcomes, expected);
+    let kept: Vec<bool> = clips.iter().map(|c| c.utterances[0].sound.is_some()).collect();
+    assert_eq!(kept, [false, true, true, true, false], "the sound of what is not right");
+}
+
+#[test]
+fn the_summary_counts_them_and_says_what_they_may_really_be() {
+    let summary = Summary::of(&five_clips(), Some(12.0)).json();
+    let counts = [
+        ("snr_db", json!(12.0)),
+        ("clips", json!(5)),
+        ("right", json!(2)),
+        ("wrong", json!(1)),
+        ("refused", json!(1)),
+        ("false_accepts", json!(1)),
+        ("negatives", json!(2)),
+        ("negatives_accepted", json!(1)),
+        ("utterances", json!(5)),
+        ("hours", json!(2.0 / 3600.0)),
+        ("audio_hours", json!(5.0 / 3600.0)),
+        ("ms", json!({"p50": 100.0, "p95": 100.0})),
+    ];
+    for (key, value) in counts {
+        assert_eq!(summary[key], value, "{key}");
+    }
+    assert_eq!(summary["share"]["right"]["is"], 0.4);
+    let upper = summary["false_accepts_per_hour"]["high"].as_f64().unwrap();
+    assert!((upper - 5.5716 * 1800.0).abs() < 1.0, "{upper}");
+    let confusion =
+        |expected, decided, file| json!({"expected": expected, "decided": decided, "count": 1, "file": file});
+    let expected = [
+        confusion("no command", "turn it on", "3.wav"),
+        confusion("turn it on", "refused: unlike", "2.wav"),
+        confusion("turn it on", "turn it off", "1.wav"),
+    ];
+    assert_eq!(summary["confusions"], json!(expected));
+    let llr = &summary["scores"]["llr"];
+    let bins = |group: &str| -> Vec<usize> {
+        let counts = llr[group].as_array().unwrap().iter().enumerate();
+        counts.filter(|(_, count)| **count == 1).map(|(bin, _)| bin).collect()
+    };
+    assert_eq!([bins("right"), bins("wrong"), bins("negatives")], [[19], [18], [17]], "a bin a nat, from -20");
+}
+
+#[test]
+fn the_curve_holds_the_rates_that_each_threshold_would_give() {
+    let clips = five_clips();
+    let det = Summary::of(&clips, None).det;
+    let found: Vec<(f32, f64, f64)> = det.iter().map(|p| (p.llr, p.false_accepts, p.false_rejects)).collect();
+    let (third, half) = (1.0 / 3.0, 0.5);
+    assert_eq!(found, [(-9.0, half, third), (-3.0, half, 2.0 * third), (-2.0, 0.0, 2.0 * third)]);
+    let at_ours = clips.iter().filter(|c| c.outcome(|u| u.accepted_at(-7.0)) == c.outcome);
+    assert_eq!(at_ours.count(), clips.len(), "at our own threshold the curve says what was decided");
+}
+
+#[test]
+fn a_clip_that_another_rule_refuses_is_accepted_at_no_threshold() {
+    // "on" for ten seconds of speech.
+    let clips = evaluated(&[("on", 0.0)], false, vec![(Expected::Sentence("on".into()), vec![0.1; 16_000])]);
+    assert_eq!(clips[0].outcome, Outcome::Refused);
+    assert_eq!(clips[0].utterances[0].decision["rule"], "pace");
+    assert!(!clips[0].utterances[0].accepted_at(f32::NEG_INFINITY));
+}
+
+#[test]
+fn what_is_long_is_cut_by_the_ear_and_each_accepted_utterance_is_a_false_accept() {
+    let talk = in_a_row(&clips("other")[..16]);
+    let minutes = talk.len() as f64 / 960_000.0;
+    assert!(minutes > 0.5, "longer than Whisper takes: {minutes} min");
+    let script = [("turn it on", -1.0), ("turn it on", -9.0)];
+    let decided = evaluated(&script, false, vec![(Expected::Rejected, talk.clone()), (Expected::Rejected, talk)]);
+    let lengths: Vec<usize> = decided.iter().map(|c| c.utterances.len()).collect();
+    assert_eq!(lengths, [16, 16]);
+    let summary = Summary::of(&decided, None);
+    let counts = (summary.clips, summary.right, summary.false_accepts, summary.negatives_accepted, summary.utterances);
+    assert_eq!(counts, (2, 1, 1, 1, 32));
+    assert!((summary.hours * 30.0 - minutes).abs() < 1e-9, "{} h", summary.hours);
+    assert_eq!(decided[0].json(None)["utterances"].as_array().map(Vec::len), Some(16));
+    let kept = decided[0].utterances.iter().filter(|u| u.sound.is_some()).count();
+    assert_eq!(kept, 1, "the sound of what was accepted");
+}
+
+#[test]
+fn a_sentence_that_is_cut_out_is_right_only_alone_and_its_end_is_not_lost_with_the_files() {
+    let clip = samples(&data("home/turn on the TV.wav"));
+    let once = [quiet(1000), clip.clone()].concat();
+    let twice = [quiet(1000), clip.clone(), quiet(1500), clip].concat();
+    let expected = || Expected::Sentence("turn it on".into());
+    let sounds = vec![(expected(), once), (expected(), twice), (expected(), quiet(1000))];
+    let decided = evaluated(&[("turn it on", -1.0)], true, sounds);
+    let found: Vec<(usize, Outcome)> = decided.iter().map(|c| (c.utterances.len(), c.outcome)).collect();
+    assert_eq!(found, [(1, Outcome::Right), (2, Outcome::Wrong), (0, Outcome::Refused)]);
+    let confusions = Summary::of(&decided, None).confusions;
+    let decided: Vec<&str> = confusions.iter().map(|c| c.decided.as_str()).collect();
+    assert_eq!(decided, ["not heard", "turn it on + turn it on"]);
+}
+
+/// A folder of clips with a list, a configuration that takes one thread, and noise.
+fn corpus() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    fs::create_dir(at("clips")).unwrap();
+    let copied = [
+        ("home/turn on the TV.wav", r#""sentence": "Turn on the tv""#),
+        (
+            "home/set Bed Light brightness to 75 percent.wav",
+            r#""command": "brightness", "slots": {"brightness": "75"}"#,
+        ),
+        ("home/next track.wav", r#""sentence": "skip this song""#),
+        ("other/tell me a joke.wav", r#""rejected": true"#),
+    ];
+    let mut list = String::new();
+    for (i, (clip, expected)) in copied.iter().enumerate() {
+        fs::copy(data(clip), at(&format!("clips/{i}.wav"))).unwrap();
+        list += &format!("{{\"file\": \"{i}.wav\", {expected}}}\n");
+    }
+    fs::write(at("clips/expected.jsonl"), list).unwrap();
+    let home = fs::read_to_string(data("home.toml")).unwrap();
+    let text = home.replace("[recognizer]\n", "[recognizer]\nthreads = 1\n");
+    assert_eq!(config::parse("home.toml", &text).unwrap_or_else(|e| panic!("{e}")).recognizer.threads, 1);
+    fs::write(at("home.toml"), text).unwrap();
+    fs::copy(data("other/it is time to go home.wav"), at("noise.wav")).unwrap();
+    dir
+}
+
+fn eval(corpus: &Path, arguments: &[&str]) -> Output {
+    let mut command = hearken();
+    command.current_dir(corpus).args(["eval", "--config", "home.toml"]).args(arguments).arg("clips");
+    command.output().expect("the program should start")
+}
+
+fn words(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn eval_prints_one_object_a_clip_and_one_for_all_clean_and_with_noise() {
+    let _alone = alone();
+    let corpus = corpus();
+    let output = eval(corpus.path(), &["--json", "--each", "--snr", "30", "--noise", "noise.wav"]);
+    assert_eq!(output.status.code(), Some(0), "{}", words(&output.stderr));
+    let lines: Vec<Value> = words(&output.stdout).lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let [each @ .., all] = &lines[..] else { panic!("lines: {lines:?}") };
+    let found: Vec<(&Value, &Value)> = each.iter().take(4).map(|line| (&line["file"], &line["outcome"])).collect();
+    let expected = ["right", "right", "wrong", "right"];
+    let expected: Vec<(Value, Value)> =
+        expected.iter().enumerate().map(|(i, what)| (json!(format!("{i}.wav")), json!(what))).collect();
+    assert!(found.iter().zip(&expected).all(|(f, e)| (f.0, f.1) == (&e.0, &e.1)), "{found:?}");
+    assert_eq!(each.iter().filter(|line| line["snr_db"] == 30.0).count(), 4, "{each:?}");
+    assert_eq!((&each[1]["slots"]["brightness"], &each[1]["extra"]), (&json!(75), &json!(["light"])));
+    let counts = ["clips", "right", "wrong", "refused", "false_accepts", "negatives", "extra", "unreadable"];
+    assert_eq!(counts.map(|key| all[key].as_u64().unwrap()), [4, 3, 1, 0, 0, 1, 1, 0]);
+    assert_eq!(all["confusions"][0]["expected"], "skip this song");
+    assert_eq!(all["confusions"][0]["decided"], "next track");
+    assert_eq!((&all["snr"][0]["snr_db"], &all["snr"][0]["clips"]), (&json!(30.0), &json!(4)));
+    assert_eq!(all["noise"], json!({"file": "noise.wav", "seed": 1}));
+    assert!(all["ms"]["p95"].as_f64() >= all["ms"]["p50"].as_f64() && all["hours"].as_f64() > Some(0.0), "{all}");
+}
+
+#[test]
+fn eval_in_words_reports_what_cannot_be_read_and_what_is_not_good_enough() {
+    let _alone = alone();
+    let corpus = corpus();
+    let output = eval(corpus.path(), &["--at-least", "90"]);
+    let (said, complained) = (words(&output.stdout), words(&output.stderr));
+    assert_eq!(output.status.code(), Some(1), "{complained}");
+    assert!(complained.ends_with("75.0 % of 4 clips are right; 90 % are needed\n"), "{complained}");
+    for row in ["75.0 % (30.1 to 95.4), 3 of 4", "33.3 % (6.1 to 79.2), 1 of 3", "0.0 % (0.0 to 79.3), 0 of 1"] {
+        assert!(said.contains(row), "{row}: {said}");
+    }
+    assert!(said.contains("   1 x skip this song -> next track (2.wav)\n"), "{said}");
+
+    fs::write(corpus.path().join("clips/0.wav"), "no sound").unwrap();
+    let output = eval(corpus.path(), &["--json"]);
+    let complained = words(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{complained}");
+    assert!(complained.starts_with("clips/0.wav: not a WAV file that can be read"), "{complained}");
+    assert!(complained.ends_with("1 of 4 files failed\n"), "{complained}");
+    let all: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&all["clips"], &all["right"], &all["unreadable"]), (&json!(3), &json!(2), &json!(1)));
+}
+
+#[test]
+fn eval_refuses_what_it_cannot_use_before_it_decides_anything() {
+    let corpus = corpus();
+    let file = |name: &str| corpus.path().join(name);
+    fs::write(file("silence.wav"), [&hearken::audio::wav::header(3200)[..], &[0; 3200]].concat()).unwrap();
+    let cases: [(&[&str], i32, &str); 6] = [
+        (&["--snr", "6"], 2, "--noise <WAV>"),
+        (&["--noise", "noise.wav"], 2, "--snr <DB>"),
+        (&["--snr", "600", "--noise", "noise.wav"], 2, "a number of dB from -30 to 60 would be right"),
+        (&["--at-least", "101"], 2, "a number from 0 to 100 would be right"),
+        (&["--snr", "6", "--noise", "silence.wav"], 1, "silence.wav: silent from end to end; noise would be right"),
+        (&["--html", "nowhere/page.html"], 1, "nowhere/page.html: No such file or directory"),
+    ];
+    for (arguments, code, said) in cases {
+        let output = eval(corpus.path(), arguments);
+        let complained = words(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {complained}");
+        assert!(complained.contains(said), "{arguments:?}: {complained}");
+    }
+    fs::write(file("clips/expected.jsonl"), "{}\n").unwrap();
+    let output = eval(corpus.path(), &[]);
+    assert_eq!(output.status.code(), Some(1));
+    let complained = words(&output.stderr);
+    assert!(complained.starts_with("clips/expected.jsonl:1: file: missing; as in {\"file\""), "{complained}");
+}
+
+/// What a browser makes of a page: a picture of it, and the facts that this script finds.
+const FACTS: &str = "<script>addEventListener('load', () => { const page = document.documentElement; \
+    page.dataset.facts = JSON.stringify({wide: page.scrollWidth > innerWidth, \
+    pictures: [...document.images].map(i => i.naturalWidth), \
+    charts: [...document.querySelectorAll('svg')].map(s => s.getBoundingClientRect().height > 100)}) })</script>";
+
+fn browsed(page: &Path, width: u32, picture: &Path) -> Option<Value> {
+    let mut browser = Command::new("chromium");
+    browser.args(["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]);
+    browser.arg(format!("--user-data-dir={}", page.with_extension("profile").display()));
+    browser.arg(format!("--window-size={width},2600")).arg(format!("--screenshot={}", picture.display()));
+    let page = format!("file://{}", page.display());
+    match browser.args(["--dump-dom", &page]).output() {
+        Err(_) => None,
+        Ok(output) => {
+            let dom = words(&output.stdout);
+            let facts = dom.split("data-facts=\"").nth(1).and_then(|rest| rest.split('"').next());
+            let facts = facts.unwrap_or_else(|| panic!("{dom} {}", words(&output.stderr)));
+            Some(serde_json::from_str(&facts.replace("&quot;", "\"")).unwrap())
+        }
+    }
+}
+
+#[test]
+fn the_page_stands_alone_and_a_browser_shows_all_of_it() {
+    let _alone = alone();
+    let corpus = corpus();
+    let output = eval(corpus.path(), &["--html", "page.html"]);
+    assert_eq!(output.status.code(), Some(0), "{}", words(&output.stderr));
+    let page = corpus.path().join("page.html");
+    let html = fs::read_to_string(&page).unwrap();
+    for outside in ["<script", "http:", "https:", "url(", "@import", "<link"] {
+        assert!(!html.contains(outside), "{outside} in the page");
+    }
+    let parts =
+        ["skip this song", "next track", "data:audio/wav;base64,", "75.0 % (30.1 to 95.4), 3 of 4", "class=\"det\""];
+    assert!(parts.iter().all(|part| html.contains(part)), "{}", &html[..2000]);
+    fs::write(&page, html + FACTS).unwrap();
+    for width in [1200, 500] {
+        let picture = corpus.path().join(format!("{width}.png"));
+        let Some(facts) = browsed(&page, width, &picture) else {
+            eprintln!("not looked at in a browser: there is no program chromium (Debian's package chromium)");
+            return;
+        };
+        assert_eq!(facts["wide"], false, "at {width} no sideways scrolling: {facts}");
+        assert_eq!(facts["charts"], json!([true, true, true]), "{facts}");
+        let pictures = facts["pictures"].as_array().unwrap();
+        assert!(pictures.len() == 1 && pictures[0].as_u64() > Some(50), "a spectrogram: {facts}");
+        let bytes = fs::read(&picture).unwrap();
+        assert_eq!(u32::from_be_bytes(bytes[16..20].try_into().unwrap()), width, "the picture's width");
+        assert!(bytes.len() > 40_000, "more than an empty page: {} bytes", bytes.len());
+    }
+}
