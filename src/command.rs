@@ -117,11 +117,22 @@ pub enum Deed {
     Blink(usize, Blink),
 }
 
+/// A state that an output must be in for a command to be carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Requirement {
+    /// The output's index.
+    pub output: usize,
+    /// Whether it must be on, if only dimly, or off.
+    pub on: bool,
+}
+
 /// A configured command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
     /// Its name.
     pub name: String,
+    /// Without these it is refused.
+    pub requires: Vec<Requirement>,
     /// What it does, in order; may be nothing but an event.
     pub deeds: Vec<Deed>,
 }
@@ -161,6 +172,12 @@ pub fn setting(value: &SlotValue) -> Option<Duty> {
 }
 
 impl Command {
+    /// The first requirement that is not met, if `duties` tells what an output is, and what it is going to be.
+    pub fn unmet(&self, duties: impl Fn(usize) -> [Duty; 2]) -> Option<Requirement> {
+        let met = |required: &Requirement| duties(required.output).iter().any(|d| (*d != Duty::NONE) == required.on);
+        self.requires.iter().copied().find(|required| !met(required))
+    }
+
     /// The actions of this command for a sentence with `slots`. A configuration that was checked leaves none out.
     pub fn actions(&self, slots: &Slots) -> Vec<Action> {
         let act = |deed: &Deed| match deed {
@@ -214,8 +231,8 @@ mod tests {
 
     #[test]
     fn a_command_takes_on_off_and_percent_from_its_slot() {
-        let command =
-            Command { name: "lamp".into(), deeds: vec![Deed::Set(0, Setting::Slot("state".into())), Deed::Toggle(1)] };
+        let deeds = vec![Deed::Set(0, Setting::Slot("state".into())), Deed::Toggle(1)];
+        let command = Command { name: "lamp".into(), requires: Vec::new(), deeds };
         let table = [
             (SlotValue::Text("on".into()), Duty::FULL),
             (SlotValue::Text("off".into()), Duty::NONE),
@@ -224,6 +241,24 @@ mod tests {
         for (value, duty) in table {
             let slots = Slots::from([("state".into(), value)]);
             assert_eq!(command.actions(&slots), [Action::Set(0, duty), Action::Toggle(1)]);
+        }
+    }
+    #[test]
+    fn a_command_names_the_first_requirement_that_is_not_met() {
+        let requires = vec![Requirement { output: 0, on: true }, Requirement { output: 1, on: false }];
+        let command = Command { name: "dim".into(), requires: requires.clone(), deeds: Vec::new() };
+        let (off, dim, on) = ([Duty::NONE; 2], [Duty::thousandths(10); 2], [Duty::FULL; 2]);
+        let going_on = [Duty::NONE, Duty::FULL];
+        let table = [
+            ([on, off], None),
+            ([dim, off], None),
+            ([off, off], Some(requires[0])),
+            ([on, dim], Some(requires[1])),
+            ([off, on], Some(requires[0])),
+            ([going_on, going_on], None),
+        ];
+        for (duties, unmet) in table {
+            assert_eq!(command.unmet(|output| duties[output]), unmet, "{duties:?}");
         }
     }
 }

@@ -35,6 +35,8 @@ pub struct Problem {
     pub key: String,
     /// What is wrong, and what would be right.
     pub what: String,
+    /// The line, or the part of it around the place, and carets to put under the place; nothing if the line is blank.
+    pub quote: Option<[String; 2]>,
 }
 
 /// The faults of a file, in its order.
@@ -50,11 +52,14 @@ impl std::error::Error for Problems {}
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, Problem { line, column, key, what }) in self.list.iter().enumerate() {
+        for (i, Problem { line, column, key, what, quote }) in self.list.iter().enumerate() {
             let newline = if i == 0 { "" } else { "\n" };
             let colon = if key.is_empty() { "" } else { ": " };
             let said = format!("{}:{line}:{column}: {key}{colon}{what}", self.file);
             write!(f, "{newline}{}", on_one_line(&said))?;
+            if let Some([line, carets]) = quote {
+                write!(f, "\n  {line}\n  {carets}")?;
+            }
         }
         Ok(())
     }
@@ -63,6 +68,22 @@ impl fmt::Display for Problems {
 /// A name in quotes may hold line breaks, and what moves a terminal's cursor: they are shown escaped.
 fn on_one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.into() }).collect()
+}
+
+/// Characters of a line that are shown, and how many of them before the place.
+const SHOWN: usize = 110;
+const SHOWN_BEFORE: usize = 60;
+
+/// What is shown of `line` for a fault that begins after `before` characters and is `width` long.
+fn quote(line: &str, before: usize, width: usize) -> Option<[String; 2]> {
+    // A tab, and what moves a terminal's cursor, would shift the carets.
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    let indent = line.chars().take_while(|c| c.is_whitespace()).count();
+    let from = before.saturating_sub(SHOWN_BEFORE).max(indent.min(before));
+    let shown: String = line.chars().map(plain).skip(from).take(SHOWN).collect();
+    let (shown, before) = (shown.trim_end(), before - from);
+    let width = width.min(shown.chars().count().saturating_sub(before)).max(1);
+    (!shown.is_empty()).then(|| [shown.into(), format!("{}{}", " ".repeat(before), "^".repeat(width))])
 }
 
 /// A file's text and the faults found in it so far.
@@ -106,8 +127,11 @@ impl<'t> Document<'t> {
     fn problem(&self, at: Place, key: &str, what: impl Into<String>) {
         let before = self.text.get(..at.start).unwrap_or(self.text);
         let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        let problem = Problem { line, column, key: key.into(), what: what.into() };
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count();
+        let whole = self.text.lines().nth(line - 1).unwrap_or_default();
+        let width = self.text.get(at.clone()).map_or(1, |part| part.lines().next().unwrap_or_default().chars().count());
+        let quote = quote(whole, column, width);
+        let problem = Problem { line, column: column + 1, key: key.into(), what: what.into(), quote };
         self.problems.borrow_mut().push((at.start, problem));
     }
 }
@@ -206,8 +230,8 @@ impl<'d> Value<'d> {
         let span = self.value.span();
         let raw = &self.document.text[span.clone()];
         let plain = self.value.get_ref().as_str().and_then(|s| raw.find(s).filter(|_| raw.len() <= s.len() + 6));
-        let start = span.start + plain.map_or(0, |quote| quote + part.start);
-        self.document.problem(start..span.end, &self.key, what);
+        let place = plain.map_or(span.clone(), |quote| span.start + quote + part.start..span.start + quote + part.end);
+        self.document.problem(place, &self.key, what);
     }
 
     /// Notes that it has another type than `wanted`.
@@ -334,6 +358,32 @@ mod tests {
         result.map_or_else(|p| p.to_string(), |()| "good".into())
     }
 
+    /// The first line of what is said.
+    fn headline(text: &str, read: impl FnOnce(&Section<'_>)) -> String {
+        problems(text, read).lines().next().unwrap_or_default().into()
+    }
+
+    #[test]
+    fn the_place_is_shown_with_carets_under_it() {
+        let long = format!("a = \"{} here {}\"", "x".repeat(200), "y".repeat(200));
+        let cases = [
+            ("say = [\"turn {stat} on\"]", 13..19, "say = [\"turn {stat} on\"]\n               ^^^^^^"),
+            ("\t say = \"größer )\"", 18..19, "say = \"größer )\"\n                ^"),
+            ("a = 1\n\u{1b}b = 2\nc = 3", 7..12, " b = 2\n   ^^^^^"),
+            (&long, 206..210, &format!("{}here {}\n  {}^^^^", "x".repeat(59) + " ", "y".repeat(45), " ".repeat(60))),
+            ("a = [\n1,\n2]", 4..12, "a = [\n      ^"),
+            ("a", 1..1, "a\n   ^"),
+        ];
+        for (text, at, shown) in cases {
+            let document = Document::new("f.toml", text);
+            document.problem(at, "", "no");
+            let list = document.problems.into_inner().into_iter().map(|(_, problem)| problem).collect();
+            let said = Problems { file: "f.toml".into(), list }.to_string();
+            let (_, quoted) = said.split_once("\n  ").unwrap();
+            assert_eq!(quoted, shown, "{text:?}");
+        }
+    }
+
     #[test]
     fn a_fault_is_named_with_line_column_key_and_what_would_be_right() {
         let read = |root: &Section<'_>| {
@@ -360,7 +410,7 @@ mod tests {
             ("board = \"b\"\n[microphone]\ngain = 0", "f.toml:3:1: microphone.gain: unknown key; known here: gain_db"),
         ];
         for (text, expected) in cases {
-            assert_eq!(problems(text, read), expected, "{text}");
+            assert_eq!(headline(text, read), expected, "{text}");
         }
     }
 
@@ -374,7 +424,7 @@ mod tests {
     #[test]
     fn all_faults_are_reported_in_the_order_of_the_file() {
         let said = problems("a = 1\nb = 2\n", |_| ());
-        assert_eq!(said.lines().count(), 2);
+        assert_eq!(said.lines().count(), 6);
         assert!(said.starts_with("f.toml:1:1: a: unknown key"), "{said}");
     }
 
@@ -386,11 +436,11 @@ mod tests {
 
     #[test]
     fn a_place_inside_a_string_is_a_column_of_the_file() {
-        let said = problems("say = \"turn on)\"", |root| {
+        let said = headline("say = \"turn on)\"", |root| {
             root.get("say").into_iter().for_each(|v| v.problem_in(7..8, "no"));
         });
         assert_eq!(said, "f.toml:1:15: say: no");
-        let said = problems("say = \"\\u0074urn on)\"", |root| {
+        let said = headline("say = \"\\u0074urn on)\"", |root| {
             root.get("say").into_iter().for_each(|v| v.problem_in(7..8, "no"));
         });
         assert_eq!(said, "f.toml:1:7: say: no");

@@ -91,6 +91,9 @@ pub mod eval;
 /// The configuration file.
 pub mod config;
 
+/// What a good configuration is warned of.
+pub mod lint;
+
 /// The processor that this program needs.
 pub mod cpu;
 

@@ -155,7 +155,7 @@ impl Stage {
             thresholds: Thresholds::default(),
             scratch: ScratchSettings::default(),
             outputs: vec![lamp],
-            commands: vec![Command { name: "lamp".into(), deeds: vec![on] }],
+            commands: vec![Command { name: "lamp".into(), requires: Vec::new(), deeds: vec![on] }],
             buttons: Vec::new(),
             about: About::default(),
         };

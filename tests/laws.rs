@@ -104,7 +104,7 @@ pub fn manifest(text: &str) -> Option<Vec<models::Model>> {
     Some(models)
 }
 
-/// There is a fault at least; each has a place in `text`, and one line of words; they stand in the order of the text.
+/// There is a fault at least; each has a place in `text`, one line of words, and two that show the place; they stand in the order of the text.
 fn faults(problems: &Problems, text: &str) {
     let lines: Vec<&str> = text.split('\n').collect();
     assert!(!problems.list.is_empty(), "refused without a word");
@@ -116,7 +116,8 @@ fn faults(problems: &Problems, text: &str) {
     let places: Vec<(usize, usize)> = problems.list.iter().map(|p| (p.line, p.column)).collect();
     assert!(places.is_sorted(), "{problems:?}");
     let said = problems.to_string();
-    assert_eq!(said.split('\n').count(), problems.list.len(), "a line each: {said:?}");
+    let quoted = problems.list.iter().filter(|problem| problem.quote.is_some()).count();
+    assert_eq!(said.split('\n').count(), problems.list.len() + 2 * quoted, "a line each, and its quote: {said:?}");
     assert!(!said.chars().any(|c| c.is_control() && c != '\n'), "nothing that moves the cursor: {said:?}");
 }
 

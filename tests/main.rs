@@ -12,6 +12,9 @@ mod house;
 /// Configuration files: the shipped ones are good, bad ones are refused in words.
 mod configuration;
 
+/// What configurations accept, and what Whisper may write for it.
+mod sentences;
+
 /// What holds for any input.
 mod laws;
 

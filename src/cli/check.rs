@@ -3,10 +3,12 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use crate::config;
 use crate::error::Error;
+use crate::models::vocabulary::vocabulary;
+use crate::recognize::tokenizer::Tokenizer;
+use crate::{config, lint};
 
-/// Checks the configuration and says what is in it.
+/// Checks the configuration and says what is in it, and what is allowed but works badly.
 pub fn check(file: &Path) -> Result<(), Error> {
     let settings = config::load(file)?;
     let sentences = match settings.grammar.count() {
@@ -25,9 +27,12 @@ pub fn check(file: &Path) -> Result<(), Error> {
         let hint = pin.note.as_ref().map(|n| format!("; {n}")).unwrap_or_default();
         note(format!("{}: {}{header}{hint}", output.name, output.line))?;
     }
-    let missing = crate::models::directories().iter().all(|dir| !dir.join(&settings.recognizer.model).exists());
-    if missing {
+    let tokenizer = vocabulary(&settings.recognizer.model).map(Tokenizer::new);
+    if tokenizer.is_none() {
         note(format!("the model {} is not on this machine; the daemon will need it", settings.recognizer.model))?;
+    }
+    for warning in lint::warnings(&settings.grammar, &settings.commands, tokenizer.as_ref()) {
+        note(format!("warning: {warning}"))?;
     }
     Ok(())
 }

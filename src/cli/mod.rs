@@ -21,6 +21,7 @@ mod eval;
 mod log;
 mod pins;
 mod scratch;
+mod sentences;
 mod status;
 mod transcribe;
 
@@ -59,6 +60,13 @@ enum Subcommands {
     Check {
         /// The configuration
         file: PathBuf,
+    },
+    /// Show what a configuration accepts: how many sentences, and some of them
+    Sentences {
+        /// The configuration
+        file: PathBuf,
+        #[command(flatten)]
+        what: sentences::What,
     },
     /// List microphones, with the ids for the configuration, and gpiochips
     Devices,
@@ -149,6 +157,7 @@ fn run(command: Subcommands) -> Result<(), Error> {
             daemon::run(&config, Options { events, watch, scratch, state, config: None })
         }
         Subcommands::Check { file } => check::check(&file),
+        Subcommands::Sentences { file, what } => sentences::sentences(&file, &what),
         Subcommands::Devices => devices::devices(),
         Subcommands::Transcribe { files, model, sha256, json } => transcribe::transcribe(&files, model, sha256, json),
         Subcommands::TryModel { path, sha256 } => trial::second(&path, &sha256),

@@ -18,9 +18,12 @@ use crate::scratch::{KeepSettings, ScratchSettings};
 use crate::verdict::Thresholds;
 
 mod buttons;
+mod deeds;
 mod outputs;
 mod sentences;
 mod units;
+
+pub use sentences::Templates;
 
 /// Least capacity of scratch, in bytes: the longest utterance at the longest setting is 0.9 MB.
 const LEAST_CAPACITY: u64 = 1 << 20;
@@ -117,6 +120,14 @@ pub fn read_text(path: &Path) -> Result<String, ConfigError> {
 pub fn parse(name: &str, text: &str) -> Result<Settings, Problems> {
     let settings = Document::new(name, text).read(read)?;
     Ok(settings.expect("a configuration without problems should give settings"))
+}
+
+/// The templates of the configuration `text`, which must be good.
+///
+/// # Errors
+/// Its faults, as far as they are found.
+pub fn templates(name: &str, text: &str) -> Result<Templates, Problems> {
+    Document::new(name, text).read(|root| sentences::templates(&root))
 }
 
 fn read(root: Section<'_>) -> Option<Settings> {

@@ -169,7 +169,7 @@ pub fn find(value: &Value<'_>, name: &str, outputs: &[Output]) -> Option<usize> 
 }
 
 /// "on" or "off".
-fn on_or_off(value: &Value<'_>) -> Option<bool> {
+pub fn on_or_off(value: &Value<'_>) -> Option<bool> {
     let text = value.string()?.value;
     let on = state(&text);
     if on.is_none() {

@@ -1,22 +1,20 @@
-//! The part of the configuration that says what may be said and what it does: lists, rules, commands.
+//! The part of the configuration that says what may be said: lists, rules, commands.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use super::{named_entries, outputs, units, unknown};
-use crate::command::{Blink, Command, Deed, Output, Setting, setting as meaning};
-use crate::document::{Placed, Section, Value, nearest};
-use crate::gpio::Duty;
+use super::deeds::{self, Says};
+use super::named_entries;
+use crate::command::{Command, Output};
+use crate::document::{Placed, Section, Value};
 use crate::grammar::graph::{BuildError, Builder, Filled};
 use crate::grammar::template::{self, Node};
-use crate::grammar::{Grammar, List, SlotValue, TemplateError};
+use crate::grammar::{Grammar, List, SlotValue, TemplateError, walk};
 
 /// Largest number of a range: what has a spelling in words.
 const MAX_NUMBER: i64 = 999_999;
 /// Most commands of a configuration.
 const MAX_COMMANDS: usize = 100_000;
-/// Most times that an output blinks: at the fastest that anybody sees, two minutes.
-const MAX_BLINKS: i64 = 1000;
 
 /// Reads `[lists]`, `[rules]`, `[scenes]` and `[[commands]]`.
 pub fn read(root: &Section<'_>, outputs: &[Output]) -> Option<(Vec<Command>, Grammar)> {
@@ -24,7 +22,7 @@ pub fn read(root: &Section<'_>, outputs: &[Output]) -> Option<(Vec<Command>, Gra
     let written = root.get("rules").and_then(|v| v.section());
     let rules: Vec<(String, Value<'_>, Node)> = written.map(rules).unwrap_or_default();
     let trees: BTreeMap<String, Node> = rules.iter().map(|(name, _, node)| (name.clone(), node.clone())).collect();
-    let scenes = root.get("scenes").and_then(|v| v.section()).map(|s| scenes(s, outputs)).unwrap_or_default();
+    let scenes = root.get("scenes").and_then(|v| v.section()).map(|s| deeds::scenes(s, outputs)).unwrap_or_default();
     let listed = root.need("commands", "[[commands]]").and_then(at_least_one).unwrap_or_default();
     if listed.len() > MAX_COMMANDS {
         root.problem(format!("{} commands; at most {MAX_COMMANDS} are possible", listed.len()));
@@ -32,27 +30,44 @@ pub fn read(root: &Section<'_>, outputs: &[Output]) -> Option<(Vec<Command>, Gra
     }
     let mut builder = Builder::new(&lists, &trees);
     let mut commands: Vec<Command> = Vec::new();
-    let mut names = BTreeSet::new();
+    let mut names: Vec<Placed<String>> = Vec::new();
+    let mut taken = BTreeSet::new();
     for value in &listed {
         let Some(section) = value.section() else { continue };
-        let number = commands.len() as u32;
-        let filled = say(&section, number, &mut builder, &rules);
-        let name = section.need("name", "name = \"lamp\"").and_then(|v| v.string());
-        if let Some(name) = &name {
-            if !template::is_name(&name.value) {
-                section.problem_at(name, "a name of letters, digits, _ and - is needed");
-            }
-            if !names.insert(name.value.clone()) {
-                section
-                    .problem_at(name, format!("there is already a command {:?}; each needs its own name", name.value));
-            }
-        }
+        let filled = say(&section, commands.len() as u32, &mut builder, &rules);
+        let name = name(&section, &mut taken).unwrap_or_else(|| value.placed(String::new()));
         let says = Says { filled, lists: &lists };
-        let deeds = deeds(&section, outputs, &scenes, &says);
+        says.one_kind_a_slot(&section);
+        let deeds = deeds::deeds(&section, outputs, &scenes, &says);
+        let requires = deeds::requires(&section, outputs);
         section.end();
-        commands.push(Command { name: name.map(|n| n.value).unwrap_or_default(), deeds });
+        commands.push(Command { name: name.value.clone(), requires, deeds });
+        names.push(name);
     }
-    Some((commands, builder.finish()))
+    let grammar = builder.finish();
+    tell_apart(root, &grammar, &names);
+    Some((commands, grammar))
+}
+
+fn name(section: &Section<'_>, taken: &mut BTreeSet<String>) -> Option<Placed<String>> {
+    let name = section.need("name", "name = \"lamp\"")?.string()?;
+    if !template::is_name(&name.value) {
+        section.problem_at(&name, "a name of letters, digits, _ and - is needed");
+    }
+    if !taken.insert(name.value.clone()) {
+        section.problem_at(&name, format!("there is already a command {:?}; each needs its own name", name.value));
+    }
+    Some(name)
+}
+
+/// No sentence may belong to two commands.
+fn tell_apart(root: &Section<'_>, grammar: &Grammar, names: &[Placed<String>]) {
+    for [one, other] in walk::shared(grammar) {
+        let (first, second) = (&names[one.command], &names[other.command]);
+        let words = one.words;
+        let what = format!("{:?} can be said by {words:?}, and so can {:?}", second.value, first.value);
+        root.problem_at(second, format!("{what}; leave it out of one of them"));
+    }
 }
 
 fn at_least_one<'d>(commands: Value<'d>) -> Option<Vec<Value<'d>>> {
@@ -77,7 +92,16 @@ fn values(value: &Value<'_>) -> List {
     if elements.is_empty() {
         value.problem("an empty list; give it at least one value");
     }
-    List::Values(elements.iter().filter_map(one_value).collect())
+    let read: Vec<(&Value<'_>, (Node, SlotValue))> =
+        elements.iter().filter_map(|element| Some((element, one_value(element)?))).collect();
+    for (element, (_, meant)) in &read {
+        let first = read[0].1.1.kind();
+        if meant.kind() != first {
+            let what = format!("{meant} is one of the {}, but the list's first value gives {first}", meant.kind());
+            element.problem(format!("{what}; all values of a list are of one kind"));
+        }
+    }
+    List::Values(read.into_iter().map(|(_, value)| value).collect())
 }
 
 /// "kitchen", or { say = "(lounge|living room)", value = "living_room" }.
@@ -118,7 +142,7 @@ fn reference(node: &Node) -> Option<Range<usize>> {
         Node::Word(_) => None,
         Node::List { at, .. } | Node::Rule { at, .. } => Some(at.clone()),
         Node::Optional(node) => reference(node),
-        Node::Sequence(nodes) | Node::Choice(nodes) => nodes.iter().find_map(reference),
+        Node::Sequence(nodes) | Node::Choice(nodes) | Node::Permutation(nodes) => nodes.iter().find_map(reference),
     }
 }
 
@@ -187,132 +211,34 @@ fn say(
     filled
 }
 
-/// `[scenes]`: by name, what is set, in the file's order.
-fn scenes(section: Section<'_>, outputs: &[Output]) -> BTreeMap<String, Vec<(usize, Duty)>> {
-    let mut scenes = BTreeMap::new();
-    for (name, value) in named_entries(section) {
-        let sets = value.section().map(|s| s.entries()).unwrap_or_default();
-        let set = |(name, value): &(Placed<String>, Value<'_>)| {
-            let output = outputs::find(value, &name.value, outputs)?;
-            Some((output, outputs::fixed(value, &outputs[output])?))
-        };
-        scenes.insert(name.value, sets.iter().filter_map(set).collect());
-    }
-    scenes
+/// The templates of a good configuration, for people to read.
+#[derive(Debug)]
+pub struct Templates {
+    /// Lists by name.
+    pub lists: BTreeMap<String, List>,
+    /// Rules by name: as written, and read.
+    pub rules: BTreeMap<String, (String, Node)>,
+    /// For each command its name and its templates: as written, and read.
+    pub commands: Vec<(String, Vec<(String, Node)>)>,
 }
 
-/// The slots that a command's sentences fill, if they are good, and the lists that they come from.
-struct Says<'a> {
-    filled: Option<Filled>,
-    lists: &'a BTreeMap<String, List>,
-}
-
-fn deeds(
-    section: &Section<'_>,
-    outputs: &[Output],
-    scenes: &BTreeMap<String, Vec<(usize, Duty)>>,
-    says: &Says<'_>,
-) -> Vec<Deed> {
-    let mut deeds: Vec<(usize, Deed)> = Vec::new();
-    let mut add = |value: &Value<'_>, name: &str, deed: &dyn Fn(usize) -> Option<Deed>| {
-        let Some(index) = outputs::find(value, name, outputs) else { return };
-        let deed = deed(index);
-        if deeds.iter().any(|(i, _)| *i == index) {
-            value.problem(format!("this command already acts on output {name:?}; once is enough"));
-        } else if let Some(other) = deed.as_ref().and_then(|deed| clash(deed, index, &deeds, outputs)) {
-            value.problem(format!("{name:?} and {other:?} are interlocked; one command cannot switch both on"));
-        }
-        deeds.extend(deed.map(|deed| (index, deed)));
+/// Reads the templates again, without building anything of them.
+pub fn templates(root: &Section<'_>) -> Templates {
+    let section = |key| root.get(key).and_then(|v| v.section());
+    let both = |value: &Value<'_>| {
+        let text = value.string()?.value;
+        parsed(value, &text).map(|node| (text, node))
     };
-    let entries = |key: &str| section.get(key).and_then(|v| v.section()).map(|s| s.entries()).unwrap_or_default();
-    for (name, value) in entries("set") {
-        add(&value, &name.value, &|i| setting(&value, &outputs[i], says).map(|setting| Deed::Set(i, setting)));
-    }
-    for value in section.get("toggle").iter().flat_map(Value::one_or_many) {
-        if let Some(name) = value.string() {
-            add(&value, &name.value, &|i| Some(Deed::Toggle(i)));
-        }
-    }
-    for (name, value) in entries("pulse") {
-        let times = |i: usize| outputs[i].times(!outputs[i].rest);
-        add(&value, &name.value, &|i| units::duration(&value, times(i)).map(|time| Deed::Pulse(i, time)));
-    }
-    for (name, value) in entries("blink") {
-        add(&value, &name.value, &|i| blink(&value, &outputs[i]).map(|blink| Deed::Blink(i, blink)));
-    }
-    if let Some(scene) = section.get("scene") {
-        for (index, duty) in sets(&scene, scenes) {
-            add(&scene, &outputs[*index].name, &|i| Some(Deed::Set(i, Setting::Fixed(*duty))));
-        }
-    }
-    deeds.into_iter().map(|(_, deed)| deed).collect()
-}
-
-/// The output of another deed that is interlocked with this one's, if both may go on.
-fn clash<'o>(deed: &Deed, index: usize, deeds: &[(usize, Deed)], outputs: &'o [Output]) -> Option<&'o str> {
-    let may_go_on = |deed: &Deed| !matches!(deed, Deed::Set(_, Setting::Fixed(Duty::NONE)));
-    let excludes = |other: usize| outputs[index].excludes(&outputs[other]);
-    let (other, _) = deeds.iter().find(|(i, other)| excludes(*i) && may_go_on(deed) && may_go_on(other))?;
-    Some(&outputs[*other].name)
-}
-
-/// What the scene that `value` names sets.
-fn sets<'s>(value: &Value<'_>, scenes: &'s BTreeMap<String, Vec<(usize, Duty)>>) -> &'s [(usize, Duty)] {
-    let Some(Placed { value: name, .. }) = value.string() else { return &[] };
-    let scene = scenes.get(&name);
-    if scene.is_none() {
-        value.problem(unknown("scene", &name, scenes.keys().map(String::as_str).collect(), "lamp = \"on\""));
-    }
-    scene.map_or(&[], Vec::as_slice)
-}
-
-/// { on = "200 ms", off = "300 ms", times = 5 }
-fn blink(value: &Value<'_>, output: &Output) -> Option<Blink> {
-    let section = value.section()?;
-    let time = |name: &str, on| {
-        let value = section.need(name, &format!("{name} = \"300 ms\""));
-        value.and_then(|v| units::duration(&v, output.times(on)))
+    let rules = section("rules").map(named_entries).unwrap_or_default();
+    let commands = root.get("commands").and_then(|v| v.array()).unwrap_or_default();
+    let command = |value: &Value<'_>| {
+        let section = value.section()?;
+        let say = section.get("say")?.one_or_many();
+        Some((section.get("name")?.string()?.value, say.iter().filter_map(both).collect()))
     };
-    let (on, off) = (time("on", true), time("off", false));
-    let times = section.need("times", "times = 5").and_then(|v| v.integer(1..=MAX_BLINKS));
-    section.end();
-    Some(Blink { on: on?, off: off?, times: times? as u32 })
-}
-
-/// "on", "off", percent, or "{slot}" for a slot that every sentence fills with what the output can be.
-fn setting(value: &Value<'_>, output: &Output, says: &Says<'_>) -> Option<Setting> {
-    if value.is_integer() {
-        return outputs::fixed(value, output).map(Setting::Fixed);
+    Templates {
+        lists: section("lists").map(lists).unwrap_or_default(),
+        rules: rules.into_iter().filter_map(|(name, value)| Some((name.value, both(&value)?))).collect(),
+        commands: commands.iter().filter_map(command).collect(),
     }
-    let text = value.string()?.value;
-    if let Some(on) = outputs::state(&text) {
-        return Some(Setting::Fixed(on.into()));
-    }
-    let Some(slot) = text.strip_prefix('{').and_then(|t| t.strip_suffix('}')) else {
-        value.problem(format!("{text:?} is not a state; \"on\", \"off\" or \"{{slot}}\" is needed"));
-        return None;
-    };
-    // Without the slots the command's own templates are at fault, and that was said.
-    let filled = says.filled.as_ref()?;
-    if !filled.always.contains(slot) {
-        let known: Vec<&str> = filled.always.iter().map(String::as_str).collect();
-        value.problem(match nearest(slot, &known) {
-            Some(near) => format!("no slot {slot:?} in these sentences; did you mean {{{near}}}?"),
-            None => format!("not every sentence of this command fills the slot {slot:?}"),
-        });
-        return None;
-    }
-    let from = filled.ever.get(slot).into_iter().flatten().filter_map(|list| says.lists.get(list));
-    let possible =
-        |v: &SlotValue| meaning(v).is_some() && (output.dimmer.is_some() || !matches!(v, SlotValue::Integer(_)));
-    if let Some(strange) = from.flat_map(List::values).find(|v| !possible(v)) {
-        let needed = match (output.dimmer, &strange) {
-            (Some(_), _) => "on, off and 0 to 100 percent can be set",
-            (None, SlotValue::Integer(_)) => "an output without pwm is on or off",
-            (None, SlotValue::Text(_)) => "only on and off can be set",
-        };
-        value.problem(format!("the slot {slot:?} can also be {:?}; {needed}", strange.to_string()));
-        return None;
-    }
-    Some(Setting::Slot(slot.into()))
 }

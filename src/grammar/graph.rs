@@ -1,14 +1,17 @@
 //! Templates to a word graph: which words may follow which, and what a path through them means.
 //!
 //! A node is a place between two words. An arc leads over one word, or over none and then may bind a slot or choose the
-//! command. Lists and rules are copied in where they are used, so the graph has no cycles and no stack.
+//! command. Templates are built in from their ends, and what can follow a place is the same node wherever it is the same:
+//! lists and rules are there once for each continuation, so the graph is small, and has no cycles and no stack.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::hash_map::{DefaultHasher, Entry};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::hash::{Hash, Hasher};
 
 use super::template::{Node, parse};
 use super::{List, SlotValue, Slots, TemplateError};
 
-/// Most arcs in a grammar: 24 MB. Ten thousand templates with three lists of fifty take 1.5 million.
+/// Most arcs in a grammar: 24 MB.
 pub const MAX_ARCS: usize = 2_000_000;
 /// Rules inside rules.
 const MAX_DEPTH: usize = 32;
@@ -19,7 +22,7 @@ pub type NodeId = u32;
 pub type WordId = u32;
 
 /// What an arc leads over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Label {
     /// A word to be said.
     Word(WordId),
@@ -32,7 +35,7 @@ pub enum Label {
 }
 
 /// A step from one node to another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Arc {
     /// What the step leads over.
     pub label: Label,
@@ -56,11 +59,9 @@ pub struct Sentence {
 pub struct Grammar {
     words: Vec<String>,
     bindings: Vec<(String, SlotValue)>,
-    /// The arcs of node `n` are `arcs[first[n]..first[n + 1]]`.
+    /// The arcs of node `n` are `arcs[first[n]..first[n + 1]]`. They lead to nodes below `n`; the last node is the start.
     first: Vec<u32>,
     arcs: Vec<Arc>,
-    start: NodeId,
-    end: NodeId,
 }
 
 impl Grammar {
@@ -77,12 +78,12 @@ impl Grammar {
 
     /// The node before the first word.
     pub fn start(&self) -> NodeId {
-        self.start
+        (self.first.len() as NodeId).saturating_sub(2)
     }
 
     /// Whether a sentence may end at `node`.
     pub fn is_end(&self, node: NodeId) -> bool {
-        node == self.end
+        node == END
     }
 
     /// The arcs that leave `node`, with their indices.
@@ -106,26 +107,28 @@ impl Grammar {
         &self.bindings[index as usize]
     }
 
-    /// How many sentences the grammar accepts, counting each way to say one; at most `u64::MAX`.
-    pub fn count(&self) -> u64 {
-        let mut counts: Vec<Option<u64>> = vec![None; self.first.len() - 1];
-        counts[self.end as usize] = Some(1);
-        let mut stack = vec![self.start];
-        while let Some(&node) = stack.last() {
-            let open = stack.len();
-            let mut total = 0u64;
-            for (_, arc) in self.arcs(node) {
-                match counts[arc.to as usize] {
-                    Some(n) => total = total.saturating_add(n),
-                    None => stack.push(arc.to),
+    /// All nodes; arcs lead to lower ones.
+    pub fn nodes(&self) -> std::ops::Range<NodeId> {
+        0..self.first.len().saturating_sub(1) as NodeId
+    }
+
+    /// What a path over `arcs` says.
+    pub fn sentence(&self, arcs: impl IntoIterator<Item = usize>) -> Sentence {
+        let mut sentence = Sentence { command: 0, words: String::new(), slots: Slots::new() };
+        for arc in arcs {
+            match self.arc(arc).label {
+                Label::Word(word) => {
+                    if !sentence.words.is_empty() {
+                        sentence.words.push(' ');
+                    }
+                    sentence.words.push_str(&self.words[word as usize]);
                 }
-            }
-            if stack.len() == open {
-                counts[node as usize].get_or_insert(total);
-                stack.pop();
+                Label::Bind(binding) => sentence.slots.extend([self.binding(binding).clone()]),
+                Label::Command(command) => sentence.command = command as usize,
+                Label::Free => {}
             }
         }
-        counts[self.start as usize].unwrap_or(0)
+        sentence
     }
 }
 
@@ -143,18 +146,25 @@ pub struct Builder<'a> {
     lists: &'a BTreeMap<String, List>,
     rules: &'a BTreeMap<String, Node>,
     words: HashMap<String, WordId>,
-    bindings: Vec<(String, SlotValue)>,
-    arcs: Vec<(NodeId, Arc)>,
-    nodes: NodeId,
-    commands: HashMap<u32, NodeId>,
-    /// The rules being copied in, outermost first.
+    bindings: HashMap<(String, SlotValue), u32>,
+    first: Vec<u32>,
+    arcs: Vec<Arc>,
+    /// The nodes so far, by the hash of their arcs.
+    nodes: HashMap<u64, NodeId>,
+    /// What each command begins with.
+    commands: BTreeMap<u32, Vec<Arc>>,
+    /// Arcs in `commands`.
+    beginnings: usize,
+    /// Lists and rules that were built already: as written, and the node that follows.
+    built: HashMap<(String, NodeId), NodeId>,
+    /// The rules being built, outermost first.
     inside: Vec<String>,
     /// The slots of the rules seen so far: a rule is looked through once, however often it is used.
     filled: HashMap<String, Filled>,
 }
 
-const START: NodeId = 0;
-const END: NodeId = 1;
+/// The node after the last word.
+const END: NodeId = 0;
 
 impl<'a> Builder<'a> {
     /// An empty grammar over these lists and rules.
@@ -163,10 +173,13 @@ impl<'a> Builder<'a> {
             lists,
             rules,
             words: HashMap::new(),
-            bindings: Vec::new(),
+            bindings: HashMap::new(),
+            first: vec![0, 0],
             arcs: Vec::new(),
-            nodes: 2,
-            commands: HashMap::new(),
+            nodes: HashMap::new(),
+            commands: BTreeMap::new(),
+            beginnings: 0,
+            built: HashMap::new(),
             inside: Vec::new(),
             filled: HashMap::new(),
         }
@@ -179,124 +192,180 @@ impl<'a> Builder<'a> {
     pub fn add(&mut self, command: u32, template: &Node) -> Result<Filled, BuildError> {
         self.inside.clear();
         let filled = self.slots(template)?;
-        let from = match self.commands.get(&command) {
-            Some(node) => *node,
-            None => {
-                let node = self.node();
-                self.arc(START, Label::Command(command), node)?;
-                self.commands.insert(command, node);
-                node
-            }
-        };
-        self.emit(template, from, END)?;
+        let arcs = self.emit(template, END)?;
+        self.beginnings += arcs.len();
+        self.within_limit(self.beginnings)?;
+        self.commands.entry(command).or_default().extend(arcs);
         Ok(filled)
     }
 
     /// The grammar, done.
-    pub fn finish(self) -> Grammar {
+    pub fn finish(mut self) -> Grammar {
+        let commands = std::mem::take(&mut self.commands);
+        let begin = |(command, arcs): (u32, Vec<Arc>)| {
+            let to = self.place(distinct(arcs));
+            Arc { label: Label::Command(command), to }
+        };
+        let start: Vec<Arc> = commands.into_iter().map(begin).collect();
+        self.append(start);
         let mut words = vec![String::new(); self.words.len()];
-        for (word, id) in self.words {
-            words[id as usize] = word;
-        }
-        let mut arcs = self.arcs;
-        arcs.sort_by_key(|(from, _)| *from);
-        let mut first = vec![0u32; self.nodes as usize + 1];
-        for (from, _) in &arcs {
-            first[*from as usize + 1] += 1;
-        }
-        for n in 1..first.len() {
-            first[n] += first[n - 1];
-        }
-        let arcs = arcs.into_iter().map(|(_, arc)| arc).collect();
-        Grammar { words, bindings: self.bindings, first, arcs, start: START, end: END }
+        self.words.into_iter().for_each(|(word, id)| words[id as usize] = word);
+        let mut bindings = vec![(String::new(), SlotValue::Integer(0)); self.bindings.len()];
+        self.bindings.into_iter().for_each(|(binding, id)| bindings[id as usize] = binding);
+        Grammar { words, bindings, first: self.first, arcs: self.arcs }
     }
 
-    fn node(&mut self) -> NodeId {
-        self.nodes += 1;
-        self.nodes - 1
+    fn append(&mut self, arcs: Vec<Arc>) -> NodeId {
+        self.arcs.extend(arcs);
+        self.first.push(self.arcs.len() as u32);
+        self.first.len() as NodeId - 2
     }
 
-    fn arc(&mut self, from: NodeId, label: Label, to: NodeId) -> Result<(), BuildError> {
-        if self.arcs.len() == MAX_ARCS {
-            let what = format!("the grammar is too large: over {MAX_ARCS} steps; use shorter lists or fewer templates");
-            return Err(self.fault(0..0, what));
+    /// The node with these arcs: one that is there, or a new one.
+    fn place(&mut self, arcs: Vec<Arc>) -> NodeId {
+        let mut hasher = DefaultHasher::new();
+        arcs.hash(&mut hasher);
+        let next = self.first.len() as NodeId - 1;
+        match self.nodes.entry(hasher.finish()) {
+            Entry::Occupied(entry) => {
+                let node = *entry.get() as usize;
+                let known = &self.arcs[self.first[node] as usize..self.first[node + 1] as usize];
+                if known == arcs.as_slice() { node as NodeId } else { self.append(arcs) }
+            }
+            Entry::Vacant(entry) => {
+                entry.insert(next);
+                self.append(arcs)
+            }
         }
-        self.arcs.push((from, Arc { label, to }));
-        Ok(())
+    }
+
+    /// [`Self::place`], within the limit.
+    fn node(&mut self, arcs: Vec<Arc>) -> Result<NodeId, BuildError> {
+        self.within_limit(self.arcs.len() + arcs.len())?;
+        Ok(self.place(arcs))
+    }
+
+    fn within_limit(&self, arcs: usize) -> Result<(), BuildError> {
+        if arcs <= MAX_ARCS {
+            return Ok(());
+        }
+        let what = format!("the grammar is too large: over {MAX_ARCS} steps; use shorter lists or fewer templates");
+        Err(self.fault(0..0, what))
     }
 
     fn fault(&self, at: std::ops::Range<usize>, what: String) -> BuildError {
         BuildError { rule: self.inside.last().cloned(), error: TemplateError::new(at, what) }
     }
 
-    fn word(&mut self, word: &str) -> WordId {
+    fn word(&mut self, word: &str) -> Label {
         let next = self.words.len() as WordId;
-        *self.words.entry(word.to_string()).or_insert(next)
+        Label::Word(*self.words.entry(word.to_string()).or_insert(next))
     }
 
-    fn emit(&mut self, node: &Node, from: NodeId, to: NodeId) -> Result<(), BuildError> {
+    /// The arcs by which `node` is read, in the order of the template, if `to` follows.
+    fn emit(&mut self, node: &Node, to: NodeId) -> Result<Vec<Arc>, BuildError> {
         match node {
-            Node::Word(word) => {
-                let word = self.word(word);
-                self.arc(from, Label::Word(word), to)
-            }
+            Node::Word(word) => Ok(vec![Arc { label: self.word(word), to }]),
             Node::Sequence(nodes) => {
-                let mut at = from;
-                for (i, node) in nodes.iter().enumerate() {
-                    let next = if i + 1 == nodes.len() { to } else { self.node() };
-                    self.emit(node, at, next)?;
-                    at = next;
+                let (first, rest) = nodes.split_first().expect("a sequence should have parts");
+                let mut to = to;
+                for node in rest.iter().rev() {
+                    let arcs = self.emit(node, to)?;
+                    to = self.node(arcs)?;
                 }
-                Ok(())
+                self.emit(first, to)
             }
-            Node::Choice(nodes) => nodes.iter().try_for_each(|node| self.emit(node, from, to)),
+            Node::Choice(nodes) => {
+                let mut arcs = Vec::new();
+                for node in nodes {
+                    arcs.extend(self.emit(node, to)?);
+                    self.within_limit(arcs.len())?;
+                }
+                Ok(distinct(arcs))
+            }
+            Node::Permutation(nodes) => self.emit_permutation(nodes, to),
             Node::Optional(node) => {
-                self.emit(node, from, to)?;
-                self.arc(from, Label::Free, to)
+                let mut arcs = self.emit(node, to)?;
+                arcs.push(Arc { label: Label::Free, to });
+                Ok(distinct(arcs))
             }
             Node::List { name, slot, at } => {
-                let lists = self.lists;
-                let list =
-                    lists.get(name).ok_or_else(|| self.fault(at.clone(), unknown("list", name, lists.keys())))?;
-                if list.is_empty() {
-                    return Err(self.fault(at.clone(), format!("the list {name:?} has no values")));
-                }
-                self.emit_list(list, slot, from, to)
+                let list = self.list(name, at)?;
+                self.once(format!("{{{name}:{slot}}}"), to, |builder| builder.emit_list(list, slot, to))
             }
             Node::Rule { name, at } => {
                 let rule = self.enter(name, at)?;
-                self.emit(rule, from, to)?;
+                let arcs = self.once(format!("<{name}>"), to, |builder| builder.emit(rule, to))?;
                 self.inside.pop();
-                Ok(())
+                Ok(arcs)
             }
         }
     }
 
-    fn emit_list(&mut self, list: &List, slot: &str, from: NodeId, to: NodeId) -> Result<(), BuildError> {
-        match list {
+    fn list(&self, name: &str, at: &std::ops::Range<usize>) -> Result<&'a List, BuildError> {
+        let (fault, lists) = (|what| self.fault(at.clone(), what), self.lists);
+        let list = lists.get(name).ok_or_else(|| fault(unknown("list", name, lists.keys())))?;
+        if list.is_empty() { Err(fault(format!("the list {name:?} has no values"))) } else { Ok(list) }
+    }
+
+    /// The arcs of a list or rule before `to`: those of the node that was built for it, or that `emit` gives now.
+    fn once(
+        &mut self,
+        what: String,
+        to: NodeId,
+        emit: impl FnOnce(&mut Self) -> Result<Vec<Arc>, BuildError>,
+    ) -> Result<Vec<Arc>, BuildError> {
+        let key = (what, to);
+        if let Some(node) = self.built.get(&key) {
+            let range = self.first[*node as usize] as usize..self.first[*node as usize + 1] as usize;
+            return Ok(self.arcs[range].to_vec());
+        }
+        let arcs = emit(self)?;
+        let node = self.node(arcs.clone())?;
+        self.built.insert(key, node);
+        Ok(arcs)
+    }
+
+    fn emit_list(&mut self, list: &List, slot: &str, to: NodeId) -> Result<Vec<Arc>, BuildError> {
+        let mut arcs = Vec::new();
+        let ways: Vec<(Vec<Arc>, SlotValue)> = match list {
             List::Values(values) => {
-                for (say, value) in values {
-                    let bound = self.bind(slot, value.clone(), from)?;
-                    self.emit(say, bound, to)?;
-                }
+                let say = |(say, value): &(Node, SlotValue)| Ok((self.emit(say, to)?, value.clone()));
+                values.iter().map(say).collect::<Result<_, BuildError>>()?
             }
             List::Range { .. } => {
-                for value in list.values() {
-                    let word = self.word(&value.to_string());
-                    let bound = self.bind(slot, value, from)?;
-                    self.arc(bound, Label::Word(word), to)?;
-                }
+                let say = |value: SlotValue| (vec![Arc { label: self.word(&value.to_string()), to }], value);
+                list.values().into_iter().map(say).collect()
             }
+        };
+        for (say, value) in ways {
+            let next = self.bindings.len() as u32;
+            let binding = *self.bindings.entry((slot.to_string(), value)).or_insert(next);
+            arcs.push(Arc { label: Label::Bind(binding), to: self.node(say)? });
         }
-        Ok(())
+        Ok(distinct(arcs))
     }
 
-    fn bind(&mut self, slot: &str, value: SlotValue, from: NodeId) -> Result<NodeId, BuildError> {
-        let node = self.node();
-        let binding = self.bindings.len() as u32;
-        self.bindings.push((slot.to_string(), value));
-        self.arc(from, Label::Bind(binding), node)?;
-        Ok(node)
+    /// All parts in any order: a node for each set of parts that are still to come.
+    fn emit_permutation(&mut self, parts: &[Node], to: NodeId) -> Result<Vec<Arc>, BuildError> {
+        let needed = parts.iter().enumerate().filter(|(_, part)| !matches!(part, Node::Optional(_)));
+        let needed: usize = needed.map(|(i, _)| 1 << i).sum();
+        let mut places = vec![to];
+        let mut arcs = Vec::new();
+        // A set comes after those that it contains.
+        for left in 1..1_usize << parts.len() {
+            arcs = Vec::new();
+            for (i, part) in parts.iter().enumerate().filter(|(i, _)| left & (1 << i) != 0) {
+                let part = if let Node::Optional(spoken) = part { spoken } else { part };
+                arcs.extend(self.emit(part, places[left & !(1 << i)])?);
+            }
+            if left & needed == 0 {
+                arcs.push(Arc { label: Label::Free, to });
+            }
+            arcs = distinct(arcs);
+            places.push(self.node(arcs.clone())?);
+        }
+        Ok(arcs)
     }
 
     fn enter(&mut self, name: &str, at: &std::ops::Range<usize>) -> Result<&'a Node, BuildError> {
@@ -331,7 +400,7 @@ impl<'a> Builder<'a> {
                 let branches = nodes.iter().map(|n| self.slots(n)).collect::<Result<Vec<_>, _>>()?;
                 branches.into_iter().reduce(Filled::either).unwrap_or_default()
             }
-            Node::Sequence(nodes) => {
+            Node::Sequence(nodes) | Node::Permutation(nodes) => {
                 let mut all = Filled::default();
                 for node in nodes {
                     let filled = self.slots(node)?;
@@ -373,11 +442,20 @@ fn place(node: &Node) -> std::ops::Range<usize> {
     match node {
         Node::List { at, .. } | Node::Rule { at, .. } => at.clone(),
         Node::Optional(node) => place(node),
-        Node::Choice(nodes) | Node::Sequence(nodes) => {
+        Node::Choice(nodes) | Node::Sequence(nodes) | Node::Permutation(nodes) => {
             nodes.iter().map(place).find(|at| !at.is_empty()).unwrap_or_default()
         }
         Node::Word(_) => 0..0,
     }
+}
+
+/// `arcs` without repetition, in their order.
+fn distinct(mut arcs: Vec<Arc>) -> Vec<Arc> {
+    if arcs.len() > 1 {
+        let mut seen = HashSet::with_capacity(arcs.len());
+        arcs.retain(|arc| seen.insert(*arc));
+    }
+    arcs
 }
 
 fn unknown<'n>(kind: &str, name: &str, known: impl Iterator<Item = &'n String>) -> String {
@@ -445,6 +523,19 @@ mod tests {
     }
 
     #[test]
+    fn a_place_is_reached_only_from_above_and_each_command_is_counted() {
+        let (lists, rules) = (lists(), rules());
+        let mut builder = Builder::new(&lists, &rules);
+        for (command, template) in [(0, "[the] {room}"), (7, "dim {percent}"), (7, "(<light>;please)")] {
+            builder.add(command, &parse(template).unwrap()).unwrap();
+        }
+        let grammar = builder.finish();
+        assert!(grammar.nodes().all(|node| grammar.arcs(node).all(|(_, arc)| arc.to < node)));
+        assert_eq!(grammar.counts(), BTreeMap::from([(0, 6), (7, 5 + 4)]));
+        assert_eq!(grammar.count(), 15);
+    }
+
+    #[test]
     fn a_template_accepts_exactly_its_sentences() {
         let grammar = built(&["[the] {room} <light>", "dim {percent}"]);
         let sentences = all_sentences(&grammar);
@@ -504,13 +595,47 @@ mod tests {
     }
 
     #[test]
-    fn rules_that_double_at_each_step_are_refused_at_once() {
+    fn rules_that_double_at_each_step_are_built_once_or_refused_at_once() {
         let lists = BTreeMap::new();
-        let rule = |n: u32| parse(&format!("(<r{}>|<r{}>)", n + 1, n + 1)).unwrap();
-        let mut rules: BTreeMap<String, Node> = (0..30).map(|n| (format!("r{n}"), rule(n))).collect();
-        rules.insert("r30".into(), parse("a").unwrap());
-        let error = Builder::new(&lists, &rules).add(0, &parse("<r0>").unwrap()).unwrap_err();
-        assert!(error.error.what.contains("too large"), "{}", error.error.what);
+        let built = |template: &str| {
+            let rule = |n: u32| parse(&template.replace('#', &format!("<r{}>", n + 1))).unwrap();
+            let mut rules: BTreeMap<String, Node> = (0..30).map(|n| (format!("r{n}"), rule(n))).collect();
+            rules.insert("r30".into(), parse("a").unwrap());
+            let mut builder = Builder::new(&lists, &rules);
+            builder.add(0, &parse("<r0>").unwrap()).map(|_| builder.finish().count()).map_err(|e| e.error.what)
+        };
+        assert_eq!(built("(#|#)"), Ok(1));
+        assert!(built("(# b|# c)").unwrap_err().contains("too large"));
+        assert!(built("# #").unwrap_err().contains("too large"));
+    }
+
+    #[test]
+    fn a_permutation_says_its_parts_in_all_orders_once_each() {
+        let said = |template: &str| {
+            let sentences = all_sentences(&built(&[template])).into_iter().map(|(words, _)| words);
+            sentences.collect::<Vec<_>>().join(", ")
+        };
+        assert_eq!(said("(a;b)"), "a b, b a");
+        assert_eq!(said("(a b;[c])"), "a b, a b c, c a b");
+        assert_eq!(said("go [(a;b)|c]"), "go, go a b, go b a, go c");
+        assert_eq!(said("go ([a];[b];[c])").split(", ").count(), 1 + 3 + 6 + 6);
+        assert_eq!(said("((a;b);c)"), "a b c, b a c, c a b, c b a");
+    }
+
+    #[test]
+    fn eight_parts_in_any_order_are_256_places_and_not_40320_sentences() {
+        let grammar = built(&["((a|aa);(b|bb);c;d;e;f;g;h)"]);
+        assert_eq!(grammar.count(), 40_320 * 4);
+        assert!(grammar.first.len() < 270 && grammar.arcs.len() < 1300, "{}", grammar.arcs.len());
+        assert_eq!(built(&["([a];[b];[c];[d];[e];[f];[g];[h]) z"]).count(), 109_601);
+    }
+
+    #[test]
+    fn what_follows_is_built_once() {
+        let one = built(&["turn {percent} [the] lamp"]);
+        let both = built(&["turn {percent} [the] lamp", "switch {percent} [the] lamp"]);
+        assert_eq!(both.count(), 2 * one.count());
+        assert_eq!(both.arcs.len(), one.arcs.len() + 1);
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! The user's own sentences: templates compiled to a word graph. Pure.
 //!
 //! The template language is a strict subset of Home Assistant's hassil: words, `(a|b)`, `[optional]`, `{list}`,
-//! `{list:slot}`, `<rule>`. Whatever else is refused with its place. Sentences are never enumerated.
+//! `{list:slot}`, `<rule>`, `(a;b)`. Whatever else is refused with its place. Sentences are never enumerated.
 
 pub mod graph;
+pub mod number;
+pub mod sample;
 pub mod spelling;
 pub mod template;
+pub mod walk;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -13,12 +16,22 @@ use std::ops::Range;
 pub use graph::{Grammar, Sentence};
 
 /// What a slot of a sentence holds.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SlotValue {
     /// A list's value.
     Text(String),
     /// A number out of a range.
     Integer(i64),
+}
+
+impl SlotValue {
+    /// What kind of value it is, in words.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            SlotValue::Text(_) => "text",
+            SlotValue::Integer(_) => "whole numbers",
+        }
+    }
 }
 
 impl std::fmt::Display for SlotValue {
@@ -70,6 +83,14 @@ impl List {
         match self {
             List::Values(values) => values.is_empty(),
             List::Range { from, to, .. } => from > to,
+        }
+    }
+
+    /// What kind of values it gives, in words: the same for all.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            List::Values(values) => values.first().map_or("nothing", |(_, value)| value.kind()),
+            List::Range { .. } => SlotValue::Integer(0).kind(),
         }
     }
 

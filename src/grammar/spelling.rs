@@ -4,62 +4,157 @@
 //! its spellings; the search then finds the one that the model prefers. A spelling begins with a space, or with what
 //! glues it to the word before ("%", "-ounce").
 
-/// Words for the numbers from 0 to 19.
-const SMALL: [&str; 20] = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-];
-/// Words for the tens from 20.
-const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
+use super::number;
 
-/// Words that Whisper abbreviates, with what it writes for them; a sign that is glued on has no space before it.
-const ABBREVIATED: [(&str, &[&str]); 7] = [
+/// Words that sound the same, or are abbreviated when written: the word as it is spoken, and what Whisper may write for it.
+/// What begins without a space is glued to the word before: "50%", "20°C", "7am", "5:00".
+const WRITTEN: [(&str, &[&str]); 44] = [
     ("percent", &["%", " per cent"]),
     ("degrees", &["°"]),
-    ("okay", &[" OK", " ok"]),
-    ("ok", &[" okay", " Okay"]),
+    ("degree", &["°"]),
+    ("celsius", &["C", " C", " centigrade"]),
+    ("fahrenheit", &["F", " F"]),
+    ("ounce", &[" oz", " oz.", "-oz"]),
+    ("ounces", &[" oz", " oz.", "-oz"]),
+    ("pound", &[" lb", " lb."]),
+    ("pounds", &[" lbs", " lbs.", " lb"]),
+    ("gram", &[" g", "g"]),
+    ("grams", &[" g", "g"]),
+    ("kilogram", &[" kg", "kg"]),
+    ("kilograms", &[" kg", "kg"]),
+    ("kilometers", &[" km", "km"]),
+    ("centimeters", &[" cm", "cm"]),
+    ("millimeters", &[" mm", "mm"]),
+    ("milliliters", &[" ml", "ml", " mL"]),
+    ("inches", &["\""]),
+    ("hertz", &[" Hz", "Hz"]),
+    ("am", &[" a.m.", " A.M.", "am"]),
+    ("pm", &[" p.m.", " P.M.", "pm"]),
+    ("o'clock", &[" oclock", ":00"]),
     ("and", &[" &"]),
     ("plus", &[" +"]),
+    ("minus", &[" -"]),
+    ("equals", &[" ="]),
     ("doctor", &[" Dr."]),
+    ("mister", &[" Mr.", " Mr"]),
+    ("missus", &[" Mrs.", " Mrs"]),
+    ("saint", &[" St."]),
+    ("street", &[" St."]),
+    ("versus", &[" vs.", " vs"]),
+    ("first", &[" 1st"]),
+    ("second", &[" 2nd"]),
+    ("third", &[" 3rd"]),
+    ("fourth", &[" 4th"]),
+    ("fifth", &[" 5th"]),
+    ("sixth", &[" 6th"]),
+    ("seventh", &[" 7th"]),
+    ("eighth", &[" 8th"]),
+    ("ninth", &[" 9th"]),
+    ("tenth", &[" 10th"]),
+    ("wifi", &[" Wi-Fi", " WiFi"]),
+    ("hifi", &[" Hi-Fi", " HiFi"]),
 ];
+
+/// One word, spelled in two ways; the model writes the second one more often. Also with an "s" behind.
+const SAME: [(&str, &str); 34] = [
+    ("ok", "okay"),
+    ("colour", "color"),
+    ("coloured", "colored"),
+    ("grey", "gray"),
+    ("favourite", "favorite"),
+    ("centre", "center"),
+    ("theatre", "theater"),
+    ("metre", "meter"),
+    ("kilometre", "kilometer"),
+    ("centimetre", "centimeter"),
+    ("millimetre", "millimeter"),
+    ("litre", "liter"),
+    ("millilitre", "milliliter"),
+    ("programme", "program"),
+    ("neighbour", "neighbor"),
+    ("pyjama", "pajama"),
+    ("cosy", "cozy"),
+    ("draught", "draft"),
+    ("yoghurt", "yogurt"),
+    ("doughnut", "donut"),
+    ("whisky", "whiskey"),
+    ("whats", "what's"),
+    ("wheres", "where's"),
+    ("hows", "how's"),
+    ("whos", "who's"),
+    ("thats", "that's"),
+    ("theres", "there's"),
+    ("lets", "let's"),
+    ("dont", "don't"),
+    ("doesnt", "doesn't"),
+    ("isnt", "isn't"),
+    ("cant", "can't"),
+    ("todays", "today's"),
+    ("oclock", "o'clock"),
+];
+
+/// Words that are written as one with the word before, or apart, as it comes: bedroom, night light, dish-washer, good night.
+const SECOND_HALVES: [&str; 21] = [
+    "bell", "board", "bye", "fan", "house", "lamp", "light", "lights", "list", "maker", "mind", "night", "room",
+    "rooms", "stairs", "time", "top", "tub", "washer", "way", "yard",
+];
+/// Letters of the word before at least: "slight" is no light.
+const FIRST_HALF: usize = 3;
 
 /// Every spelling of `word` that is accepted for it, without repetition.
 pub fn spellings(word: &str) -> Vec<String> {
+    let lower = word.to_lowercase();
     let mut bases = vec![word.to_string()];
-    if let Some(number) = number(word) {
-        bases.push(number.to_string());
-        bases.extend(number_words(number));
-    }
+    bases.extend(other(&lower));
     bases.extend(taken_apart(word));
+    bases.extend(halves(&lower));
+    if lower.contains('\'') {
+        bases.push(lower.replace('\'', ""));
+    }
+    let number = number::of(word);
+    bases.extend(number.into_iter().flat_map(|n| [vec![n.to_string()], number::words(n)].concat()));
     let mut out: Vec<String> = Vec::new();
     for base in &bases {
         out.extend(cases(base).into_iter().map(|form| format!(" {form}")));
         out.push(format!("-{}", base.to_lowercase()));
     }
-    let lower = word.to_lowercase();
-    let abbreviations = ABBREVIATED.iter().filter(|(plain, _)| *plain == lower);
-    out.extend(abbreviations.flat_map(|(_, forms)| forms.iter().map(|f| f.to_string())));
+    // "7:30"
+    out.extend(number.filter(|n| *n < 60).map(|n| format!(":{n:02}")));
+    let names = [lower.replace('-', ""), other(&lower).unwrap_or_default()];
+    let written = WRITTEN.iter().filter(|(spoken, _)| names.iter().any(|name| name == spoken));
+    out.extend(written.flat_map(|(_, forms)| forms.iter().map(|f| f.to_string())));
+    out.extend(SECOND_HALVES.contains(&lower.as_str()).then_some(lower));
     let mut seen = std::collections::HashSet::new();
     out.retain(|form| seen.insert(form.clone()));
     out
+}
+
+/// One name for all words that can be written the same: "TV" and "tv", "five" and "5", "colour" and "color".
+pub fn plain(word: &str) -> String {
+    let lower = word.to_lowercase();
+    if let Some(number) = number::of(&lower) {
+        return number.to_string();
+    }
+    let usual = SAME.iter().find_map(|(one, usual)| respelled(&lower, one, usual)).unwrap_or(lower);
+    usual.replace(['\'', '-'], "")
+}
+
+/// The other spelling of a word that has two.
+fn other(lower: &str) -> Option<String> {
+    SAME.iter().find_map(|(one, two)| respelled(lower, one, two).or_else(|| respelled(lower, two, one)))
+}
+
+fn respelled(word: &str, from: &str, to: &str) -> Option<String> {
+    let ending = word.strip_prefix(from).filter(|ending| matches!(*ending, "" | "s"))?;
+    Some(format!("{to}{ending}"))
+}
+
+/// "bedroom" may be written as two words.
+fn halves(lower: &str) -> Option<String> {
+    let half = |second: &&&str| lower.strip_suffix(**second).is_some_and(|first| first.chars().count() >= FIRST_HALF);
+    let second = SECOND_HALVES.iter().filter(half).max_by_key(|second| second.len())?;
+    let first = lower.strip_suffix(second)?;
+    first.chars().all(char::is_alphabetic).then(|| format!("{first} {second}"))
 }
 
 fn cases(base: &str) -> Vec<String> {
@@ -68,11 +163,13 @@ fn cases(base: &str) -> Vec<String> {
     let mut forms = vec![base.to_string(), capital(&lower), titled.join(" "), lower.clone()];
     let letters = lower.chars().count();
     let all_letters = lower.chars().all(char::is_alphabetic);
-    if all_letters && (letters <= 3 || base.chars().all(char::is_uppercase)) {
+    // As "tv", "hdmi", or written in capitals.
+    let no_vowel = (2..=5).contains(&letters) && !lower.contains(['a', 'e', 'i', 'o', 'u', 'y']);
+    let an_abbreviation = all_letters && letters > 1 && (no_vowel || base.chars().all(char::is_uppercase));
+    if an_abbreviation || (all_letters && letters <= 3) {
         forms.push(lower.to_uppercase());
     }
-    let spelled_out = all_letters && (2..=3).contains(&letters) && !lower.contains(['a', 'e', 'i', 'o', 'u', 'y']);
-    if spelled_out || (all_letters && letters > 1 && base.chars().all(char::is_uppercase)) {
+    if an_abbreviation {
         forms.push(lower.to_uppercase().chars().map(|c| format!("{c}.")).collect());
     }
     forms
@@ -100,57 +197,6 @@ fn taken_apart(word: &str) -> Vec<String> {
     if parts.len() < 2 { Vec::new() } else { vec![parts.join(" "), parts.concat(), parts.join("-")] }
 }
 
-/// The number that a word of a template stands for.
-fn number(word: &str) -> Option<u32> {
-    if word.chars().all(|c| c.is_ascii_digit()) {
-        return word.parse().ok().filter(|n| *n < 1_000_000);
-    }
-    let lower = word.to_lowercase();
-    let small = SMALL.iter().position(|w| *w == lower);
-    small.or_else(|| TENS.iter().position(|w| *w == lower).map(|i| 20 + 10 * i)).map(|n| n as u32)
-}
-
-/// The ways to write a number below a million in words, and in digits with a comma.
-fn number_words(n: u32) -> Vec<String> {
-    let mut forms = Vec::new();
-    match n {
-        0..20 => forms.push(SMALL[n as usize].to_string()),
-        20..100 => {
-            let ten = TENS[(n / 10 - 2) as usize];
-            match n % 10 {
-                0 => forms.push(ten.to_string()),
-                one => {
-                    forms.extend([format!("{ten}-{}", SMALL[one as usize]), format!("{ten} {}", SMALL[one as usize])])
-                }
-            }
-        }
-        100..1000 => forms.extend(large(n, 100, "hundred", " and ")),
-        _ => {
-            forms.push(format!("{},{:03}", n / 1000, n % 1000));
-            forms.extend(large(n, 1000, "thousand", " "));
-        }
-    }
-    forms
-}
-
-fn large(n: u32, unit: u32, name: &str, and: &str) -> Vec<String> {
-    let mut heads: Vec<String> = number_words(n / unit).into_iter().map(|w| format!("{w} {name}")).collect();
-    if n / unit == 1 {
-        heads.push(format!("a {name}"));
-    }
-    if n.is_multiple_of(unit) {
-        return heads;
-    }
-    let tails = number_words(n % unit);
-    let glue = [" ", and];
-    let mut forms: Vec<String> = heads
-        .iter()
-        .flat_map(|head| tails.iter().flat_map(move |tail| glue.map(|glue| format!("{head}{glue}{tail}"))))
-        .collect();
-    forms.dedup();
-    forms
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,7 +211,25 @@ mod tests {
             ("percent", &[" percent", "%"]),
             ("what's", &[" what's", " What's"]),
             ("night-light", &[" night-light", " nightlight", " night light"]),
-            ("5", &[" 5", " five", " Five", "-five", "-5"]),
+            ("whats", &[" what's", " What's", " whats"]),
+            ("today's", &[" today's", " Today's", " todays"]),
+            ("bedroom", &[" bedroom", " Bedroom", " bed room", " Bed room", "-bedroom"]),
+            ("room", &[" room", "-room", "room"]),
+            ("ounce", &[" ounce", "-ounce", " oz"]),
+            ("grey", &[" grey", " gray", " Gray"]),
+            ("colors", &[" colors", " colours"]),
+            ("kilometres", &[" kilometres", " kilometers", " km"]),
+            ("okay", &[" okay", " Okay", " OK", " ok"]),
+            ("o'clock", &[" o'clock", " oclock", ":00"]),
+            ("HDMI", &[" HDMI", " hdmi", " H.D.M.I."]),
+            ("mqtt", &[" MQTT", " M.Q.T.T."]),
+            ("pm", &[" PM", " p.m.", "pm"]),
+            ("wifi", &[" Wi-Fi", " wifi"]),
+            ("wi-fi", &[" Wi-Fi", " wi-fi", " wifi", " WiFi"]),
+            ("first", &[" first", " 1st"]),
+            ("30", &[" 30", " thirty", ":30"]),
+            ("twenty-five", &[" 25", " twenty-five", " twenty five"]),
+            ("5", &[" 5", " five", " Five", "-five", "-5", ":05"]),
             ("five", &[" five", " 5"]),
             ("25", &[" 25", " twenty-five", " twenty five", " Twenty-five"]),
             ("50", &[" 50", " fifty"]),
@@ -183,8 +247,27 @@ mod tests {
     }
 
     #[test]
+    fn a_word_is_not_written_as_another_one() {
+        let cases = [("light", " slight"), ("slight", " s light"), ("lights", " light"), ("on", "on"), ("61", ":61")];
+        for (word, form) in cases {
+            assert!(!spellings(word).iter().any(|f| f == form), "{word}: {form:?}");
+        }
+    }
+
+    #[test]
+    fn words_that_can_be_written_the_same_have_one_plain_name() {
+        let same = [["TV", "tv"], ["five", "5"], ["colours", "colors"], ["whats", "What's"], ["OK", "okay"]];
+        for [one, other] in same {
+            assert_eq!(plain(one), plain(other));
+        }
+        let different = [["on", "off"], ["light", "lights"], ["5", "6"]];
+        assert!(different.iter().all(|[one, other]| plain(one) != plain(other)));
+    }
+
+    #[test]
     fn no_spelling_is_listed_twice_or_empty() {
-        for word in ["on", "a", "TV", "EcoBee", "999999", "0", "twenty", "what's", "x-y-z"] {
+        for word in ["on", "a", "TV", "EcoBee", "999999", "0", "twenty", "what's", "x-y-z", "okay", "light", "bedroom"]
+        {
             let forms = spellings(word);
             let distinct: std::collections::HashSet<_> = forms.iter().collect();
             assert_eq!(distinct.len(), forms.len(), "{word}: {forms:?}");

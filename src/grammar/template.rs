@@ -2,12 +2,14 @@
 
 use std::ops::Range;
 
-use super::TemplateError;
+use super::{TemplateError, number};
 
 /// Spellings that a word with glued parts, such as `light[s]`, may have.
 const MAX_GLUED: usize = 64;
 /// Groups inside groups. A template that a person wrote has three or four.
 const MAX_DEPTH: usize = 32;
+/// Parts of a permutation: each subset of them is a place in the graph, so eight make 256.
+const MAX_PERMUTED: usize = 8;
 
 /// A part of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +20,8 @@ pub enum Node {
     Sequence(Vec<Node>),
     /// One of them: `(a|b)`.
     Choice(Vec<Node>),
+    /// All of them, in any order: `(a;b)`.
+    Permutation(Vec<Node>),
     /// It or nothing: `[a]`.
     Optional(Box<Node>),
     /// A value of a list: `{list}` or `{list:slot}`.
@@ -36,6 +40,32 @@ pub enum Node {
         /// Where in the template, in bytes.
         at: Range<usize>,
     },
+}
+
+impl std::fmt::Display for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut all = |nodes: &[Node], [open, between, close]: [&str; 3]| {
+            f.write_str(open)?;
+            for (i, node) in nodes.iter().enumerate() {
+                write!(f, "{}{node}", if i == 0 { "" } else { between })?;
+            }
+            f.write_str(close)
+        };
+        match self {
+            Node::Word(word) => f.write_str(word),
+            Node::Sequence(nodes) => all(nodes, ["", " ", ""]),
+            Node::Choice(nodes) => all(nodes, ["(", "|", ")"]),
+            Node::Permutation(nodes) => all(nodes, ["(", ";", ")"]),
+            Node::Optional(node) => match &**node {
+                Node::Choice(nodes) => all(nodes, ["[", "|", "]"]),
+                Node::Permutation(nodes) => all(nodes, ["[", ";", "]"]),
+                node => write!(f, "[{node}]"),
+            },
+            Node::List { name, slot, .. } if name == slot => write!(f, "{{{name}}}"),
+            Node::List { name, slot, .. } => write!(f, "{{{name}:{slot}}}"),
+            Node::Rule { name, .. } => write!(f, "<{name}>"),
+        }
+    }
 }
 
 /// Parses a template.
@@ -58,7 +88,7 @@ fn can_be_silent(node: &Node) -> bool {
     match node {
         Node::Word(_) | Node::List { .. } | Node::Rule { .. } => false,
         Node::Optional(_) => true,
-        Node::Sequence(nodes) => nodes.iter().all(can_be_silent),
+        Node::Sequence(nodes) | Node::Permutation(nodes) => nodes.iter().all(can_be_silent),
         Node::Choice(nodes) => nodes.iter().any(can_be_silent),
     }
 }
@@ -78,13 +108,30 @@ impl Parser<'_> {
         self.at..self.at + self.peek().map_or(0, char::len_utf8)
     }
 
+    /// What stands in a bracket: one sequence, or several that are all parted by '|' or all by ';'.
     fn choice(&mut self) -> Result<Node, TemplateError> {
-        let mut branches = vec![self.sequence()?];
-        while self.peek() == Some('|') {
+        let start = self.at;
+        let mut parts = vec![self.sequence()?];
+        let sign = self.peek();
+        while let Some(next @ ('|' | ';')) = self.peek() {
+            if Some(next) != sign {
+                let what = "'|' and ';' in one bracket; give one of them its own, as in ((a|b);c)";
+                return Err(TemplateError::new(self.here(), what));
+            }
             self.at += 1;
-            branches.push(self.sequence()?);
+            parts.push(self.sequence()?);
         }
-        Ok(one_or(branches, Node::Choice))
+        if sign != Some(';') {
+            return Ok(one_or(parts, Node::Choice));
+        }
+        if parts.len() > MAX_PERMUTED {
+            let what = format!(
+                "{} parts in any order; at most {MAX_PERMUTED} are possible: put some into a fixed order",
+                parts.len()
+            );
+            return Err(TemplateError::new(start..self.at, what));
+        }
+        Ok(Node::Permutation(parts))
     }
 
     fn sequence(&mut self) -> Result<Node, TemplateError> {
@@ -92,18 +139,14 @@ impl Parser<'_> {
         loop {
             match self.peek() {
                 Some(c) if c.is_whitespace() => self.at += c.len_utf8(),
-                None | Some(')' | ']' | '|') => break,
-                Some(';') => {
-                    let what = "permutations (a;b) are not supported yet; write the orders out: (a b|b a)";
-                    return Err(TemplateError::new(self.here(), what));
-                }
+                None | Some(')' | ']' | '|' | ';') => break,
                 Some(_) => nodes.push(self.item()?),
             }
         }
         if nodes.is_empty() {
             return Err(TemplateError::new(self.at..self.at, "a word is missing here"));
         }
-        Ok(one_or(nodes, Node::Sequence))
+        Ok(one_or(with_numbers(nodes), Node::Sequence))
     }
 
     /// One part, with whatever is glued to it: `light[s]` is a word with two spellings.
@@ -198,10 +241,10 @@ impl Parser<'_> {
             self.at += c.len_utf8();
         }
         if self.at > start {
-            return Ok(Node::Word(self.text[start..self.at].into()));
+            return Ok(Node::Word(self.text[start..self.at].replace('’', "'")));
         }
         let what = match self.peek() {
-            Some('.' | ',' | '!' | '?' | ';' | ':') => "punctuation is not spoken; leave it out".into(),
+            Some('.' | ',' | '!' | '?' | ':') => "punctuation is not spoken; leave it out".into(),
             Some('}' | '>') => format!("{:?} without its opening bracket", self.peek().unwrap_or_default()),
             Some(c) => format!("{c:?} cannot be said; write it as a word"),
             None => "a word is missing here".into(),
@@ -211,7 +254,7 @@ impl Parser<'_> {
 }
 
 fn is_in_word(c: char) -> bool {
-    c.is_alphanumeric() || matches!(c, '\'' | '-')
+    c.is_alphanumeric() || matches!(c, '\'' | '’' | '-')
 }
 
 /// Whether `text` can name a list, a slot, a rule, a command or an output.
@@ -221,6 +264,26 @@ pub fn is_name(text: &str) -> bool {
 
 fn one_or(mut nodes: Vec<Node>, many: impl FnOnce(Vec<Node>) -> Node) -> Node {
     if nodes.len() == 1 { nodes.remove(0) } else { many(nodes) }
+}
+
+/// Number words that belong together as one number: "one hundred" is 100, which the model may write in digits.
+fn with_numbers(nodes: Vec<Node>) -> Vec<Node> {
+    let mut out = Vec::with_capacity(nodes.len());
+    let mut at = 0;
+    while at < nodes.len() {
+        let words: Vec<&str> = nodes[at..].iter().map_while(word).take(number::LONGEST).collect();
+        let (node, taken) = match number::together(&words) {
+            Some((number, taken)) => (Node::Word(number.to_string()), taken),
+            None => (nodes[at].clone(), 1),
+        };
+        out.push(node);
+        at += taken;
+    }
+    out
+}
+
+fn word(node: &Node) -> Option<&str> {
+    if let Node::Word(word) = node { Some(word) } else { None }
 }
 
 /// The spellings of a part that is at most one word.
@@ -237,38 +300,34 @@ fn spellings(node: &Node) -> Option<Vec<String>> {
 mod tests {
     use super::*;
 
-    /// The tree in brackets: `(a b)` a sequence, `(a|b)` a choice, `[a]` an option.
-    fn shown(node: &Node) -> String {
-        let all = |nodes: &[Node], with: &str| nodes.iter().map(shown).collect::<Vec<_>>().join(with);
-        match node {
-            Node::Word(word) => word.clone(),
-            Node::Sequence(nodes) => format!("({})", all(nodes, " ")),
-            Node::Choice(nodes) => format!("({})", all(nodes, "|")),
-            Node::Optional(node) => format!("[{}]", shown(node)),
-            Node::List { name, slot, .. } => format!("{{{name}:{slot}}}"),
-            Node::Rule { name, .. } => format!("<{name}>"),
-        }
-    }
-
     #[test]
     fn templates_parse_to_their_trees() {
         let cases = [
             ("on", "on"),
-            ("  turn   on ", "(turn on)"),
-            ("turn (on|off)", "(turn (on|off))"),
-            ("turn on [the] light", "(turn on [the] light)"),
-            ("[all|the|all of the] lights", "([(all|the|(all of the))] lights)"),
-            ("{room}", "{room:room}"),
-            ("{room:from} to {room:to}", "({room:from} to {room:to})"),
-            ("<light> {state}", "(<light> {state:state})"),
-            ("what's on-air at 5", "(what's on-air at 5)"),
-            ("light[s] on", "((lights|light) on)"),
+            ("  turn   on ", "turn on"),
+            ("turn (on|off)", "turn (on|off)"),
+            ("turn on [the] light", "turn on [the] light"),
+            ("[all|the|all of the] lights", "[all|the|all of the] lights"),
+            ("{room}", "{room}"),
+            ("{room:from} to {room:to}", "{room:from} to {room:to}"),
+            ("<light> {state}", "<light> {state}"),
+            ("what's on-air at 5", "what's on-air at 5"),
+            ("light[s] on", "(lights|light) on"),
             ("(bed|living)room", "(bedroom|livingroom)"),
-            ("a|b c", "(a|(b c))"),
+            ("a|b c", "(a|b c)"),
             ("größer", "größer"),
+            ("(a b;[c];(d|e)) f", "(a b;[c];(d|e)) f"),
+            ("a;b", "(a;b)"),
+            ("[a;b] ((c))", "[a;b] c"),
+            ("what’s on", "what's on"),
+            ("twenty five of one hundred and six", "25 of 106"),
         ];
         for (text, expected) in cases {
-            assert_eq!(shown(&parse(text).unwrap()), expected, "{text}");
+            let node = parse(text).unwrap();
+            assert_eq!(node.to_string(), expected, "{text}");
+            if !text.contains(['’', '|']) {
+                assert_eq!(parse(&node.to_string()).unwrap().to_string(), expected, "{text}: written and read again");
+            }
         }
     }
 
@@ -286,7 +345,10 @@ mod tests {
             ("turn {a:b:c}", 5..12, "\"b:c\" is not a name"),
             ("turn {}", 5..7, "\"\" is not a name"),
             ("turn <>", 5..7, "\"\" is not the name of a rule"),
-            ("(a;b)", 2..3, "permutations (a;b) are not supported yet"),
+            ("(a;b|c)", 4..5, "'|' and ';' in one bracket"),
+            ("(a;)", 3..3, "a word is missing here"),
+            ("([a];[b])", 0..9, "this can be said without a word"),
+            ("go (a;b;c;d;e;f;g;h;i)", 4..21, "9 parts in any order; at most 8 are possible"),
             ("turn on, please", 7..8, "punctuation is not spoken"),
             ("50%", 2..3, "'%' cannot be said; write it as a word"),
             ("turn >", 5..6, "'>' without its opening bracket"),

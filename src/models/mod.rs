@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::document::{Document, Problems, Section};
 
 mod header;
+pub mod vocabulary;
 
 const MANIFEST: &str = include_str!("../../models/manifest.toml");
 

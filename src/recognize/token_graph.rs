@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::tokenizer::{Token, Tokenizer};
 use crate::grammar::graph::{Grammar, Label, NodeId, Sentence};
-use crate::grammar::{Slots, spelling};
+use crate::grammar::spelling;
 
 /// One way to write a word, in tokens.
 #[derive(Debug)]
@@ -80,9 +80,13 @@ impl TokenGraph {
         let start = (0, Position::Between { node: self.grammar.start(), joined: false });
         // How each place was reached first, depth first: from where, and over which arc.
         let mut came: HashMap<Key, (Key, Option<usize>)> = HashMap::new();
-        let mut stack = vec![start];
+        let mut stack = vec![(start, start, None)];
         let mut end = None;
-        while let Some(here @ (read, position)) = stack.pop() {
+        while let Some((here @ (read, position), from, arc)) = stack.pop() {
+            if came.contains_key(&here) {
+                continue;
+            }
+            came.insert(here, (from, arc));
             if read == tokens.len()
                 && matches!(position, Position::Between { node, joined: true } if self.grammar.is_end(node))
             {
@@ -90,20 +94,15 @@ impl TokenGraph {
                 break;
             }
             let mut reach = Vec::new();
-            self.frees(position, |to, arc| reach.push(((read, to), Some(arc))));
+            self.frees(position, |to, arc| reach.push(((read, to), here, Some(arc))));
             if let Some(&token) = tokens.get(read) {
                 self.moves(position, |t, to, arc| {
                     if t == token {
-                        reach.push(((read + 1, to), arc))
+                        reach.push(((read + 1, to), here, arc))
                     }
                 });
             }
-            for (to, arc) in reach.into_iter().rev() {
-                if to != start && !came.contains_key(&to) {
-                    came.insert(to, (here, arc));
-                    stack.push(to);
-                }
-            }
+            stack.extend(reach.into_iter().rev());
         }
         let mut at = end?;
         let mut arcs = Vec::new();
@@ -112,28 +111,7 @@ impl TokenGraph {
             arcs.extend(arc);
             at = from;
         }
-        Some(self.read(arcs.iter().rev()))
-    }
-
-    fn read<'a>(&self, arcs: impl Iterator<Item = &'a usize>) -> Sentence {
-        let mut sentence = Sentence { command: 0, words: String::new(), slots: Slots::new() };
-        for &arc in arcs {
-            match self.grammar.arc(arc).label {
-                Label::Word(word) => {
-                    if !sentence.words.is_empty() {
-                        sentence.words.push(' ');
-                    }
-                    sentence.words.push_str(&self.grammar.words()[word as usize]);
-                }
-                Label::Bind(binding) => {
-                    let (slot, value) = self.grammar.binding(binding).clone();
-                    sentence.slots.insert(slot, value);
-                }
-                Label::Command(command) => sentence.command = command as usize,
-                Label::Free => {}
-            }
-        }
-        sentence
+        Some(self.grammar.sentence(arcs.into_iter().rev()))
     }
 
     /// Every step over one token from `from`: the token, where it leads, and the arc when its word begins.

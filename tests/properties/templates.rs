@@ -29,6 +29,7 @@ enum Tree {
     List(&'static str, usize),
     Sequence(Vec<Tree>),
     Choice(Vec<Tree>),
+    Permutation(Vec<Tree>),
     Optional(Box<Tree>),
 }
 
@@ -53,6 +54,7 @@ impl Tree {
             prop_oneof![
                 2 => vec(inner.clone(), 2..5).prop_map(Tree::Sequence),
                 1 => vec(inner.clone(), 1..4).prop_map(Tree::Choice),
+                1 => vec(inner.clone(), 2..4).prop_map(Tree::Permutation),
                 1 => inner.prop_map(|tree| Tree::Optional(Box::new(tree))),
             ]
         });
@@ -66,7 +68,9 @@ impl Tree {
     fn number(&mut self, next: &mut usize) {
         match self {
             Tree::List(_, slot) => (*slot, *next) = (*next, *next + 1),
-            Tree::Sequence(trees) | Tree::Choice(trees) => trees.iter_mut().for_each(|tree| tree.number(next)),
+            Tree::Sequence(trees) | Tree::Choice(trees) | Tree::Permutation(trees) => {
+                trees.iter_mut().for_each(|tree| tree.number(next))
+            }
             Tree::Optional(tree) => tree.number(next),
             Tree::Word(_) | Tree::Glued(..) | Tree::Light => {}
         }
@@ -81,6 +85,7 @@ impl Tree {
             Tree::List(name, slot) => format!("{{{name}:s{slot}}}"),
             Tree::Sequence(trees) => all(trees, " "),
             Tree::Choice(trees) => format!("({})", all(trees, "|")),
+            Tree::Permutation(trees) => format!("({})", all(trees, ";")),
             Tree::Optional(tree) => format!("[{}]", tree.written()),
         }
     }
@@ -88,7 +93,7 @@ impl Tree {
     fn can_be_silent(&self) -> bool {
         match self {
             Tree::Optional(_) => true,
-            Tree::Sequence(trees) => trees.iter().all(Tree::can_be_silent),
+            Tree::Sequence(trees) | Tree::Permutation(trees) => trees.iter().all(Tree::can_be_silent),
             Tree::Choice(trees) => trees.iter().any(Tree::can_be_silent),
             _ => false,
         }
@@ -104,6 +109,11 @@ impl Tree {
             Tree::List(..) => N[dice(N.len())].0.into(),
             Tree::Sequence(trees) => trees.iter().map(|tree| tree.say(dice)).collect::<Vec<_>>().join(" "),
             Tree::Choice(trees) => trees[dice(trees.len())].say(dice),
+            Tree::Permutation(trees) => {
+                let mut orders = orders(trees);
+                let order = orders.swap_remove(dice(orders.len()));
+                order.into_iter().map(|tree| tree.say(dice)).collect::<Vec<_>>().join(" ")
+            }
             Tree::Optional(tree) => {
                 if dice(2) == 0 {
                     String::new()
@@ -137,9 +147,11 @@ impl Tree {
             Tree::List(_, slot) => {
                 N.iter().filter_map(|(say, n)| Some((over(say)?, filled(*slot, SlotValue::Integer(*n))))).collect()
             }
-            Tree::Sequence(trees) => trees.iter().fold([(from, slots.clone())].into(), |all: BTreeSet<_>, tree| {
-                all.into_iter().flat_map(|reading| tree.read(words, reading)).collect()
-            }),
+            Tree::Sequence(trees) => in_a_row(&trees.iter().collect::<Vec<_>>(), words, (from, slots)),
+            Tree::Permutation(trees) => {
+                let one = |order: Vec<&Tree>| in_a_row(&order, words, (from, slots.clone()));
+                orders(trees).into_iter().flat_map(one).collect()
+            }
             Tree::Choice(trees) => trees.iter().flat_map(|tree| tree.read(words, (from, slots.clone()))).collect(),
             Tree::Optional(tree) => {
                 let mut readings = tree.read(words, (from, slots.clone()));
@@ -148,6 +160,20 @@ impl Tree {
             }
         }
     }
+}
+
+/// Every way to read on through one after the other.
+fn in_a_row(trees: &[&Tree], words: &[&str], start: Reading) -> BTreeSet<Reading> {
+    let on = |all: BTreeSet<Reading>, tree: &&Tree| all.into_iter().flat_map(|r| tree.read(words, r)).collect();
+    trees.iter().fold([start].into(), on)
+}
+
+/// The orders in which trees can stand.
+fn orders(trees: &[Tree]) -> Vec<Vec<&Tree>> {
+    trees.iter().fold(vec![Vec::new()], |orders, tree| {
+        let with = |order: Vec<_>| (0..=order.len()).map(move |at| [&order[..at], &[tree], &order[at..]].concat());
+        orders.into_iter().flat_map(with).collect()
+    })
 }
 
 /// Every way to read a whole sentence in a grammar.

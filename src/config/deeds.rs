@@ -1,0 +1,172 @@
+//! The part of the configuration that says what commands do: scenes, and the keys of a command.
+
+use std::collections::BTreeMap;
+
+use super::{named_entries, outputs, units, unknown};
+use crate::command::{Blink, Deed, Output, Requirement, Setting, setting as meaning};
+use crate::document::{Placed, Section, Value, nearest};
+use crate::gpio::Duty;
+use crate::grammar::graph::Filled;
+use crate::grammar::{List, SlotValue};
+
+/// Most times that an output blinks: at the fastest that anybody sees, two minutes.
+const MAX_BLINKS: i64 = 1000;
+
+/// `[scenes]`: by name, what is set, in the file's order.
+pub fn scenes(section: Section<'_>, outputs: &[Output]) -> BTreeMap<String, Vec<(usize, Duty)>> {
+    let mut scenes = BTreeMap::new();
+    for (name, value) in named_entries(section) {
+        let sets = value.section().map(|s| s.entries()).unwrap_or_default();
+        let set = |(name, value): &(Placed<String>, Value<'_>)| {
+            let output = outputs::find(value, &name.value, outputs)?;
+            Some((output, outputs::fixed(value, &outputs[output])?))
+        };
+        scenes.insert(name.value, sets.iter().filter_map(set).collect());
+    }
+    scenes
+}
+
+/// The slots that a command's sentences fill, if they are good, and the lists that they come from.
+pub struct Says<'a> {
+    /// The slots; none if the templates have faults.
+    pub filled: Option<Filled>,
+    /// All lists.
+    pub lists: &'a BTreeMap<String, List>,
+}
+
+impl Says<'_> {
+    /// A slot holds text or a whole number, whichever list fills it.
+    pub fn one_kind_a_slot(&self, section: &Section<'_>) {
+        for (slot, lists) in self.filled.iter().flat_map(|filled| &filled.ever) {
+            let known = lists.iter().filter_map(|name| Some((name, self.lists.get(name)?.kind())));
+            let kinds: BTreeMap<&str, &String> = known.map(|(name, kind)| (kind, name)).collect();
+            let [(one, first), (other, second), ..] = kinds.into_iter().collect::<Vec<_>>()[..] else { continue };
+            let say = section.get("say");
+            say.into_iter().for_each(|say| {
+                let what = format!("{{{first}:{slot}}} gives {one} and {{{second}:{slot}}} {other}");
+                say.problem(format!("the slot {slot:?} is of two kinds: {what}; give one of them another slot"));
+            });
+        }
+    }
+}
+
+/// What a command does, in order.
+pub fn deeds(
+    section: &Section<'_>,
+    outputs: &[Output],
+    scenes: &BTreeMap<String, Vec<(usize, Duty)>>,
+    says: &Says<'_>,
+) -> Vec<Deed> {
+    let mut deeds: Vec<(usize, Deed)> = Vec::new();
+    let mut add = |value: &Value<'_>, name: &str, deed: &dyn Fn(usize) -> Option<Deed>| {
+        let Some(index) = outputs::find(value, name, outputs) else { return };
+        let deed = deed(index);
+        if deeds.iter().any(|(i, _)| *i == index) {
+            value.problem(format!("this command already acts on output {name:?}; once is enough"));
+        } else if let Some(other) = deed.as_ref().and_then(|deed| clash(deed, index, &deeds, outputs)) {
+            value.problem(format!("{name:?} and {other:?} are interlocked; one command cannot switch both on"));
+        }
+        deeds.extend(deed.map(|deed| (index, deed)));
+    };
+    let entries = |key: &str| section.get(key).and_then(|v| v.section()).map(|s| s.entries()).unwrap_or_default();
+    for (name, value) in entries("set") {
+        add(&value, &name.value, &|i| setting(&value, &outputs[i], says).map(|setting| Deed::Set(i, setting)));
+    }
+    for value in section.get("toggle").iter().flat_map(Value::one_or_many) {
+        if let Some(name) = value.string() {
+            add(&value, &name.value, &|i| Some(Deed::Toggle(i)));
+        }
+    }
+    for (name, value) in entries("pulse") {
+        let times = |i: usize| outputs[i].times(!outputs[i].rest);
+        add(&value, &name.value, &|i| units::duration(&value, times(i)).map(|time| Deed::Pulse(i, time)));
+    }
+    for (name, value) in entries("blink") {
+        add(&value, &name.value, &|i| blink(&value, &outputs[i]).map(|blink| Deed::Blink(i, blink)));
+    }
+    if let Some(scene) = section.get("scene") {
+        for (index, duty) in sets(&scene, scenes) {
+            add(&scene, &outputs[*index].name, &|i| Some(Deed::Set(i, Setting::Fixed(*duty))));
+        }
+    }
+    deeds.into_iter().map(|(_, deed)| deed).collect()
+}
+
+/// requires = { lamp = "on" }
+pub fn requires(section: &Section<'_>, outputs: &[Output]) -> Vec<Requirement> {
+    let entries = section.get("requires").and_then(|v| v.section()).map(|s| s.entries()).unwrap_or_default();
+    let required = |(name, value): &(Placed<String>, Value<'_>)| {
+        let output = outputs::find(value, &name.value, outputs)?;
+        Some(Requirement { output, on: outputs::on_or_off(value)? })
+    };
+    entries.iter().filter_map(required).collect()
+}
+
+/// The output of another deed that is interlocked with this one's, if both may go on.
+fn clash<'o>(deed: &Deed, index: usize, deeds: &[(usize, Deed)], outputs: &'o [Output]) -> Option<&'o str> {
+    let may_go_on = |deed: &Deed| !matches!(deed, Deed::Set(_, Setting::Fixed(Duty::NONE)));
+    let excludes = |other: usize| outputs[index].excludes(&outputs[other]);
+    let (other, _) = deeds.iter().find(|(i, other)| excludes(*i) && may_go_on(deed) && may_go_on(other))?;
+    Some(&outputs[*other].name)
+}
+
+/// What the scene that `value` names sets.
+fn sets<'s>(value: &Value<'_>, scenes: &'s BTreeMap<String, Vec<(usize, Duty)>>) -> &'s [(usize, Duty)] {
+    let Some(Placed { value: name, .. }) = value.string() else { return &[] };
+    let scene = scenes.get(&name);
+    if scene.is_none() {
+        value.problem(unknown("scene", &name, scenes.keys().map(String::as_str).collect(), "lamp = \"on\""));
+    }
+    scene.map_or(&[], Vec::as_slice)
+}
+
+/// { on = "200 ms", off = "300 ms", times = 5 }
+fn blink(value: &Value<'_>, output: &Output) -> Option<Blink> {
+    let section = value.section()?;
+    let time = |name: &str, on| {
+        let value = section.need(name, &format!("{name} = \"300 ms\""));
+        value.and_then(|v| units::duration(&v, output.times(on)))
+    };
+    let (on, off) = (time("on", true), time("off", false));
+    let times = section.need("times", "times = 5").and_then(|v| v.integer(1..=MAX_BLINKS));
+    section.end();
+    Some(Blink { on: on?, off: off?, times: times? as u32 })
+}
+
+/// "on", "off", percent, or "{slot}" for a slot that every sentence fills with what the output can be.
+fn setting(value: &Value<'_>, output: &Output, says: &Says<'_>) -> Option<Setting> {
+    if value.is_integer() {
+        return outputs::fixed(value, output).map(Setting::Fixed);
+    }
+    let text = value.string()?.value;
+    if let Some(on) = outputs::state(&text) {
+        return Some(Setting::Fixed(on.into()));
+    }
+    let Some(slot) = text.strip_prefix('{').and_then(|t| t.strip_suffix('}')) else {
+        value.problem(format!("{text:?} is not a state; \"on\", \"off\" or \"{{slot}}\" is needed"));
+        return None;
+    };
+    // Without the slots the command's own templates are at fault, and that was said.
+    let filled = says.filled.as_ref()?;
+    if !filled.always.contains(slot) {
+        let known: Vec<&str> = filled.always.iter().map(String::as_str).collect();
+        value.problem(match nearest(slot, &known) {
+            Some(near) => format!("no slot {slot:?} in these sentences; did you mean {{{near}}}?"),
+            None => format!("not every sentence of this command fills the slot {slot:?}"),
+        });
+        return None;
+    }
+    let from = filled.ever.get(slot).into_iter().flatten().filter_map(|list| says.lists.get(list));
+    let possible =
+        |v: &SlotValue| meaning(v).is_some() && (output.dimmer.is_some() || !matches!(v, SlotValue::Integer(_)));
+    if let Some(strange) = from.flat_map(List::values).find(|v| !possible(v)) {
+        let needed = match (output.dimmer, &strange) {
+            (Some(_), _) => "on, off and 0 to 100 percent can be set",
+            (None, SlotValue::Integer(_)) => "an output without pwm is on or off",
+            (None, SlotValue::Text(_)) => "only on and off can be set",
+        };
+        value.problem(format!("the slot {slot:?} can also be {:?}; {needed}", strange.to_string()));
+        return None;
+    }
+    Some(Setting::Slot(slot.into()))
+}

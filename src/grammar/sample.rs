@@ -1,0 +1,139 @@
+//! How many sentences a grammar has, and some of them drawn at random, each as likely as any other.
+
+use std::collections::BTreeMap;
+
+use super::graph::{Arc, Grammar, Label, Sentence};
+
+/// Draws sentences, without end unless the grammar accepts none.
+pub struct Sample<'g> {
+    grammar: &'g Grammar,
+    /// How many ways lead from each node to the end.
+    ways: Vec<u128>,
+    dice: Dice,
+}
+
+impl Grammar {
+    /// How many sentences the grammar accepts, counting each way to say one; at most `u64::MAX`.
+    pub fn count(&self) -> u64 {
+        self.ways().last().map_or(0, |n| u64::try_from(*n).unwrap_or(u64::MAX))
+    }
+
+    /// How many sentences each command accepts, by its number.
+    pub fn counts(&self) -> BTreeMap<u32, u64> {
+        let ways = self.ways();
+        let command = |(_, arc): (usize, Arc)| match arc.label {
+            Label::Command(command) => Some((command, u64::try_from(ways[arc.to as usize]).unwrap_or(u64::MAX))),
+            _ => None,
+        };
+        self.arcs(self.start()).filter_map(command).collect()
+    }
+
+    /// How many ways lead from each node to the end.
+    fn ways(&self) -> Vec<u128> {
+        let mut ways: Vec<u128> = Vec::with_capacity(self.nodes().len());
+        for node in self.nodes() {
+            let sum = |sum: u128, (_, arc): (usize, Arc)| sum.saturating_add(ways[arc.to as usize]);
+            ways.push(self.arcs(node).fold(u128::from(self.is_end(node)), sum));
+        }
+        ways
+    }
+
+    /// Sentences drawn at random. The same `seed` draws the same ones.
+    pub fn sample(&self, seed: u64) -> Sample<'_> {
+        Sample { grammar: self, ways: self.ways(), dice: Dice(seed) }
+    }
+}
+
+impl Iterator for Sample<'_> {
+    type Item = Sentence;
+
+    fn next(&mut self) -> Option<Sentence> {
+        self.draw(Vec::new())
+    }
+}
+
+impl Sample<'_> {
+    /// A sentence of one command.
+    pub fn next_of(&mut self, command: u32) -> Option<Sentence> {
+        let mut begin = self.grammar.arcs(self.grammar.start());
+        let (index, _) = begin.find(|(_, arc)| arc.label == Label::Command(command))?;
+        self.draw(vec![index])
+    }
+
+    /// A sentence that begins with `arcs`.
+    fn draw(&mut self, mut arcs: Vec<usize>) -> Option<Sentence> {
+        let grammar = self.grammar;
+        let mut at = arcs.last().map_or(grammar.start(), |arc| grammar.arc(*arc).to);
+        let total = self.ways.get(at as usize).copied().filter(|ways| *ways > 0)?;
+        let mut number = self.dice.below(total);
+        // The sentences from a node, in the order of its arcs: those of the first arc are the first ones.
+        while !grammar.is_end(at) {
+            let (index, arc) = grammar.arcs(at).find(|(_, arc)| {
+                let behind = self.ways[arc.to as usize];
+                let found = number < behind;
+                number -= if found { 0 } else { behind };
+                found
+            })?;
+            arcs.push(index);
+            at = arc.to;
+        }
+        Some(grammar.sentence(arcs))
+    }
+}
+
+/// SplitMix64: Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (2014).
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `limit`. For limits that numbers of speech have, none is noticeably more likely than another.
+    fn below(&mut self, limit: u128) -> u128 {
+        (u128::from(self.roll()) << 64 | u128::from(self.roll())) % limit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_sentence_is_drawn_and_none_much_more_often_than_another() {
+        let grammar = Grammar::of("(a|b c|([d];e))").unwrap();
+        assert_eq!(grammar.count(), 5);
+        let mut drawn: BTreeMap<String, usize> = BTreeMap::new();
+        grammar.sample(1).take(5000).for_each(|s| *drawn.entry(s.words).or_default() += 1);
+        assert_eq!(drawn.keys().map(String::as_str).collect::<Vec<_>>(), ["a", "b c", "d e", "e", "e d"]);
+        // 1000 each, with a standard deviation of 28.
+        assert!(drawn.values().all(|n| (860..1140).contains(n)), "{drawn:?}");
+    }
+
+    #[test]
+    fn one_command_can_be_drawn_from_and_an_empty_grammar_gives_nothing() {
+        let grammar = Grammar::of("(a|b)").unwrap();
+        let mut sample = grammar.sample(3);
+        assert!((0..9).all(|_| sample.next_of(0).is_some()));
+        assert_eq!(sample.next_of(1), None);
+        assert_eq!(Grammar::default().sample(1).next(), None);
+    }
+
+    #[test]
+    fn the_same_seed_draws_the_same_sentences_and_another_one_others() {
+        let grammar = Grammar::of(&"(a|b|c|d|e|f|g|h|i|j) ".repeat(30)).unwrap();
+        let drawn = |seed| grammar.sample(seed).take(3).map(|s| s.words).collect::<Vec<_>>();
+        assert_eq!(drawn(1), drawn(1));
+        assert_ne!(drawn(1), drawn(2));
+    }
+
+    #[test]
+    fn the_generator_is_the_one_of_the_paper() {
+        // The first numbers that the reference implementation gives for the seed 1234567.
+        let mut dice = Dice(1_234_567);
+        assert_eq!([dice.roll(), dice.roll()], [6_457_827_717_110_365_317, 3_203_168_211_198_807_973]);
+    }
+}
