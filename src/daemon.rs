@@ -39,6 +39,7 @@ use crate::keeper::{About, Keeper};
 use crate::mailbox::mailbox;
 use crate::memory::{self, Memory};
 use crate::mind::{self, Mind};
+use crate::panel::Panel;
 use crate::recognize::Recognizer;
 use crate::recognize::whisper::{RecognizerSettings, WhisperRecognizer};
 use crate::report::events::{Destination, Events};
@@ -250,6 +251,8 @@ pub fn serve(parts: Parts, rules: &Rules, options: &Options, stop: &Stop) -> Res
         recognizer: recognizer.as_mut(),
         thresholds: &rules.thresholds,
         commands: &rules.commands,
+        outputs: &rules.outputs,
+        panel: panel.clone(),
         scratch: &scratch,
         keep,
         beats,
@@ -262,8 +265,8 @@ pub fn serve(parts: Parts, rules: &Rules, options: &Options, stop: &Stop) -> Res
             start(scope, stop, "hearken-keeper", move || keeper.work(&kept, stop))?,
         ];
         if !rules.buttons.is_empty() {
-            let presses = orders.clone();
-            let press = move |button| presses.send(pressed(rules, button)).is_ok();
+            let (presses, panel) = (orders.clone(), panel.clone());
+            let press = move |button| presses.send(pressed(rules, button, &panel)).is_ok();
             let watch = move || buttons::watch(&rules.buttons, inputs, &contacts, press, stop);
             threads.push(start(scope, stop, "hearken-buttons", watch)?);
         }
@@ -303,11 +306,12 @@ fn start<'s>(
     Ok((name, thread))
 }
 
-fn pressed(rules: &Rules, button: usize) -> Order {
+fn pressed(rules: &Rules, button: usize, panel: &Panel) -> Order {
     let Button { name, command, .. } = &rules.buttons[button];
     let command = &rules.commands[*command];
-    // A command that a button carries out has no slots.
-    let actions = command.actions(&Slots::new());
+    // A command that a button carries out has no slots. Where it is not permitted a press does nothing.
+    let permitted = command.unmet(|output| panel.both(output)).is_none();
+    let actions = if permitted { command.actions(&Slots::new()) } else { Vec::new() };
     Order::Pressed { button: name.clone(), command: command.name.clone(), actions }
 }
 

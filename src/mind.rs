@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
-use crate::command::{Action, Command};
+use crate::command::{Action, Command, Output};
 use crate::ear::Spoken;
 use crate::mailbox::{Received, Receiver};
+use crate::panel::Panel;
 use crate::recognize::{Heard, Recognizer};
 use crate::scratch::{Recording, Scratch, Usage};
 use crate::service::{Beats, Heart};
@@ -38,6 +39,10 @@ pub struct Mind<'a> {
     pub thresholds: &'a Thresholds,
     /// What commands do.
     pub commands: &'a [Command],
+    /// What commands require of them.
+    pub outputs: &'a [Output],
+    /// What they are.
+    pub panel: Panel,
     /// For its gauges.
     pub scratch: &'a Scratch,
     /// Whether recordings are kept.
@@ -74,6 +79,7 @@ impl Mind<'_> {
         let (heard, verdict) = match heard {
             Ok(heard) => {
                 let verdict = judge(&heard, self.thresholds);
+                let verdict = permitted(&heard, verdict, self.commands, self.outputs, &self.panel);
                 (Some(heard), verdict)
             }
             Err(why) => {
@@ -97,5 +103,58 @@ impl Mind<'_> {
             tracing::debug!(utterance, text = heard.text, sentence, ?verdict, "heard");
         }
         Decided { utterance, heard, verdict, actions, fell_silent, scratch, recording }
+    }
+}
+
+/// The verdict, unless the command that it accepts requires another state of an output.
+fn permitted(heard: &Heard, verdict: Verdict, commands: &[Command], outputs: &[Output], panel: &Panel) -> Verdict {
+    let Some(best) = heard.best.as_ref().filter(|_| verdict == Verdict::Accepted) else { return verdict };
+    match commands[best.sentence.command].unmet(|output| panel.both(output)) {
+        Some(required) => {
+            let output = outputs[required.output].name.clone();
+            Verdict::Rejected(Reason::State { output, on: !required.on })
+        }
+        None => verdict,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpio::Duty;
+    use crate::grammar::{Sentence, Slots};
+    use crate::recognize::{Candidate, Timings};
+
+    #[test]
+    fn a_command_that_requires_a_state_is_refused_in_another_one_and_accepted_on_the_way_to_it() {
+        let text = "board = \"host\"\n[outputs.lamp]\npin = 5\n[[commands]]\nname = \"dim\"\nsay = \"less light\"\n\
+                    requires = { lamp = \"on\" }\n";
+        let settings = crate::config::parse("x.toml", text).unwrap();
+        let sentence = Sentence { command: 0, words: "less light".into(), slots: Slots::new() };
+        let heard = Heard {
+            text: "Less light.".into(),
+            free: -1.0,
+            no_speech: 0.0,
+            best: Some(Candidate { sentence, rank: -1.0, joint: -1.0 }),
+            runner_up: None,
+            gave_up: None,
+            calls: 1,
+            duration_ms: 900,
+            speech_ms: 700,
+            dbfs: -20.0,
+            took: Timings::default(),
+        };
+        let panel = Panel::at_rest(&settings.outputs);
+        let judged = |verdict| permitted(&heard, verdict, &settings.commands, &settings.outputs, &panel);
+        let Verdict::Rejected(reason) = judged(Verdict::Accepted) else { panic!("the lamp is off") };
+        assert_eq!(
+            (reason.code(), reason.to_string().as_str()),
+            ("state", "the lamp is off, and this command needs it on")
+        );
+        assert_eq!(judged(Verdict::Rejected(Reason::NoSentence)), Verdict::Rejected(Reason::NoSentence));
+        for duties in [[Duty::NONE, Duty::FULL], [Duty::FULL, Duty::NONE], [Duty::thousandths(1); 2]] {
+            panel.show(0, duties[0], duties[1]);
+            assert_eq!(judged(Verdict::Accepted), Verdict::Accepted, "{duties:?}");
+        }
     }
 }

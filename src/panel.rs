@@ -32,4 +32,9 @@ impl Panel {
     pub fn lasting(&self, output: usize) -> Duty {
         Duty::thousandths(self.0[output][1].load(Ordering::Relaxed))
     }
+
+    /// What an output is, and what it is to stay.
+    pub fn both(&self, output: usize) -> [Duty; 2] {
+        [self.duty(output), self.lasting(output)]
+    }
 }

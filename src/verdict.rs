@@ -92,6 +92,13 @@ pub enum Reason {
         /// The lead of the first in rank.
         margin: f32,
     },
+    /// The command is refused while an output is in this state.
+    State {
+        /// The output's name.
+        output: String,
+        /// Whether it is on; the command needs the other.
+        on: bool,
+    },
     /// The utterance was lost on its way; the words say how.
     Lost(String),
 }
@@ -109,6 +116,7 @@ impl Reason {
             Reason::Pace { .. } => "pace",
             Reason::GoesOn { .. } => "goes-on",
             Reason::Ambiguous { .. } => "ambiguous",
+            Reason::State { .. } => "state",
             Reason::Lost(_) => "lost",
         }
     }
@@ -131,6 +139,10 @@ impl fmt::Display for Reason {
             Reason::GoesOn { sentence } => write!(f, "the speech goes on after {sentence:?}"),
             Reason::Ambiguous { sentences: [a, b], margin } => {
                 write!(f, "cannot tell {a:?} from {b:?}: {margin:.2} apart")
+            }
+            Reason::State { output, on } => {
+                let [is, needed] = if *on { ["on", "off"] } else { ["off", "on"] };
+                write!(f, "the {output} is {is}, and this command needs it {needed}")
             }
             Reason::Lost(how) => f.write_str(how),
         }
