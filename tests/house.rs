@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Crates of the trade, and the one file that may name each.
-const DOORS: [(&str, &str); 15] = [
+const DOORS: [(&str, &str); 16] = [
     ("cpal", "audio/microphone.rs"),
     ("alsa", "audio/microphone.rs"),
     ("heapless", "audio/ring.rs"),
@@ -20,6 +20,7 @@ const DOORS: [(&str, &str); 15] = [
     ("whisper_rs", "recognize/whisper.rs"),
     ("rppal", "gpio/rpi.rs"),
     ("gpiocdev", "gpio/chardev.rs"),
+    ("realfft", "eval/spectrogram.rs"),
     ("toml", "document.rs"),
 ];
 

@@ -126,7 +126,15 @@ fn the_search_finds_what_listing_every_path_finds() {
                 let all = everything(&mut dice, &graph, &ends, lambda);
                 let listed = dice.calls;
                 dice.calls = 0;
-                let settings = SearchSettings { lambda, reach: 1e9, margin: 1e9, max_calls: usize::MAX };
+                let settings = SearchSettings {
+                    lambda,
+                    reach: 1e9,
+                    margin: 1e9,
+                    bonus: 0.0,
+                    curiosity: 0.0,
+                    joint_lead: f32::INFINITY,
+                    max_calls: usize::MAX,
+                };
                 let found = search(&mut dice, &graph, &ends, &settings, 12).unwrap();
                 assert!(dice.calls <= listed + 12, "{templates:?}: {} calls for {listed} prefixes", dice.calls);
                 let best = found.best.unwrap();
@@ -162,7 +170,15 @@ fn the_limit_of_calls_is_kept_and_said() {
     let (tokenizer, ends) = tokenizer();
     let graph = TokenGraph::new(grammar(&["(a|b) (a|b) (a|b) (a|b) {n} {state}"]), &tokenizer);
     let mut dice = Dice { seed: 5, tokens: ends.text as usize + 1, logits: vec![], calls: 0 };
-    let settings = SearchSettings { max_calls: 20, reach: 1e9, margin: 1e9, lambda: 0.0 };
+    let settings = SearchSettings {
+        max_calls: 20,
+        reach: 1e9,
+        margin: 1e9,
+        bonus: 0.0,
+        curiosity: 0.0,
+        joint_lead: f32::INFINITY,
+        lambda: 0.0,
+    };
     let found = search(&mut dice, &graph, &ends, &settings, 5).unwrap();
     assert_eq!(found.gave_up, Some(Limit::Calls));
     assert_eq!((found.calls, dice.calls), (20, 20));
@@ -247,4 +263,36 @@ fn wherever_the_deadline_falls_it_is_said_and_no_call_is_made_after_it() {
         let expected = (calls_left <= needed).then_some(Limit::Deadline);
         assert_eq!((found.gave_up, found.calls), (expected, needed.min(calls_left)), "{calls_left} of {needed}");
     }
+}
+
+#[test]
+fn what_is_not_looked_for_any_more_is_further_behind_than_it_must_be() {
+    let (tokenizer, ends) = tokenizer();
+    let mut without = 0;
+    for templates in GRAMMARS {
+        let graph = TokenGraph::new(grammar(templates), &tokenizer);
+        for seed in 0..60 {
+            let mut dice = Dice { seed: seed * 104_729 + 1, tokens: ends.text as usize + 1, logits: vec![], calls: 0 };
+            let all = everything(&mut dice, &graph, &ends, 0.8);
+            let settings = SearchSettings {
+                bonus: 0.0,
+                reach: 1e9,
+                joint_lead: f32::INFINITY,
+                max_calls: usize::MAX,
+                ..SearchSettings::default()
+            };
+            let found = search(&mut dice, &graph, &ends, &settings, 12).unwrap();
+            let best = found.best.unwrap();
+            assert_eq!((best.sentence.clone(), found.gave_up), (all[0].sentence.clone(), None));
+            if found.runner_up.is_none() {
+                without += 1;
+                let near = all.iter().find(|w| {
+                    (w.sentence.command, &w.sentence.slots) != (best.sentence.command, &best.sentence.slots)
+                        && w.rank >= best.rank - settings.margin
+                });
+                assert!(near.is_none(), "{templates:?} {seed}: {:?}", near.map(|w| (&w.sentence, w.rank)));
+            }
+        }
+    }
+    assert!(without > 10, "{without} searches ended without a runner-up");
 }

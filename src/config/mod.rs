@@ -15,7 +15,7 @@ use crate::grammar::{Grammar, template};
 use crate::models;
 use crate::recognize::whisper::RecognizerSettings;
 use crate::scratch::{KeepSettings, ScratchSettings};
-use crate::verdict::Thresholds;
+use crate::verdict::{NATS_A_WORD, Thresholds};
 
 mod buttons;
 mod deeds;
@@ -24,6 +24,9 @@ mod sentences;
 mod units;
 
 pub use sentences::Templates;
+
+/// Words of the longest sentence that is looked for as far as the thresholds would let it be: what is said in one breath.
+const REACH_WORDS: f32 = 13.0;
 
 /// Least capacity of scratch, in bytes: the longest utterance at the longest setting is 0.9 MB.
 const LEAST_CAPACITY: u64 = 1 << 20;
@@ -141,8 +144,8 @@ fn read(root: Section<'_>) -> Option<Settings> {
     let mut recognizer = section(&root, "recognizer", |s| recognizer(s, board.as_ref()));
     let thresholds = section(&root, "thresholds", thresholds);
     // The search looks as far as the thresholds ask.
-    recognizer.search.margin = recognizer.search.margin.max(thresholds.margin);
-    recognizer.search.reach = recognizer.search.reach.max(-thresholds.llr);
+    recognizer.search.margin = thresholds.margin;
+    recognizer.search.reach = recognizer.search.reach.max(REACH_WORDS * NATS_A_WORD - thresholds.llr);
     let gpio = section(&root, "gpio", |s| gpio(s, board.as_ref()));
     let outputs = outputs::read(&root, board.as_ref(), &gpio);
     let (commands, grammar) = sentences::read(&root, &outputs)?;

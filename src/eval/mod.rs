@@ -10,7 +10,7 @@ use crate::endpoint::EndpointSettings;
 use crate::recognize::{Heard, MAX_SAMPLES, Recognizer};
 use crate::report;
 use crate::scratch::Scratch;
-use crate::verdict::{Thresholds, Verdict, judge, llr};
+use crate::verdict::{Thresholds, Verdict, clearance, judge};
 
 pub mod charts;
 pub mod cut;
@@ -77,7 +77,7 @@ impl Utterance {
 
     /// Whether it would be accepted if the threshold of the ratio were `threshold`.
     pub fn accepted_at(&self, threshold: f32) -> bool {
-        self.passes_otherwise && llr(&self.heard).is_some_and(|llr| llr >= threshold)
+        self.passes_otherwise && clearance(&self.heard).is_some_and(|clearance| clearance >= threshold)
     }
 }
 

@@ -71,7 +71,7 @@ fn figures(out: &mut dyn Write, summaries: &[&Summary]) -> io::Result<()> {
 }
 
 fn section(out: &mut dyn Write, summary: &Summary, clips: &[Clip], thresholds: &Thresholds) -> io::Result<()> {
-    let ratio = "llr: nats above the free text";
+    let ratio = "llr: nats above the free text, and one for each word";
     let lead = "margin: nats before the runner-up";
     write!(
         out,

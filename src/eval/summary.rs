@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::expected::Expected;
 use super::statistics::{Bins, Estimate, quantile, rate, share};
 use super::{Clip, Outcome, Utterance};
-use crate::verdict::{llr, margin};
+use crate::verdict::{clearance, margin};
 
 /// Bins of the ratio: the search looks no further down by default, and few sentences lie above the free text.
 const LLR: Bins = Bins { from: -20.0, width: 1.0, count: 24 };
@@ -114,7 +114,7 @@ impl Summary {
             extra: utterances.iter().filter(|u| u.is_expected && !u.extra.is_empty()).count(),
             ms: quantile(&ms, 0.5).zip(quantile(&ms, 0.95)).map(|(p50, p95)| [p50, p95]),
             confusions: confusions(clips),
-            llr: distribution(LLR, clips, |u| llr(&u.heard)),
+            llr: distribution(LLR, clips, |u| clearance(&u.heard)),
             margin: distribution(MARGIN, clips, |u| margin(&u.heard)),
             det: det(clips),
         }
@@ -274,7 +274,7 @@ fn confusions(clips: &[Clip]) -> Vec<Confusion> {
 /// The curve that the threshold of the ratio draws, all other rules as they are.
 fn det(clips: &[Clip]) -> Vec<Point> {
     let utterances = clips.iter().flat_map(|c| &c.utterances).filter(|u| u.passes_otherwise);
-    let mut thresholds: Vec<f32> = utterances.filter_map(|u| llr(&u.heard)).collect();
+    let mut thresholds: Vec<f32> = utterances.filter_map(|u| clearance(&u.heard)).collect();
     thresholds.sort_by(f32::total_cmp);
     thresholds.dedup();
     let (negatives, positives): (Vec<&Clip>, Vec<&Clip>) = clips.iter().partition(|c| c.expected == Expected::Rejected);

@@ -3,9 +3,13 @@
 //! First the model writes freely (greedy): its text is the yardstick for rejecting. Then paths of the grammar are opened
 //! in the order of their rank. A step's rank is its log-probability less `lambda` times the log of the mass that the
 //! grammar allows there: 0 is the joint probability, which favours short sentences; 1 is a masked softmax, by which a path
-//! that the sound does not support can win. As every step is at most 0, a prefix's rank bounds all that follows it, so
-//! the first whole sentence that comes up is the best: exact, in some ten calls of the decoder for a clear sentence,
-//! whatever the size of the grammar. (research: best-first over a prefix trie; measured in the README.)
+//! that the sound does not support can win. Without a bonus every step is at most 0, a prefix's rank bounds all that
+//! follows it, and the first whole sentence that comes up is the best: exact, in some ten calls of the decoder for a clear
+//! sentence, whatever the size of the grammar. The bonus for each token gives that up for fewer truncated sentences and
+//! fewer calls in noise. (research: best-first over a prefix trie; measured in the README.)
+//!
+//! The front of what waits also says how far behind a runner-up must be, though none was found: the search need not find one
+//! to know that the best stands out.
 
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::rc::Rc;
@@ -37,19 +41,37 @@ pub trait LanguageModel {
 pub struct SearchSettings {
     /// Share of the mass outside the grammar that a step does not pay for, 0 to 1.
     pub lambda: f32,
+    /// Nats that each token adds to the rank, for what a step of a long sentence costs more than that of a short one. With any
+    /// the search is no longer exact, only good: a prefix's rank bounds what follows but for what this adds.
+    pub bonus: f32,
     /// Nats below the free text at which a path is given up: no threshold would accept it.
     pub reach: f32,
-    /// Nats of rank below the best sentence at which the search for a runner-up ends.
+    /// Nats of rank below the best sentence down to which a runner-up must be looked for, whatever it takes.
     pub margin: f32,
+    /// The same for a runner-up that would change nothing: as long as it takes few calls.
+    pub curiosity: f32,
+    /// Nats of joint log-probability by which the runner-up in rank must lead to be the best: research/whisper.md, 7.1.
+    pub joint_lead: f32,
     /// Most calls of the decoder, those for the free text included. Clear speech takes 10 to 20, noise up to 200.
     pub max_calls: usize,
 }
 
 impl Default for SearchSettings {
     fn default() -> Self {
-        SearchSettings { lambda: 0.8, reach: 15.0, margin: 2.0, max_calls: 200 }
+        SearchSettings {
+            lambda: 0.8,
+            bonus: 0.3,
+            reach: 15.0,
+            margin: 0.2,
+            curiosity: 2.0,
+            joint_lead: 8.0,
+            max_calls: 200,
+        }
     }
 }
+
+/// Calls that curiosity may cost: as many as a clear command takes.
+const CURIOUS_CALLS: usize = 16;
 
 /// As many tokens in a row as no sentence has twice.
 const REPETITION: usize = 4;
@@ -111,10 +133,14 @@ pub fn search<M: LanguageModel>(
         return Ok(found);
     }
     let mut open = BinaryHeap::from([Open::root(graph)]);
+    let mut calls_at_best = 0;
     while let Some(next) = open.pop() {
-        let too_far = found.best.as_ref().is_some_and(|best| next.rank < best.rank - settings.margin);
-        if too_far {
-            break;
+        if let Some(best) = &found.best {
+            let patience = search.calls < settings.max_calls.min(calls_at_best + CURIOUS_CALLS);
+            let behind = best.rank - next.rank;
+            if behind > if patience { settings.curiosity.max(settings.margin) } else { settings.margin } {
+                break;
+            }
         }
         if next.joint < free - settings.reach {
             continue;
@@ -123,7 +149,7 @@ pub fn search<M: LanguageModel>(
             let Some(sentence) = graph.sentence(&next.tokens) else { continue };
             let candidate = Candidate { sentence, rank: next.rank, joint: next.joint };
             match &found.best {
-                None => found.best = Some(candidate),
+                None => (found.best, calls_at_best) = (Some(candidate), search.calls),
                 Some(best) if same_deed(&best.sentence, &candidate.sentence) => {}
                 Some(_) => {
                     found.runner_up = Some(candidate);
@@ -138,7 +164,12 @@ pub fn search<M: LanguageModel>(
         if found.gave_up.is_some() {
             break;
         }
-        search.open(&next, settings.lambda, free - settings.reach, &mut open)?;
+        search.open(&next, settings, free - settings.reach, &mut open)?;
+    }
+    if let (Some(best), Some(runner_up)) = (&mut found.best, &mut found.runner_up)
+        && runner_up.joint > best.joint + settings.joint_lead
+    {
+        std::mem::swap(best, runner_up);
     }
     found.calls = search.calls;
     if !search.model.in_time() {
@@ -263,7 +294,13 @@ impl<M: LanguageModel> Search<'_, M> {
     }
 
     /// Puts all steps from `from` whose joint log-probability is at least `floor` into the heap.
-    fn open(&mut self, from: &Open, lambda: f32, floor: f32, heap: &mut BinaryHeap<Open>) -> Result<(), M::Error> {
+    fn open(
+        &mut self,
+        from: &Open,
+        settings: &SearchSettings,
+        floor: f32,
+        heap: &mut BinaryHeap<Open>,
+    ) -> Result<(), M::Error> {
         let expansion = match self.opened.remove(&from.tokens) {
             Some(expansion) => expansion,
             None => {
@@ -276,7 +313,7 @@ impl<M: LanguageModel> Search<'_, M> {
         let may_end = self.graph.is_end(from.state());
         let steps: f32 = expansion.log_probabilities.iter().map(|p| p.exp()).sum();
         let mass = steps + if may_end { expansion.end.exp() } else { 0.0 };
-        let allowance = lambda * mass.clamp(f32::MIN_POSITIVE, 1.0).ln();
+        let allowance = settings.lambda * mass.clamp(f32::MIN_POSITIVE, 1.0).ln() - settings.bonus;
         for (token, step) in expansion.steps.keys().zip(&expansion.log_probabilities) {
             if from.joint + step < floor {
                 continue;
@@ -288,7 +325,7 @@ impl<M: LanguageModel> Search<'_, M> {
             heap.push(Open { rank, joint, tokens, whole: false, siblings: expansion.steps.clone() });
         }
         if may_end {
-            let (rank, joint) = (from.rank + expansion.end - allowance, from.joint + expansion.end);
+            let (rank, joint) = (from.rank + expansion.end - allowance - settings.bonus, from.joint + expansion.end);
             let siblings = from.siblings.clone();
             heap.push(Open { rank, joint, tokens: from.tokens.clone(), whole: true, siblings });
         }
