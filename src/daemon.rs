@@ -182,7 +182,8 @@ fn assemble(
     load: Load<'_>,
 ) -> Result<Option<(Parts, Rules)>, Error> {
     let Settings { board, microphone, endpoint, scratch, recognizer, thresholds, gpio, .. } = settings;
-    let Settings { outputs, commands, buttons, grammar, .. } = settings;
+    let (outputs, commands, buttons, grammar) =
+        (settings.outputs, settings.commands, settings.buttons, settings.grammar);
     permit(&options.scratch.clone().unwrap_or_else(scratch::default_dir), &scratch)?;
     // Pins first, so that they are at rest while the model loads; the microphone last, when all can answer.
     let pins = claim(&gpio, &hands::claims(&outputs))?;

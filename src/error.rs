@@ -43,6 +43,9 @@ pub enum Error {
     /// A thread died.
     #[error("the thread {0} panicked")]
     Panicked(&'static str),
+    /// What is to be evaluated is not as it should be, or the result is not what was asked for.
+    #[error("{0}")]
+    Evaluation(String),
     /// Some of the files given could not be handled; each was reported.
     #[error("{0} of {1} files failed")]
     Files(usize, usize),

@@ -27,7 +27,7 @@ impl Default for Thresholds {
 }
 
 /// Nats by which a sentence may lie below the free text for each of its words: in noise every word costs something, while the
-/// short sentence that other speech is nearest to has no excuse. Measured on orders of 3 to 19 words by eleven synthetic
+/// short sentence that other speech is nearest to has no excuse. Measured on orders of 3 to 19 words by synthetic
 /// voices, clear and in noise, against the same and other speech in another grammar: README, "Measured".
 pub const NATS_A_WORD: f32 = 1.0;
 

@@ -404,29 +404,52 @@ fn with_require_tmpfs_a_disk_is_refused_before_a_pin_is_touched() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("scratch in /nowhere: No such file"));
 }
 
+/// A service manager, as far as a service can tell.
+struct Manager {
+    dir: TempDir,
+    socket: UnixDatagram,
+}
+
+impl Manager {
+    fn new() -> Manager {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = UnixDatagram::bind(dir.path().join("notify")).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        Manager { dir, socket }
+    }
+
+    fn address(&self) -> String {
+        format!("NOTIFY_SOCKET={}", self.dir.path().join("notify").display())
+    }
+
+    /// The next word.
+    fn told(&self) -> String {
+        let mut word = [0; 64];
+        let length = self.socket.recv(&mut word).unwrap();
+        String::from_utf8_lossy(&word[..length]).trim().to_string()
+    }
+
+    /// The words up to `last`.
+    fn told_before(&self, last: &str) -> Vec<String> {
+        std::iter::repeat_with(|| self.told()).take_while(|word| word != last).collect()
+    }
+}
+
 #[test]
 fn the_service_manager_is_told_that_it_is_ready_alive_and_stopping() {
     let _alone = alone();
-    let dir = tempfile::tempdir().unwrap();
-    let manager = UnixDatagram::bind(dir.path().join("notify")).unwrap();
-    let address = format!("NOTIFY_SOCKET={}", dir.path().join("notify").display());
+    let manager = Manager::new();
     let microphone = VirtualMicrophone::playing(&quiet(100));
     microphone.fault(Fault::Unplugged);
     // The watchdog is to be fed every half second; one that is not this process's is not.
-    let mut daemon = Daemon::wrapped(&["env", &address, "WATCHDOG_USEC=1000000"], microphone);
+    let mut daemon = Daemon::wrapped(&["env", &manager.address(), "WATCHDOG_USEC=1000000"], microphone);
     daemon.log_until("waiting for it");
     let status = daemon.status();
     assert_eq!((&status["ready"], &status["microphone"]["open"]), (&false.into(), &false.into()));
     daemon.microphone.fault(Fault::None);
-    let told = || {
-        let mut word = [0; 64];
-        let length = manager.recv(&mut word).unwrap();
-        String::from_utf8_lossy(&word[..length]).trim().to_string()
-    };
-    manager.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    let first: Vec<String> = std::iter::repeat_with(told).take_while(|word| word != "READY=1").collect();
+    let first = manager.told_before("READY=1");
     assert!(first.iter().all(|word| word == "WATCHDOG=1"), "alive, though not ready: {first:?}");
-    assert_eq!([told(), told()], ["WATCHDOG=1", "WATCHDOG=1"]);
+    assert_eq!([manager.told(), manager.told()], ["WATCHDOG=1", "WATCHDOG=1"]);
     assert_eq!(daemon.status()["ready"], true);
     let place = daemon.scratch.path().display().to_string();
     let output = hearken().args(["status", "--json", "--scratch", &place]).output().unwrap();
@@ -434,7 +457,7 @@ fn the_service_manager_is_told_that_it_is_ready_alive_and_stopping() {
     assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
     daemon.running.signal(Signal::TERM);
     assert_eq!(daemon.ended().0, Some(0));
-    let last: Vec<String> = std::iter::repeat_with(told).take_while(|word| word != "STOPPING=1").collect();
+    let last = manager.told_before("STOPPING=1");
     assert!(last.iter().all(|word| word == "WATCHDOG=1"), "{last:?}");
 }
 
@@ -496,27 +519,16 @@ fn a_button_does_what_its_command_does_and_a_lamp_that_fades_is_remembered_throu
 #[test]
 fn under_a_service_manager_sighup_reads_the_configuration_again_and_refuses_a_bad_one() {
     let _alone = alone();
-    let dir = tempfile::tempdir().unwrap();
-    let manager = UnixDatagram::bind(dir.path().join("notify")).unwrap();
-    let address = format!("NOTIFY_SOCKET={}", dir.path().join("notify").display());
+    let manager = Manager::new();
     // The watchdog's half is longer than this test: it is fed by the reload alone.
     let microphone = VirtualMicrophone::playing(&quiet(100));
-    let mut daemon = Daemon::wrapped(&["env", &address, "WATCHDOG_USEC=3600000000"], microphone);
-    manager.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    let told_before = |last: &str| {
-        let told = || {
-            let mut word = [0; 64];
-            let length = manager.recv(&mut word).unwrap();
-            String::from_utf8_lossy(&word[..length]).trim().to_string()
-        };
-        std::iter::repeat_with(told).take_while(|word| word != last).collect::<Vec<String>>()
-    };
+    let mut daemon = Daemon::wrapped(&["env", &manager.address(), "WATCHDOG_USEC=3600000000"], microphone);
     let reloaded = || {
-        let words = told_before("READY=1");
+        let words = manager.told_before("READY=1");
         assert!(words[0].starts_with("RELOADING=1\nMONOTONIC_USEC="), "{words:?}");
         assert!(words.len() > 2 && words[1..].iter().all(|word| word == "WATCHDOG=1"), "fed on the way: {words:?}");
     };
-    told_before("READY=1");
+    manager.told_before("READY=1");
     let file = daemon.dir.path().join("hearken.toml");
     let good = fs::read_to_string(&file).unwrap();
     let reload = |daemon: &Daemon, text: &str| {
@@ -532,7 +544,7 @@ fn under_a_service_manager_sighup_reads_the_configuration_again_and_refuses_a_ba
     assert_eq!(daemon.status()["outputs"][0]["pin"], "GPIO18");
     assert_eq!(daemon.pins(), RESTING.replace("17", "18"));
     // Good as far as anybody can tell without trying it.
-    let elsewhere = format!("state = \"{}/nowhere/pins\"", dir.path().display());
+    let elsewhere = format!("state = \"{}/nowhere/pins\"", manager.dir.path().display());
     let line = good.lines().find(|line| line.starts_with("state")).unwrap();
     reload(&daemon, &good.replace(line, &elsewhere));
     daemon.log_until("the new configuration does not work, the old one stays: simulated pins in");
@@ -540,5 +552,5 @@ fn under_a_service_manager_sighup_reads_the_configuration_again_and_refuses_a_ba
     assert_eq!(daemon.status()["outputs"][0]["pin"], "GPIO18");
     daemon.running.signal(Signal::TERM);
     assert_eq!(daemon.ended().0, Some(0));
-    assert_eq!(told_before("STOPPING=1"), [""; 0]);
+    assert_eq!(manager.told_before("STOPPING=1"), [""; 0]);
 }

@@ -296,3 +296,27 @@ fn what_is_not_looked_for_any_more_is_further_behind_than_it_must_be() {
     }
     assert!(without > 10, "{without} searches ended without a runner-up");
 }
+
+#[test]
+fn with_a_bonus_the_best_of_the_two_that_come_up_has_the_better_rank_or_clearly_the_better_sound() {
+    let (tokenizer, ends) = tokenizer();
+    let mut both = 0;
+    for templates in GRAMMARS {
+        let graph = TokenGraph::new(grammar(templates), &tokenizer);
+        for seed in 0..200 {
+            let mut dice =
+                Dice { seed: seed * 15_485_863 + 1, tokens: ends.text as usize + 1, logits: vec![], calls: 0 };
+            let settings =
+                SearchSettings { bonus: 1.0, reach: 1e9, margin: 1e9, joint_lead: 2.0, ..SearchSettings::default() };
+            let found = search(&mut dice, &graph, &ends, &settings, 12).unwrap();
+            let (Some(best), Some(other)) = (found.best, found.runner_up) else { continue };
+            both += 1;
+            let lead = best.joint - other.joint;
+            assert!(
+                lead > 2.0 || (lead >= -2.0 && best.rank >= other.rank),
+                "{templates:?} {seed}: {best:?}, {other:?}"
+            );
+        }
+    }
+    assert!(both > 100, "{both} searches found two");
+}

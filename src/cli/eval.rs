@@ -75,7 +75,8 @@ fn percent(text: &str) -> Result<f64, String> {
 /// Decides every WAV file under the folder in every condition and prints what came of it.
 pub fn eval(arguments: &Arguments) -> Result<(), Error> {
     let settings = config::load(&arguments.config)?;
-    let mut cases = cases(&arguments.dir, &settings.commands).map_err(io::Error::other)?;
+    let mut cases =
+        cases(&arguments.dir, &settings.commands).map_err(|faults| Error::Evaluation(faults.to_string()))?;
     let noise = arguments.noise.as_deref().map(noise).transpose()?;
     let page = arguments.html.as_deref().map(create).transpose()?;
     trial::first(&settings.recognizer, &Stop::default())?;
@@ -111,15 +112,15 @@ pub fn eval(arguments: &Arguments) -> Result<(), Error> {
 }
 
 fn noise(path: &Path) -> Result<Noise, Error> {
-    let fault = |what: &dyn std::fmt::Display| io::Error::other(format!("{}: {what}", path.display()));
+    let fault = |what: &dyn std::fmt::Display| Error::Evaluation(format!("{}: {what}", path.display()));
     let samples = wav::read(path).map_err(|e| fault(&e))?;
-    Ok(Noise::new(samples).ok_or_else(|| fault(&"silent from end to end; noise would be right"))?)
+    Noise::new(samples).ok_or_else(|| fault(&"silent from end to end; noise would be right"))
 }
 
 /// The page, for this user's eyes only: it holds speech.
 fn create(path: &Path) -> Result<BufWriter<File>, Error> {
     let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
-    Ok(file.map(BufWriter::new).map_err(|e| io::Error::other(format!("{}: {e}", path.display())))?)
+    file.map(BufWriter::new).map_err(|e| Error::Evaluation(format!("{}: {e}", path.display())))
 }
 
 /// Decides all clips in one condition. What cannot be read is reported and leaves `cases`.
@@ -217,7 +218,7 @@ fn sufficient(summary: &Summary, at_least: Option<f64>) -> Result<(), Error> {
     match at_least {
         Some(needed) if right < needed => {
             let what = format!("{right:.1} % of {} clips are right; {needed} % are needed", summary.clips);
-            Err(io::Error::other(what).into())
+            Err(Error::Evaluation(what))
         }
         _ => Ok(()),
     }

@@ -24,7 +24,7 @@ pub fn ask(dir: Option<PathBuf>) -> Result<(PathBuf, Value), Error> {
         let place = dir.display();
         let hint = match e.kind() {
             io::ErrorKind::PermissionDenied => "the service's status is for root: sudo",
-            _ => "--scratch names the directory it was given",
+            _ => "is it running? --scratch names the directory it was given",
         };
         io::Error::new(e.kind(), format!("no daemon answers in {place}: {e}; {hint}"))
     };

@@ -17,7 +17,7 @@ pub const MAX_SAMPLES: usize = 30 * crate::audio::SAMPLE_RATE as usize;
 pub struct Candidate {
     /// The sentence.
     pub sentence: Sentence,
-    /// Ranking score: log-probability less a share of what the grammar leaves out at each step. At most 0.
+    /// Ranking score: log-probability less a share of what the grammar leaves out at each step, and a bonus for each token.
     pub rank: f32,
     /// Joint log-probability under the unmasked model.
     pub joint: f32,

@@ -8,8 +8,8 @@
 //! sentence, whatever the size of the grammar. The bonus for each token gives that up for fewer truncated sentences and
 //! fewer calls in noise. (research: best-first over a prefix trie; measured in the README.)
 //!
-//! The front of what waits also says how far behind a runner-up must be, though none was found: the search need not find one
-//! to know that the best stands out.
+//! The front of what waits also says how far behind a runner-up must be, though none was found: without a bonus for certain,
+//! with one but for what it adds to the tokens that are still to come. So the search need not find a runner-up.
 
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::rc::Rc;
@@ -166,10 +166,12 @@ pub fn search<M: LanguageModel>(
         }
         search.open(&next, settings, free - settings.reach, &mut open)?;
     }
-    if let (Some(best), Some(runner_up)) = (&mut found.best, &mut found.runner_up)
-        && runner_up.joint > best.joint + settings.joint_lead
-    {
-        std::mem::swap(best, runner_up);
+    if let (Some(best), Some(runner_up)) = (&mut found.best, &mut found.runner_up) {
+        let lead = runner_up.joint - best.joint;
+        // With a bonus the second that comes up may have the better rank.
+        if lead > settings.joint_lead || (runner_up.rank > best.rank && lead > -settings.joint_lead) {
+            std::mem::swap(best, runner_up);
+        }
     }
     found.calls = search.calls;
     if !search.model.in_time() {
