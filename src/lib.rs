@@ -40,6 +40,9 @@ pub mod models;
 /// Sound to the sentence that it supports best.
 pub mod recognize;
 
+/// How much speaks for the best sentence.
+pub mod evidence;
+
 /// Accept or reject, and why.
 pub mod verdict;
 

@@ -135,7 +135,7 @@ mod tests {
             text: "Less light.".into(),
             free: -1.0,
             no_speech: 0.0,
-            best: Some(Candidate { sentence, rank: -1.0, joint: -1.0 }),
+            best: Some(Candidate { sentence, rank: -1.0, joint: -1.0, tokens: 3 }),
             runner_up: None,
             gave_up: None,
             calls: 1,

@@ -13,6 +13,7 @@ use hearken::endpoint::EndpointSettings;
 use hearken::eval::expected::{Case, Expected, cases};
 use hearken::eval::summary::Summary;
 use hearken::eval::{Clip, Evaluator, Outcome};
+use hearken::evidence::Evidence;
 use hearken::grammar::{Sentence, SlotValue};
 use hearken::recognize::{Candidate, Heard, RecognizeError, Recognizer, Timings};
 use hearken::verdict::Thresholds;
@@ -126,16 +127,16 @@ fn every_fault_of_a_list_is_named_with_its_line_and_what_would_be_right() {
     assert!(nowhere.contains("/nowhere: No such file"), "{nowhere}");
 }
 
-/// Hears what its script says, utterance after utterance: the sentence, its ratio and the level of speech; then the last
-/// one for ever.
+/// Hears what its script says, utterance after utterance: the sentence and the evidence for it; then the last one for ever.
 struct Script(Vec<(&'static str, f32)>);
 
 impl Recognizer for Script {
     fn hear(&mut self, samples: &[f32]) -> Result<Heard, RecognizeError> {
-        let (words, llr) = if self.0.len() > 1 { self.0.remove(0) } else { self.0[0] };
+        let (words, wanted) = if self.0.len() > 1 { self.0.remove(0) } else { self.0[0] };
         let speech_ms = if words == "on" { 10_000 } else { 60 * words.len() as u64 };
-        let best = (!words.is_empty()).then(|| Candidate { sentence: sentence(words), rank: 0.0, joint: llr });
-        Ok(Heard {
+        let best =
+            (!words.is_empty()).then(|| Candidate { sentence: sentence(words), rank: 0.0, joint: 0.0, tokens: 1 });
+        let mut heard = Heard {
             text: words.into(),
             free: 0.0,
             no_speech: 0.0,
@@ -147,7 +148,10 @@ impl Recognizer for Script {
             speech_ms: speech_ms.max(200),
             dbfs: -26.0,
             took: Timings { total: Duration::from_millis(100), ..Timings::default() },
-        })
+        };
+        let without = Evidence::of(&heard).map_or(0.0, |evidence| evidence.total());
+        heard.best.iter_mut().for_each(|best| best.joint = wanted - without);
+        Ok(heard)
     }
 }
 
@@ -173,7 +177,7 @@ fn evaluated(script: &[(&'static str, f32)], cut: bool, sounds: Vec<(Expected, V
 
 fn five_clips() -> Vec<Clip> {
     let second = || vec![0.1; SAMPLE_RATE as usize];
-    let script = [("turn it on", -1.0), ("turn it off", -2.0), ("turn it on", -9.0), ("turn it on", -3.0), ("", 0.0)];
+    let script = [("turn it on", 2.0), ("turn it off", 1.0), ("turn it on", -6.0), ("turn it on", 0.5), ("", 0.0)];
     let turn_on = || (Expected::Sentence("turn it on".into()), second());
     let sounds = vec![turn_on(), turn_on(), turn_on(), (Expected::Rejected, second()), (Expected::Rejected, second())];
     evaluated(&script, false, sounds)
@@ -220,29 +224,33 @@ fn the_summary_counts_them_and_says_what_they_may_really_be() {
         confusion("turn it on", "turn it off", "1.wav"),
     ];
     assert_eq!(summary["confusions"], json!(expected));
-    let llr = &summary["scores"]["llr"];
+    let evidence = &summary["scores"]["evidence"];
     let bins = |group: &str| -> Vec<usize> {
-        let counts = llr[group].as_array().unwrap().iter().enumerate();
+        let counts = evidence[group].as_array().unwrap().iter().enumerate();
         counts.filter(|(_, count)| **count == 1).map(|(bin, _)| bin).collect()
     };
-    assert_eq!([bins("right"), bins("wrong"), bins("negatives")], [[22], [21], [20]], "a bin a nat, from -20");
+    assert_eq!([bins("right"), bins("wrong"), bins("negatives")], [[16], [15], [15]], "a bin for two nats, from -30");
 }
 
 #[test]
 fn the_curve_holds_the_rates_that_each_threshold_would_give() {
     let clips = five_clips();
     let det = Summary::of(&clips, None).det;
-    let found: Vec<(f32, f64, f64)> = det.iter().map(|p| (p.llr, p.false_accepts, p.false_rejects)).collect();
+    let found: Vec<(f32, f64, f64)> = det
+        .iter()
+        .map(|p| (p.evidence, p.false_accepts, p.false_rejects))
+        .map(|(e, a, r)| ((e * 100.0).round() / 100.0, a, r))
+        .collect();
     let (third, half) = (1.0 / 3.0, 0.5);
-    assert_eq!(found, [(-6.0, half, third), (0.0, half, 2.0 * third), (1.0, 0.0, 2.0 * third)]);
-    let at_ours = clips.iter().filter(|c| c.outcome(|u| u.accepted_at(-3.0)) == c.outcome);
+    assert_eq!(found, [(-6.0, half, third), (0.5, half, 2.0 * third), (1.0, 0.0, 2.0 * third)]);
+    let at_ours = clips.iter().filter(|c| c.outcome(|u| u.accepted_at(0.0)) == c.outcome);
     assert_eq!(at_ours.count(), clips.len(), "at our own threshold the curve says what was decided");
 }
 
 #[test]
 fn a_clip_that_another_rule_refuses_is_accepted_at_no_threshold() {
     // "on" for ten seconds of speech.
-    let clips = evaluated(&[("on", 0.0)], false, vec![(Expected::Sentence("on".into()), vec![0.1; 16_000])]);
+    let clips = evaluated(&[("on", 5.0)], false, vec![(Expected::Sentence("on".into()), vec![0.1; 16_000])]);
     assert_eq!(clips[0].outcome, Outcome::Refused);
     assert_eq!(clips[0].utterances[0].decision["rule"], "pace");
     assert!(!clips[0].utterances[0].accepted_at(f32::NEG_INFINITY));
@@ -253,7 +261,7 @@ fn what_is_long_is_cut_by_the_ear_and_each_accepted_utterance_is_a_false_accept(
     let talk = in_a_row(&clips("other")[..16]);
     let minutes = talk.len() as f64 / 960_000.0;
     assert!(minutes > 0.5, "longer than Whisper takes: {minutes} min");
-    let script = [("turn it on", -1.0), ("turn it on", -9.0)];
+    let script = [("turn it on", 1.0), ("turn it on", -9.0)];
     let decided = evaluated(&script, false, vec![(Expected::Rejected, talk.clone()), (Expected::Rejected, talk)]);
     let lengths: Vec<usize> = decided.iter().map(|c| c.utterances.len()).collect();
     assert_eq!(lengths, [16, 16]);

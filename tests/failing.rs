@@ -92,7 +92,7 @@ impl<F: FnMut() -> Result<(), String>> Recognizer for Scripted<F> {
             text: String::new(),
             free: 0.0,
             no_speech: 0.0,
-            best: Some(Candidate { sentence, rank: -1.0, joint: -1.0 }),
+            best: Some(Candidate { sentence, rank: -1.0, joint: -1.0, tokens: 3 }),
             runner_up: None,
             gave_up: None,
             calls: 1,

@@ -129,9 +129,10 @@ fn the_search_finds_what_listing_every_path_finds() {
                 let settings = SearchSettings {
                     lambda,
                     reach: 1e9,
-                    margin: 1e9,
                     bonus: 0.0,
-                    curiosity: 0.0,
+                    haste: 0.0,
+                    curiosity: 1e9,
+                    patience: usize::MAX,
                     joint_lead: f32::INFINITY,
                     max_calls: usize::MAX,
                 };
@@ -150,9 +151,9 @@ fn the_search_finds_what_listing_every_path_finds() {
                     "{templates:?} {seed} {lambda}: {runner_up:?}"
                 );
 
-                let near = SearchSettings { reach: 3.0, ..settings };
+                let near = SearchSettings { reach: 0.5, ..settings };
                 let within = search(&mut dice, &graph, &ends, &near, 12).unwrap();
-                let expected = all.iter().find(|w| w.joint >= within.free - 3.0);
+                let expected = all.iter().find(|w| w.joint >= within.free - 0.5 * (within.text.len() + 3) as f32);
                 assert_eq!(
                     within.best.map(|b| b.sentence),
                     expected.map(|w| w.sentence.clone()),
@@ -173,9 +174,10 @@ fn the_limit_of_calls_is_kept_and_said() {
     let settings = SearchSettings {
         max_calls: 20,
         reach: 1e9,
-        margin: 1e9,
         bonus: 0.0,
-        curiosity: 0.0,
+        haste: 0.0,
+        curiosity: 1e9,
+        patience: usize::MAX,
         joint_lead: f32::INFINITY,
         lambda: 0.0,
     };
@@ -254,7 +256,7 @@ fn wherever_the_deadline_falls_it_is_said_and_no_call_is_made_after_it() {
     let text = tokenizer.encode(" ab on b. on ab").unwrap();
     let graph = TokenGraph::new(grammar(&["ab on b", "(a|b|ab) {state} [b]"]), &tokenizer);
     let parrot = || Parrot { text: text.clone(), logits: vec![0.0; ends.text as usize + 1] };
-    let settings = SearchSettings { margin: 1e9, ..SearchSettings::default() };
+    let settings = SearchSettings { curiosity: 1e9, patience: usize::MAX, ..SearchSettings::default() };
     let needed = search(&mut parrot(), &graph, &ends, &settings, 30).unwrap().calls;
     assert!(needed > text.len());
     for calls_left in 0..needed + 3 {
@@ -276,7 +278,10 @@ fn what_is_not_looked_for_any_more_is_further_behind_than_it_must_be() {
             let all = everything(&mut dice, &graph, &ends, 0.8);
             let settings = SearchSettings {
                 bonus: 0.0,
+                haste: 0.0,
+                lambda: 0.8,
                 reach: 1e9,
+                patience: usize::MAX,
                 joint_lead: f32::INFINITY,
                 max_calls: usize::MAX,
                 ..SearchSettings::default()
@@ -288,7 +293,7 @@ fn what_is_not_looked_for_any_more_is_further_behind_than_it_must_be() {
                 without += 1;
                 let near = all.iter().find(|w| {
                     (w.sentence.command, &w.sentence.slots) != (best.sentence.command, &best.sentence.slots)
-                        && w.rank >= best.rank - settings.margin
+                        && w.rank >= best.rank - settings.curiosity
                 });
                 assert!(near.is_none(), "{templates:?} {seed}: {:?}", near.map(|w| (&w.sentence, w.rank)));
             }
@@ -307,7 +312,7 @@ fn with_a_bonus_the_best_of_the_two_that_come_up_has_the_better_rank_or_clearly_
             let mut dice =
                 Dice { seed: seed * 15_485_863 + 1, tokens: ends.text as usize + 1, logits: vec![], calls: 0 };
             let settings =
-                SearchSettings { bonus: 1.0, reach: 1e9, margin: 1e9, joint_lead: 2.0, ..SearchSettings::default() };
+                SearchSettings { bonus: 1.0, reach: 1e9, curiosity: 1e9, joint_lead: 2.0, ..SearchSettings::default() };
             let found = search(&mut dice, &graph, &ends, &settings, 12).unwrap();
             let (Some(best), Some(other)) = (found.best, found.runner_up) else { continue };
             both += 1;

@@ -49,7 +49,12 @@ fn hear(recognizer: &mut dyn Recognizer, file: &Path) -> Result<Heard, String> {
 
 fn words(heard: &Heard, verdict: &Verdict, decision: &serde_json::Map<String, Value>) -> String {
     let shown = |key: &str| decision.get(key).filter(|v| !v.is_null()).map_or("-".into(), Value::to_string);
-    let scores = format!("llr {}, runner-up {}, {} ms", shown("llr"), shown("runner_up"), heard.took.total.as_millis());
+    let scores = format!(
+        "evidence {}, runner-up {}, {} ms",
+        shown("evidence"),
+        shown("runner_up"),
+        heard.took.total.as_millis()
+    );
     let command = decision.get("command").and_then(Value::as_str).unwrap_or_default();
     match verdict {
         Verdict::Accepted => format!("{} = {command} {} ({scores})", shown("sentence"), shown("slots")),

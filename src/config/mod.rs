@@ -15,7 +15,7 @@ use crate::grammar::{Grammar, template};
 use crate::models;
 use crate::recognize::whisper::RecognizerSettings;
 use crate::scratch::{KeepSettings, ScratchSettings};
-use crate::verdict::{NATS_A_WORD, Thresholds};
+use crate::verdict::Thresholds;
 
 mod buttons;
 mod deeds;
@@ -24,9 +24,6 @@ mod sentences;
 mod units;
 
 pub use sentences::Templates;
-
-/// Words of the longest sentence that is looked for as far as the thresholds would let it be: what is said in one breath.
-const REACH_WORDS: f32 = 13.0;
 
 /// Least capacity of scratch, in bytes: the longest utterance at the longest setting is 0.9 MB.
 const LEAST_CAPACITY: u64 = 1 << 20;
@@ -144,8 +141,7 @@ fn read(root: Section<'_>) -> Option<Settings> {
     let mut recognizer = section(&root, "recognizer", |s| recognizer(s, board.as_ref()));
     let thresholds = section(&root, "thresholds", thresholds);
     // The search looks as far as the thresholds ask.
-    recognizer.search.margin = thresholds.margin;
-    recognizer.search.reach = recognizer.search.reach.max(REACH_WORDS * NATS_A_WORD - thresholds.llr);
+    recognizer.search.curiosity = recognizer.search.curiosity.max(thresholds.margin);
     let gpio = section(&root, "gpio", |s| gpio(s, board.as_ref()));
     let outputs = outputs::read(&root, board.as_ref(), &gpio);
     let (commands, grammar) = sentences::read(&root, &outputs)?;
@@ -306,7 +302,7 @@ fn thresholds(section: Option<&Section<'_>>) -> Thresholds {
             *into = number as f32;
         }
     };
-    number("llr", -100.0..=10.0, &mut settings.llr);
+    number("evidence", -100.0..=100.0, &mut settings.evidence);
     number("margin", 0.0..=50.0, &mut settings.margin);
     number("no_speech", 0.0..=1.0, &mut settings.no_speech);
     if let Some(ms) = section.get("speech").and_then(|v| units::duration(&v, Duration::ZERO..=Duration::from_secs(5))) {

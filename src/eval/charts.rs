@@ -13,7 +13,7 @@ const LEFT: f64 = 58.0;
 const TOP: f64 = 12.0;
 const BELOW: f64 = 46.0;
 
-/// False accepts against false rejects as the threshold of the ratio moves: a detection error trade-off curve (Martin et
+/// False accepts against false rejects as the threshold of the evidence moves: a detection error trade-off curve (Martin et
 /// al., "The DET curve in assessment of detection task performance", Eurospeech 1997), both axes by the normal quantile. A
 /// ring marks the threshold of the configuration. None without a clip of either kind.
 pub fn det(summaries: &[&Summary]) -> Option<String> {

@@ -7,10 +7,11 @@ use serde_json::{Map, Value, json};
 use crate::audio::{SAMPLE_RATE, wav};
 use crate::command::Command;
 use crate::endpoint::EndpointSettings;
+use crate::evidence::Evidence;
 use crate::recognize::{Heard, MAX_SAMPLES, Recognizer};
 use crate::report;
 use crate::scratch::Scratch;
-use crate::verdict::{Thresholds, Verdict, clearance, judge};
+use crate::verdict::{Thresholds, Verdict, judge};
 
 pub mod charts;
 pub mod cut;
@@ -63,7 +64,7 @@ pub struct Utterance {
     pub extra: Vec<String>,
     /// The decision as `hearken decide --json` prints it.
     pub decision: Map<String, Value>,
-    /// Whether no rule but that of the ratio refuses it.
+    /// Whether no rule but that of the evidence refuses it.
     pub passes_otherwise: bool,
     /// What it sounds like, if that is kept.
     pub sound: Option<Vec<f32>>,
@@ -75,9 +76,9 @@ impl Utterance {
         self.verdict == Verdict::Accepted
     }
 
-    /// Whether it would be accepted if the threshold of the ratio were `threshold`.
+    /// Whether it would be accepted if the threshold of the evidence were `threshold`.
     pub fn accepted_at(&self, threshold: f32) -> bool {
-        self.passes_otherwise && clearance(&self.heard).is_some_and(|clearance| clearance >= threshold)
+        self.passes_otherwise && Evidence::of(&self.heard).is_some_and(|evidence| evidence.total() >= threshold)
     }
 }
 
@@ -208,14 +209,14 @@ impl Evaluator<'_> {
     fn hear(&mut self, sound: Vec<f32>, expected: &Expected) -> Result<Utterance, String> {
         let heard = self.recognizer.hear(&sound).map_err(|e| e.to_string())?;
         let verdict = judge(&heard, self.thresholds);
-        let any_ratio = Thresholds { llr: f32::NEG_INFINITY, ..self.thresholds.clone() };
+        let any_evidence = Thresholds { evidence: f32::NEG_INFINITY, ..self.thresholds.clone() };
         let nearest = heard.best.as_ref().map(|best| &best.sentence);
         let accepted = nearest.filter(|_| verdict == Verdict::Accepted);
         Ok(Utterance {
             is_expected: nearest.is_some_and(|sentence| expected.is(sentence, self.commands)),
             extra: accepted.map(|sentence| expected.extra(sentence)).unwrap_or_default(),
             decision: report::decision(Some(&heard), &verdict, self.commands),
-            passes_otherwise: judge(&heard, &any_ratio) == Verdict::Accepted,
+            passes_otherwise: judge(&heard, &any_evidence) == Verdict::Accepted,
             heard,
             verdict,
             sound: Some(sound),

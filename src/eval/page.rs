@@ -41,9 +41,9 @@ pub fn write(
     if let Some(det) = charts::det(&summaries) {
         write!(
             out,
-            "<h2>Threshold</h2><figure>{det}<figcaption>The curve is drawn by moving <code>thresholds.llr</code>; the ring \
+            "<h2>Threshold</h2><figure>{det}<figcaption>The curve is drawn by moving <code>thresholds.evidence</code>; the ring \
              is where it stands, {:.1}. All other rules hold. A rate of 0 lies at the edge.</figcaption></figure>",
-            thresholds.llr
+            thresholds.evidence
         )?;
     }
     for (summary, clips) in conditions {
@@ -71,13 +71,13 @@ fn figures(out: &mut dyn Write, summaries: &[&Summary]) -> io::Result<()> {
 }
 
 fn section(out: &mut dyn Write, summary: &Summary, clips: &[Clip], thresholds: &Thresholds) -> io::Result<()> {
-    let ratio = "llr: nats above the free text, and one for each word";
+    let evidence = "evidence for the sentence, in nats";
     let lead = "margin: nats before the runner-up";
     write!(
         out,
         "<h2>Clips, {}</h2><div class=\"side\"><figure>{}</figure><figure>{}</figure></div>",
         summary.condition(),
-        charts::distribution(ratio, &summary.llr, thresholds.llr),
+        charts::distribution(evidence, &summary.evidence, thresholds.evidence),
         charts::distribution(lead, &summary.margin, thresholds.margin)
     )?;
     if summary.confusions.is_empty() {
@@ -117,7 +117,7 @@ fn card(out: &mut dyn Write, clip: &Clip, utterance: &Utterance, sound: &[f32]) 
         "<article><h3>{}</h3><div><img alt=\"spectrogram\" width=\"{}\" height=\"{ROWS}\" src=\"data:image/bmp;base64,{}\">\
          <p class=\"soft\">{:.2} s, 0 to 8 kHz</p><audio controls preload=\"none\" src=\"data:audio/wav;base64,{}\"></audio></div>\
          <dl><dt>expected<dd>{}<dt>decided<dd>{decided}<dt>free text<dd>{}<dt>nearest<dd>{}<dt>runner-up<dd>{}\
-         <dt>llr<dd>{}<dt>margin<dd>{}<dt>speech<dd>{} ms, {} dBFS</dl></article>",
+         <dt>evidence<dd>{}<dt>margin<dd>{}<dt>speech<dd>{} ms, {} dBFS</dl></article>",
         escaped(&clip.name),
         2 * columns,
         base64(&picture),
@@ -127,7 +127,7 @@ fn card(out: &mut dyn Write, clip: &Clip, utterance: &Utterance, sound: &[f32]) 
         word("text"),
         word("nearest"),
         word("runner_up"),
-        word("llr"),
+        word("evidence"),
         word("margin"),
         word("speech_ms"),
         word("dbfs")

@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 use super::expected::Expected;
 use super::statistics::{Bins, Estimate, quantile, rate, share};
 use super::{Clip, Outcome, Utterance};
-use crate::verdict::{clearance, margin};
+use crate::evidence::Evidence;
+use crate::verdict::margin;
 
-/// Bins of the ratio: the search looks no further down by default, and few sentences lie above the free text.
-const LLR: Bins = Bins { from: -20.0, width: 1.0, count: 24 };
+/// Bins of the evidence: other speech lies far below 0, most sentences between 5 and 25.
+const EVIDENCE: Bins = Bins { from: -30.0, width: 2.0, count: 30 };
 /// Bins of the margin: a runner-up more than 2 nats behind is none.
 const MARGIN: Bins = Bins { from: 0.0, width: 0.1, count: 20 };
 
@@ -40,11 +41,11 @@ pub struct Distribution {
     pub negatives: Vec<usize>,
 }
 
-/// What share would be accepted and missed if the threshold of the ratio were another one.
+/// What share would be accepted and missed if the threshold of the evidence were another one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Point {
     /// The threshold, in nats.
-    pub llr: f32,
+    pub evidence: f32,
     /// Of the clips to be refused, the share accepted.
     pub false_accepts: f64,
     /// Of the clips to be accepted, the share refused or taken for something else.
@@ -82,8 +83,8 @@ pub struct Summary {
     pub ms: Option<[f64; 2]>,
     /// What was taken for what, most frequent first.
     pub confusions: Vec<Confusion>,
-    /// The ratio.
-    pub llr: Distribution,
+    /// The evidence.
+    pub evidence: Distribution,
     /// The margin.
     pub margin: Distribution,
     /// False accepts against false rejects, the loosest threshold first.
@@ -114,7 +115,7 @@ impl Summary {
             extra: utterances.iter().filter(|u| u.is_expected && !u.extra.is_empty()).count(),
             ms: quantile(&ms, 0.5).zip(quantile(&ms, 0.95)).map(|(p50, p95)| [p50, p95]),
             confusions: confusions(clips),
-            llr: distribution(LLR, clips, |u| clearance(&u.heard)),
+            evidence: distribution(EVIDENCE, clips, |u| Evidence::of(&u.heard).map(|e| e.total())),
             margin: distribution(MARGIN, clips, |u| margin(&u.heard)),
             det: det(clips),
         }
@@ -177,7 +178,7 @@ impl Summary {
     pub fn json(&self) -> Value {
         let Summary { clips, right, wrong, refused, false_accepts, negatives, hours, .. } = self;
         let confusion = |Confusion { expected, decided, count, file }: &Confusion| json!({"expected": expected, "decided": decided, "count": count, "file": file});
-        let point = |Point { llr, false_accepts, false_rejects }: &Point| json!({"llr": thousandths(*llr), "false_accepts": false_accepts, "false_rejects": false_rejects});
+        let point = |Point { evidence, false_accepts, false_rejects }: &Point| json!({"evidence": thousandths(*evidence), "false_accepts": false_accepts, "false_rejects": false_rejects});
         json!({
             "snr_db": self.snr_db, "clips": clips, "right": right, "wrong": wrong, "refused": refused,
             "false_accepts": false_accepts, "negatives": negatives, "negatives_accepted": self.negatives_accepted,
@@ -189,7 +190,7 @@ impl Summary {
             "false_accepts_per_hour": estimate(self.false_accept_rate()),
             "ms": {"p50": self.ms.map(|ms| ms[0]), "p95": self.ms.map(|ms| ms[1])},
             "confusions": self.confusions.iter().map(confusion).collect::<Value>(),
-            "scores": {"llr": self.llr.json(), "margin": self.margin.json()},
+            "scores": {"evidence": self.evidence.json(), "margin": self.margin.json()},
             "det": self.det.iter().map(point).collect::<Value>(),
         })
     }
@@ -271,10 +272,10 @@ fn confusions(clips: &[Clip]) -> Vec<Confusion> {
     confusions
 }
 
-/// The curve that the threshold of the ratio draws, all other rules as they are.
+/// The curve that the threshold of the evidence draws, all other rules as they are.
 fn det(clips: &[Clip]) -> Vec<Point> {
     let utterances = clips.iter().flat_map(|c| &c.utterances).filter(|u| u.passes_otherwise);
-    let mut thresholds: Vec<f32> = utterances.filter_map(|u| clearance(&u.heard)).collect();
+    let mut thresholds: Vec<f32> = utterances.filter_map(|u| Evidence::of(&u.heard).map(|e| e.total())).collect();
     thresholds.sort_by(f32::total_cmp);
     thresholds.dedup();
     let (negatives, positives): (Vec<&Clip>, Vec<&Clip>) = clips.iter().partition(|c| c.expected == Expected::Rejected);
@@ -285,8 +286,11 @@ fn det(clips: &[Clip]) -> Vec<Point> {
         let failed = clips.iter().filter(|c| c.outcome(|u| u.accepted_at(threshold)) != Outcome::Right);
         failed.count() as f64 / clips.len() as f64
     };
-    let point =
-        |llr: f32| Point { llr, false_accepts: failing(&negatives, llr), false_rejects: failing(&positives, llr) };
+    let point = |evidence: f32| Point {
+        evidence,
+        false_accepts: failing(&negatives, evidence),
+        false_rejects: failing(&positives, evidence),
+    };
     let mut points: Vec<Point> = thresholds.into_iter().map(point).collect();
     points.dedup_by_key(|p| (p.false_accepts, p.false_rejects));
     points

@@ -21,6 +21,8 @@ pub struct Candidate {
     pub rank: f32,
     /// Joint log-probability under the unmasked model.
     pub joint: f32,
+    /// Its tokens, the end included.
+    pub tokens: usize,
 }
 
 /// What it cost.

@@ -6,10 +6,8 @@
 //! that the sound does not support can win. Without a bonus every step is at most 0, a prefix's rank bounds all that
 //! follows it, and the first whole sentence that comes up is the best: exact, in some ten calls of the decoder for a clear
 //! sentence, whatever the size of the grammar. The bonus for each token gives that up for fewer truncated sentences and
-//! fewer calls in noise. (research: best-first over a prefix trie; measured in the README.)
-//!
-//! The front of what waits also says how far behind a runner-up must be, though none was found: without a bonus for certain,
-//! with one but for what it adds to the tokens that are still to come. So the search need not find a runner-up.
+//! fewer calls in noise: so the search looks a little further, and the best of what comes up is taken.
+//! (research: best-first over a prefix trie; measured in docs/deciding.md.)
 
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::rc::Rc;
@@ -44,12 +42,15 @@ pub struct SearchSettings {
     /// Nats that each token adds to the rank, for what a step of a long sentence costs more than that of a short one. With any
     /// the search is no longer exact, only good: a prefix's rank bounds what follows but for what this adds.
     pub bonus: f32,
-    /// Nats below the free text at which a path is given up: no threshold would accept it.
+    /// Nats that each token adds on top to the place in the heap, not to the rank: what a longer path has come through already
+    /// counts for it. Finds whole sentences in fewer calls in noise, and a few more of the right ones.
+    pub haste: f32,
+    /// Nats below the free text, for each token of it and a few more, at which a path is given up: no threshold would accept it.
     pub reach: f32,
-    /// Nats of rank below the best sentence down to which a runner-up must be looked for, whatever it takes.
-    pub margin: f32,
-    /// The same for a runner-up that would change nothing: as long as it takes few calls.
+    /// Nats behind the first sentence that comes up, down to which others are looked for.
     pub curiosity: f32,
+    /// Calls of the model that may cost: as many as a clear command takes.
+    pub patience: usize,
     /// Nats of joint log-probability by which the runner-up in rank must lead to be the best: research/whisper.md, 7.1.
     pub joint_lead: f32,
     /// Most calls of the decoder, those for the free text included. Clear speech takes 10 to 20, noise up to 200.
@@ -59,19 +60,20 @@ pub struct SearchSettings {
 impl Default for SearchSettings {
     fn default() -> Self {
         SearchSettings {
-            lambda: 0.8,
-            bonus: 0.3,
-            reach: 15.0,
-            margin: 0.2,
-            curiosity: 2.0,
+            lambda: 0.7,
+            bonus: 0.5,
+            haste: 0.25,
+            reach: 2.2,
+            curiosity: 1.0,
+            patience: 16,
             joint_lead: 8.0,
             max_calls: 200,
         }
     }
 }
 
-/// Calls that curiosity may cost: as many as a clear command takes.
-const CURIOUS_CALLS: usize = 16;
+/// Tokens that a sentence may have more than the free text.
+const MORE_TOKENS: usize = 3;
 
 /// As many tokens in a row as no sentence has twice.
 const REPETITION: usize = 4;
@@ -132,47 +134,29 @@ pub fn search<M: LanguageModel>(
         // Nothing may be judged by half a yardstick.
         return Ok(found);
     }
+    let floor = free - settings.reach * (found.text.len() + MORE_TOKENS) as f32;
     let mut open = BinaryHeap::from([Open::root(graph)]);
-    let mut calls_at_best = 0;
+    let mut whole = Whole::default();
     while let Some(next) = open.pop() {
-        if let Some(best) = &found.best {
-            let patience = search.calls < settings.max_calls.min(calls_at_best + CURIOUS_CALLS);
-            let behind = best.rank - next.rank;
-            if behind > if patience { settings.curiosity.max(settings.margin) } else { settings.margin } {
-                break;
-            }
+        if whole.suffices(&next, search.calls, settings) {
+            break;
         }
-        if next.joint < free - settings.reach {
+        if next.joint < floor {
             continue;
         }
         if next.whole {
-            let Some(sentence) = graph.sentence(&next.tokens) else { continue };
-            let candidate = Candidate { sentence, rank: next.rank, joint: next.joint };
-            match &found.best {
-                None => (found.best, calls_at_best) = (Some(candidate), search.calls),
-                Some(best) if same_deed(&best.sentence, &candidate.sentence) => {}
-                Some(_) => {
-                    found.runner_up = Some(candidate);
-                    break;
-                }
+            if let Some(sentence) = graph.sentence(&next.tokens) {
+                whole.add(&next, sentence, search.calls);
             }
             continue;
         }
-        if !search.opened.contains_key(&next.tokens) {
-            found.gave_up = search.limit();
-        }
-        if found.gave_up.is_some() {
+        if let Some(limit) = search.limit().filter(|_| !search.opened.contains_key(&next.tokens)) {
+            found.gave_up = Some(limit).filter(|_| whole.first.is_none());
             break;
         }
-        search.open(&next, settings, free - settings.reach, &mut open)?;
+        search.open(&next, settings, floor, &mut open)?;
     }
-    if let (Some(best), Some(runner_up)) = (&mut found.best, &mut found.runner_up) {
-        let lead = runner_up.joint - best.joint;
-        // With a bonus the second that comes up may have the better rank.
-        if lead > settings.joint_lead || (runner_up.rank > best.rank && lead > -settings.joint_lead) {
-            std::mem::swap(best, runner_up);
-        }
-    }
+    (found.best, found.runner_up) = whole.best(settings.joint_lead);
     found.calls = search.calls;
     if !search.model.in_time() {
         found.gave_up = Some(Limit::Deadline);
@@ -180,13 +164,51 @@ pub fn search<M: LanguageModel>(
     Ok(found)
 }
 
+/// The whole sentences that came up, the best one of each deed.
+#[derive(Default)]
+struct Whole {
+    candidates: Vec<Candidate>,
+    /// Where the first stood in the heap, and the calls until then.
+    first: Option<(f32, usize)>,
+}
+
+impl Whole {
+    /// Whether nothing is worth a call that comes after `next`.
+    fn suffices(&self, next: &Open, calls: usize, settings: &SearchSettings) -> bool {
+        let Some((first, calls_then)) = self.first else { return false };
+        first - next.promise > settings.curiosity || calls >= calls_then.saturating_add(settings.patience)
+    }
+
+    fn add(&mut self, path: &Open, sentence: Sentence, calls: usize) {
+        self.first.get_or_insert((path.promise, calls));
+        let candidate = Candidate { sentence, rank: path.rank, joint: path.joint, tokens: path.tokens.len() + 1 };
+        match self.candidates.iter_mut().find(|known| same_deed(&known.sentence, &candidate.sentence)) {
+            Some(known) if known.rank >= candidate.rank => {}
+            Some(known) => *known = candidate,
+            None => self.candidates.push(candidate),
+        }
+    }
+
+    /// The best and the second, by rank but where the sound itself says clearly otherwise.
+    fn best(mut self, joint_lead: f32) -> (Option<Candidate>, Option<Candidate>) {
+        self.candidates.sort_by(|a, b| b.rank.total_cmp(&a.rank));
+        let mut ranked = self.candidates.into_iter();
+        match (ranked.next(), ranked.next()) {
+            (Some(first), Some(second)) if second.joint - first.joint > joint_lead => (Some(second), Some(first)),
+            two => two,
+        }
+    }
+}
+
 /// Whether two sentences would do the same.
 fn same_deed(a: &Sentence, b: &Sentence) -> bool {
     a.command == b.command && a.slots == b.slots
 }
 
-/// A path that waits in the heap: the best rank comes first.
+/// A path that waits in the heap: the most promising comes first.
 struct Open {
+    /// What the heap is ordered by: the rank, and `haste` for each token.
+    promise: f32,
     rank: f32,
     joint: f32,
     tokens: Vec<Token>,
@@ -200,7 +222,7 @@ impl Open {
     fn root(graph: &TokenGraph) -> Open {
         // The root has no token before it; it goes under a number that no token has.
         let siblings = Rc::new(BTreeMap::from([(ROOT, graph.start())]));
-        Open { rank: 0.0, joint: 0.0, tokens: Vec::new(), whole: false, siblings }
+        Open { promise: 0.0, rank: 0.0, joint: 0.0, tokens: Vec::new(), whole: false, siblings }
     }
 
     fn state(&self) -> &State {
@@ -212,8 +234,8 @@ const ROOT: Token = Token::MIN;
 
 impl Ord for Open {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        // Of two paths with one rank the whole one first, then the shorter, so that the order is total.
-        (self.rank.total_cmp(&other.rank))
+        // Of two with one promise the whole one first, then the shorter, so that the order is total.
+        (self.promise.total_cmp(&other.promise))
             .then(self.whole.cmp(&other.whole))
             .then_with(|| other.tokens.cmp(&self.tokens))
     }
@@ -324,12 +346,14 @@ impl<M: LanguageModel> Search<'_, M> {
             tokens.extend_from_slice(&from.tokens);
             tokens.push(*token);
             let (rank, joint) = (from.rank + step - allowance, from.joint + step);
-            heap.push(Open { rank, joint, tokens, whole: false, siblings: expansion.steps.clone() });
+            let promise = rank + settings.haste * tokens.len() as f32;
+            heap.push(Open { promise, rank, joint, tokens, whole: false, siblings: expansion.steps.clone() });
         }
         if may_end {
             let (rank, joint) = (from.rank + expansion.end - allowance - settings.bonus, from.joint + expansion.end);
+            let promise = rank + settings.haste * from.tokens.len() as f32;
             let siblings = from.siblings.clone();
-            heap.push(Open { rank, joint, tokens: from.tokens.clone(), whole: true, siblings });
+            heap.push(Open { promise, rank, joint, tokens: from.tokens.clone(), whole: true, siblings });
         }
         Ok(())
     }

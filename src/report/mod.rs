@@ -12,12 +12,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Map, Value, json};
 
 use crate::command::Command;
+use crate::evidence::Evidence;
 use crate::gpio::Duty;
 use crate::grammar::{SlotValue, Slots};
 use crate::mailbox::Sender;
 use crate::recognize::Heard;
 use crate::scratch::{Recording, Usage};
-use crate::verdict::{Reason, Verdict, llr, margin};
+use crate::verdict::{Reason, Verdict, margin};
 
 pub mod events;
 pub mod watch;
@@ -222,6 +223,7 @@ impl Reporter {
 /// A decision as one JSON object: what `hearken decide --json` prints and an event holds.
 pub fn decision(heard: Option<&Heard>, verdict: &Verdict, commands: &[Command]) -> Map<String, Value> {
     let best = heard.and_then(|h| h.best.as_ref());
+    let evidence = heard.and_then(Evidence::of);
     let accepted = *verdict == Verdict::Accepted;
     let reason = match verdict {
         Verdict::Accepted => None,
@@ -236,7 +238,10 @@ pub fn decision(heard: Option<&Heard>, verdict: &Verdict, commands: &[Command]) 
     put("command", json!(sentence.map(|s| &commands[s.command].name)));
     put("sentence", json!(sentence.map(|s| &s.words)));
     put("slots", sentence.map_or(json!({}), |s| slots(&s.slots)));
-    put("llr", json!(heard.and_then(llr).map(round)));
+    put("evidence", json!(evidence.map(|e| round(e.total()))));
+    put("llr", json!(evidence.map(|e| round(e.llr))));
+    put("resemblance", json!(evidence.map(|e| round(e.resemblance))));
+    put("pace", json!(evidence.map(|e| round(e.pace))));
     put("margin", json!(heard.and_then(margin).map(round)));
     put("nearest", json!(best.map(|b| &b.sentence.words)));
     put("runner_up", json!(heard.and_then(|h| h.runner_up.as_ref()).map(|r| &r.sentence.words)));

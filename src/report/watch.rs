@@ -2,8 +2,9 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use super::{Outcome, Press, Report, Switched, in_words, llr, margin};
+use super::{Outcome, Press, Report, Switched, in_words, margin};
 use crate::command::Command;
+use crate::evidence::Evidence;
 use crate::verdict::Verdict;
 
 /// Frames between two looks at the level: ten a second on a terminal, else one (a log is read afterwards).
@@ -77,7 +78,7 @@ fn summary(outcome: &Outcome, commands: &[Command]) -> String {
         format!(
             "heard {:?}{}{runner_up}{}, {took} ms",
             heard.text,
-            score("llr", llr(heard)),
+            score("evidence", Evidence::of(heard).map(|e| e.total())),
             score("margin", margin(heard))
         )
     });

@@ -21,7 +21,12 @@ fn candidate() -> impl Strategy<Value = Candidate> {
     let value = prop_oneof![text().prop_map(SlotValue::Text), any::<i64>().prop_map(SlotValue::Integer)];
     let slots = vec((text(), value), 0..3).prop_map(Slots::from_iter);
     (0..2usize, text(), slots, prop::num::f32::ANY, prop::num::f32::ANY).prop_map(
-        |(command, words, slots, rank, joint)| Candidate { sentence: Sentence { command, words, slots }, rank, joint },
+        |(command, words, slots, rank, joint)| Candidate {
+            sentence: Sentence { command, words, slots },
+            rank,
+            joint,
+            tokens: 4,
+        },
     )
 }
 
@@ -47,7 +52,11 @@ fn verdict() -> impl Strategy<Value = Verdict> {
         number().prop_map(|probability| Reason::Silence { probability }),
         any::<usize>().prop_map(|calls| Reason::GaveUp { calls }),
         Just(Reason::NoSentence),
-        (text(), number(), number()).prop_map(|(sentence, llr, needed)| Reason::Unlike { sentence, llr, needed }),
+        (text(), number(), number()).prop_map(|(sentence, evidence, needed)| Reason::Unlike {
+            sentence,
+            evidence,
+            needed
+        }),
         (text(), any::<u64>()).prop_map(|(sentence, speech_ms)| Reason::Pace { sentence, speech_ms }),
         text().prop_map(|sentence| Reason::GoesOn { sentence }),
         ([text(), text()], number()).prop_map(|(sentences, margin)| Reason::Ambiguous { sentences, margin }),
@@ -83,7 +92,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
 
 #[test]
 fn every_outcome_is_one_line_of_json_with_all_its_keys_and_its_texts_unchanged() {
-    const ALWAYS: &str = "utterance time verdict reason rule command sentence slots llr margin nearest runner_up outputs \
+    const ALWAYS: &str = "utterance time verdict reason rule command sentence slots evidence llr resemblance pace margin nearest runner_up outputs \
         latency_ms scratch";
     const HEARD: &str = "text no_speech duration_ms speech_ms dbfs calls ms";
     let names = [text(), text()];
