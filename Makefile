@@ -9,6 +9,8 @@ RUST_PACKAGES := rustc-web cargo-web
 LEAST_RUST := 1.88
 # Minutes that the soak takes.
 SOAK_MINUTES ?= 60
+# Hours of speech that is no command.
+HOURS ?= 10
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 CARGO = PATH="$$PATH:$$HOME/.cargo/bin" cargo
 
@@ -33,7 +35,7 @@ endif
 endif
 
 .PHONY: help setup build for-a-board check-binary deb for-a-device flash logs unflash demo test test-service test-package \
-  test-flash test-kernel pi test-pi test-sd fuzz fuzz-ci bench soak lint clean
+  test-flash test-kernel pi test-pi test-sd fuzz fuzz-ci bench soak false-accepts lint clean
 
 help:
 	@echo 'make demo    the daemon on a virtual microphone: recorded sentences switch simulated pins (sets up first)'
@@ -52,6 +54,7 @@ help:
 	@echo 'make test-service   the unit under a real systemd: killed, hung, reloaded, upgraded'
 	@echo 'make bench   how long a decision takes, against stock whisper on the same clip'
 	@echo 'make soak    a day of sound through the daemon in an hour, with faults: does anything leak? SOAK_MINUTES=$(SOAK_MINUTES)'
+	@echo 'make false-accepts   how often speech that is no command is obeyed, in $(HOURS) h of it by synthetic voices; HOURS=0.1 is short'
 	@echo 'make test-pi the program on an emulated Raspberry Pi 3: its kernel, sound and pins; a minute (sets up first)'
 	@echo 'make test-sd the package under systemd on that Pi, from an SD card; some minutes, the first time more'
 	@echo 'make lint    formatting and clippy'
@@ -188,6 +191,13 @@ bench: setup
 soak: setup
 	$(CARGO) build --release --locked --bin hearken --example soak
 	target/release/examples/soak --minutes $(SOAK_MINUTES)
+
+# The speech stays in target/speech, 115 MB an hour: the next run decides the same.
+false-accepts: PACKAGES += espeak-ng flite festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts sox \
+  fortunes fortunes-min python3
+false-accepts: setup
+	$(CARGO) build --release --locked --bin hearken
+	tests/speech/run target/release/hearken target/speech $(HOURS) tests/data/home.toml tests/data/coffee.toml
 
 lint:
 	$(CARGO) fmt --check
