@@ -5,7 +5,7 @@
 //! | cpal's | samples into the queue | its stream is dropped |
 //! | `hearken-open`, `-close` | open a microphone, close a dead one | they are done, or never: nobody waits |
 //! | `hearken-ear` | sound to recordings | stop, or the microphone is past help |
-//! | main | recordings to decisions | stop, or the ear is gone |
+//! | main | recordings to decisions, and why | stop, or the ear is gone |
 //! | `hearken-buttons` | presses to commands | stop |
 //! | `hearken-hands` | decisions and presses to pins | stop, or main is gone |
 //! | `hearken-pwm` | dims a pin that no hardware dims | its pin is let go |
@@ -47,7 +47,7 @@ use crate::report::watch::Watch;
 use crate::report::{self, Report};
 use crate::scratch::{self, Scratch, ScratchSettings};
 use crate::service::{self, Beats, Service};
-use crate::status::Desk;
+use crate::status::{Desk, Question};
 use crate::stop::Stop;
 use crate::trial;
 use crate::verdict::Thresholds;
@@ -230,7 +230,7 @@ pub fn serve(parts: Parts, rules: &Rules, options: &Options, stop: &Stop) -> Res
         buttons: &rules.buttons,
         contacts: contacts.clone(),
         about: &rules.about,
-        desk: desk(&scratch),
+        desk: desk(&scratch, Question::Status),
         service: Service::new(beats.clone()),
         panel: panel.clone(),
         tally: reporter.tally(),
@@ -257,6 +257,7 @@ pub fn serve(parts: Parts, rules: &Rules, options: &Options, stop: &Stop) -> Res
         scratch: &scratch,
         keep,
         beats,
+        desk: desk(&scratch, Question::Why),
     };
     let ended = thread::scope(|scope| {
         // If this thread panics the scope waits for the others, and they must know.
@@ -353,9 +354,10 @@ fn permit(place: &Path, settings: &ScratchSettings) -> Result<(), Error> {
     Ok(())
 }
 
-fn desk(scratch: &Scratch) -> Option<Desk> {
-    let complain = |e: &io::Error| tracing::warn!("no status is given in {}: {e}", scratch.dir().display());
-    Desk::open(scratch.dir()).inspect_err(complain).ok()
+fn desk(scratch: &Scratch, question: Question) -> Option<Desk> {
+    let complain =
+        |e: &io::Error| tracing::warn!("{} is not answered in {}: {e}", question.socket(), scratch.dir().display());
+    Desk::open(scratch.dir(), question).inspect_err(complain).ok()
 }
 
 fn sense(gpio: &GpioSettings, senses: &[Sense]) -> Result<Box<dyn InputPins>, GpioError> {

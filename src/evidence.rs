@@ -6,6 +6,8 @@
 //! logistic regression on sentences of 1 to 19 words by synthetic voices, clear and in noise, against hours of other
 //! speech: docs/deciding.md. They are in nats of the first witness, and shifted so that 0 divides.
 
+use std::fmt;
+
 use crate::grammar::number;
 use crate::recognize::{Candidate, Heard};
 
@@ -66,6 +68,13 @@ impl Evidence {
     pub fn total(&self) -> f32 {
         let off = (self.pace.max(f32::MIN_POSITIVE).ln().abs() - USUAL_PACE).max(0.0);
         self.llr + NATS_A_TOKEN * self.tokens as f32 + RESEMBLANCE * self.resemblance - PACE * off - NEEDED
+    }
+}
+
+impl fmt::Display for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Evidence { llr, tokens, resemblance, pace } = self;
+        write!(f, "ratio {llr:.1}, {tokens} tokens, {:.0} % alike, {pace:.1} x the usual time", resemblance * 100.0)
     }
 }
 

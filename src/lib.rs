@@ -91,6 +91,12 @@ pub mod hands;
 /// How well a configuration does on recorded sound.
 pub mod eval;
 
+/// Thresholds from recordings.
+pub mod calibrate;
+
+/// Recordings of the user's own sentences, for `eval`.
+pub mod record;
+
 /// The configuration file.
 pub mod config;
 

@@ -1,16 +1,28 @@
-//! The mind: on the main thread, turns recordings into decisions.
+//! The mind: on the main thread, turns recordings into decisions, and tells why the last one came out as it did.
+//!
+//! The story is told between two recordings, by the recognizer that decides them: while it is looked for, a second on a
+//! desktop and at most twice the deadline of a decision, an utterance waits in the mailbox. Of the last one the scores and words
+//! stay in memory until the next; no sound does.
 
 use std::time::Instant;
 
-use crate::command::{Action, Command, Output};
+use serde_json::Value;
+
+use crate::command::{Action, Command, Output, Requirement};
 use crate::ear::Spoken;
+use crate::gpio::Duty;
 use crate::mailbox::{Received, Receiver};
 use crate::panel::Panel;
 use crate::recognize::{Heard, Recognizer};
+use crate::report::why::{Rules, Why, nothing_yet};
 use crate::scratch::{Recording, Scratch, Usage};
 use crate::service::{Beats, Heart};
+use crate::status::Desk;
 use crate::stop::{GLANCE, Stop};
-use crate::verdict::{Reason, Thresholds, Verdict, judge};
+use crate::verdict::{Check, Reason, Thresholds, Verdict, checks, judge};
+
+/// Sentences that the story of a decision tells of.
+pub const SENTENCES: usize = 5;
 
 /// A decision on its way to the hands.
 #[derive(Debug)]
@@ -49,26 +61,47 @@ pub struct Mind<'a> {
     pub keep: bool,
     /// Where its rounds are counted.
     pub beats: Beats,
+    /// Where it is asked why.
+    pub desk: Option<Desk>,
+}
+
+/// The last decision, until the next.
+struct Last {
+    utterance: u64,
+    decided: Instant,
+    heard: Option<Heard>,
+    verdict: Verdict,
+    state: Option<Check>,
 }
 
 /// Decides each recording from `inbox` and hands it to `hands`, until the ear or the hands are gone or `stop` is raised.
 pub fn decide(mut mind: Mind<'_>, inbox: &Receiver<Spoken>, mut hands: impl FnMut(Decided) -> bool, stop: &Stop) {
+    let desk = mind.desk.take();
+    let mut last = None;
     while !stop.raised() {
         mind.beats.beat(Heart::Mind);
         match inbox.take(GLANCE) {
             Received::Item(spoken) => {
-                if !hands(mind.consider(spoken)) {
+                let (decided, state) = mind.consider(spoken);
+                let Decided { utterance, heard, verdict, .. } = &decided;
+                let (heard, verdict) = (heard.clone(), verdict.clone());
+                last = Some(Last { utterance: *utterance, decided: Instant::now(), heard, verdict, state });
+                if !hands(decided) {
                     return;
                 }
             }
             Received::Nothing => {}
             Received::Closed => return,
         }
+        if let Some(desk) = &desk {
+            desk.answer(|| last.as_ref().map_or_else(nothing_yet, |last| mind.tell(last)));
+        }
     }
 }
 
 impl Mind<'_> {
-    fn consider(&mut self, spoken: Spoken) -> Decided {
+    /// The decision on a recording, and what the rule of the outputs' states says.
+    fn consider(&mut self, spoken: Spoken) -> (Decided, Option<Check>) {
         let Spoken { mut recording, fell_silent } = spoken;
         let utterance = recording.number();
         let scratch = self.scratch.usage();
@@ -76,15 +109,19 @@ impl Mind<'_> {
         // The sound is in memory now: scratch has it no longer than it must.
         let recording = Some(recording).filter(|_| self.keep);
         let heard = samples.and_then(|samples| self.recognizer.hear(&samples).map_err(|e| e.to_string()));
-        let (heard, verdict) = match heard {
+        let (heard, verdict, state) = match heard {
             Ok(heard) => {
-                let verdict = judge(&heard, self.thresholds);
-                let verdict = permitted(&heard, verdict, self.commands, self.outputs, &self.panel);
-                (Some(heard), verdict)
+                let state = permitted(&heard, self.commands, self.outputs, &self.panel);
+                let refusal = state.as_ref().and_then(|check| check.refusal.clone());
+                let verdict = match judge(&heard, self.thresholds) {
+                    Verdict::Accepted => refusal.map_or(Verdict::Accepted, Verdict::Rejected),
+                    rejected => rejected,
+                };
+                (Some(heard), verdict, state)
             }
             Err(why) => {
                 tracing::warn!(utterance, "utterance lost: {why}");
-                (None, Verdict::Rejected(Reason::Lost(why)))
+                (None, Verdict::Rejected(Reason::Lost(why)), None)
             }
         };
         let mut actions = Vec::new();
@@ -102,26 +139,39 @@ impl Mind<'_> {
             let sentence = best.map(|b| b.sentence.words.as_str()).unwrap_or_default();
             tracing::debug!(utterance, text = heard.text, sentence, ?verdict, "heard");
         }
-        Decided { utterance, heard, verdict, actions, fell_silent, scratch, recording }
+        (Decided { utterance, heard, verdict, actions, fell_silent, scratch, recording }, state)
+    }
+
+    /// The story of the last decision.
+    fn tell(&mut self, last: &Last) -> Value {
+        let Last { utterance, decided, heard, verdict, state } = last;
+        // Without words the recognizer may not have come to this sound, and would tell of the one before.
+        let story = heard.as_ref().map_or(Ok(None), |_| self.recognizer.explain(SENTENCES));
+        let story = story.inspect_err(|e| tracing::warn!(utterance, "no story: {e}")).unwrap_or_default();
+        let mut rules: Rules = heard.as_ref().map(|heard| checks(heard, self.thresholds)).unwrap_or_default();
+        rules.push(("state", state.clone()));
+        let why = Why { heard: heard.as_ref(), verdict, rules: &rules, story: story.as_ref(), commands: self.commands };
+        why.of_utterance(*utterance, decided.elapsed())
     }
 }
 
-/// The verdict, unless the command that it accepts requires another state of an output.
-fn permitted(heard: &Heard, verdict: Verdict, commands: &[Command], outputs: &[Output], panel: &Panel) -> Verdict {
-    let Some(best) = heard.best.as_ref().filter(|_| verdict == Verdict::Accepted) else { return verdict };
-    match commands[best.sentence.command].unmet(|output| panel.both(output)) {
-        Some(required) => {
-            let output = outputs[required.output].name.clone();
-            Verdict::Rejected(Reason::State { output, on: !required.on })
-        }
-        None => verdict,
-    }
+/// Whether the outputs are as the best sentence's command requires them. Nothing where it requires nothing.
+fn permitted(heard: &Heard, commands: &[Command], outputs: &[Output], panel: &Panel) -> Option<Check> {
+    let command = &commands[heard.best.as_ref()?.sentence.command];
+    let states = |on: &dyn Fn(&Requirement) -> bool| {
+        let state = |r: &Requirement| format!("{} {}", outputs[r.output].name, if on(r) { "on" } else { "off" });
+        command.requires.iter().map(state).collect::<Vec<_>>().join(", ")
+    };
+    let unmet = command.unmet(|output| panel.both(output));
+    let refusal = unmet.map(|r| Reason::State { output: outputs[r.output].name.clone(), on: !r.on });
+    let measured = states(&|r| panel.duty(r.output) != Duty::NONE);
+    let check = Check { measured, needed: states(&|r| r.on), refusal };
+    (!command.requires.is_empty()).then_some(check)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gpio::Duty;
     use crate::grammar::{Sentence, Slots};
     use crate::recognize::{Candidate, Timings};
 
@@ -145,16 +195,18 @@ mod tests {
             took: Timings::default(),
         };
         let panel = Panel::at_rest(&settings.outputs);
-        let judged = |verdict| permitted(&heard, verdict, &settings.commands, &settings.outputs, &panel);
-        let Verdict::Rejected(reason) = judged(Verdict::Accepted) else { panic!("the lamp is off") };
+        let permitted = |heard: &Heard| permitted(heard, &settings.commands, &settings.outputs, &panel);
+        let Check { measured, needed, refusal } = permitted(&heard).unwrap();
+        assert_eq!((measured.as_str(), needed.as_str()), ("lamp off", "lamp on"));
+        let reason = refusal.unwrap();
         assert_eq!(
             (reason.code(), reason.to_string().as_str()),
             ("state", "the lamp is off, and this command needs it on")
         );
-        assert_eq!(judged(Verdict::Rejected(Reason::NoSentence)), Verdict::Rejected(Reason::NoSentence));
+        assert_eq!(permitted(&Heard { best: None, ..heard.clone() }), None, "nothing to permit");
         for duties in [[Duty::NONE, Duty::FULL], [Duty::FULL, Duty::NONE], [Duty::thousandths(1); 2]] {
             panel.show(0, duties[0], duties[1]);
-            assert_eq!(judged(Verdict::Accepted), Verdict::Accepted, "{duties:?}");
+            assert_eq!(permitted(&heard).unwrap().refusal, None, "{duties:?}");
         }
     }
 }

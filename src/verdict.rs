@@ -2,7 +2,7 @@
 //!
 //! The rules run in a fixed order and the first that fails names the reason. Scores are natural logarithms ("nats").
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use crate::evidence::{Evidence, letters, resemblance};
@@ -17,13 +17,22 @@ pub struct Thresholds {
     pub no_speech: f32,
     /// Least evidence for the sentence, in nats: [`Evidence::total`].
     pub evidence: f32,
+    /// The same for single commands, by the index that their sentences carry.
+    pub commands: BTreeMap<usize, f32>,
     /// Least lead in rank over the best sentence that would do something else.
     pub margin: f32,
 }
 
 impl Default for Thresholds {
     fn default() -> Self {
-        Thresholds { speech_ms: 192, no_speech: 0.8, evidence: 0.0, margin: 0.2 }
+        Thresholds { speech_ms: 192, no_speech: 0.8, evidence: 0.0, commands: BTreeMap::new(), margin: 0.2 }
+    }
+}
+
+impl Thresholds {
+    /// The evidence that a sentence of the command with this index needs: its own threshold, else the one of all.
+    pub fn evidence_for(&self, command: usize) -> f32 {
+        self.commands.get(&command).copied().unwrap_or(self.evidence)
     }
 }
 
@@ -165,50 +174,125 @@ pub fn margin(heard: &Heard) -> Option<f32> {
     Some((heard.best.as_ref()?.rank - heard.runner_up.as_ref()?.rank).abs())
 }
 
+/// What a rule says of an utterance.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Check {
+    /// What was measured, in words.
+    pub measured: String,
+    /// What is needed, in words.
+    pub needed: String,
+    /// Why it refuses, if it does.
+    pub refusal: Option<Reason>,
+}
+
+/// A rule: nothing where it has nothing to measure, as without a sentence.
+type Rule = fn(&Heard, &Thresholds) -> Option<Check>;
+
+/// The rules in their order, each under the [`Reason::code`] that it refuses with. The first that refuses is the reason.
+const RULES: [(&str, Rule); 9] = [
+    ("no-speech", no_speech),
+    ("silence", silence),
+    ("too-late", too_late),
+    ("no-sentence", no_sentence),
+    ("unlike", unlike),
+    ("pace", pace),
+    ("goes-on", goes_on),
+    ("gave-up", gave_up),
+    ("ambiguous", ambiguous),
+];
+
 /// Judges what was heard.
 pub fn judge(heard: &Heard, thresholds: &Thresholds) -> Verdict {
-    match objection(heard, thresholds) {
+    match RULES.iter().find_map(|(_, rule)| rule(heard, thresholds)?.refusal) {
         Some(reason) => Verdict::Rejected(reason),
         None => Verdict::Accepted,
     }
 }
 
-fn objection(heard: &Heard, thresholds: &Thresholds) -> Option<Reason> {
-    if heard.speech_ms < thresholds.speech_ms {
-        return Some(Reason::NoSpeech { speech_ms: heard.speech_ms });
-    }
-    if heard.no_speech > thresholds.no_speech {
-        return Some(Reason::Silence { probability: heard.no_speech });
-    }
-    // A command that comes so late surprises more than it serves.
-    if heard.gave_up == Some(Limit::Deadline) {
-        return Some(Reason::TooLate { ms: heard.took.total.as_millis() as u64 });
-    }
-    let Some(best) = &heard.best else {
-        return Some(heard.gave_up.map_or(Reason::NoSentence, |_| Reason::GaveUp { calls: heard.calls }));
-    };
-    let sentence = best.sentence.words.clone();
-    let evidence = Evidence::for_candidate(heard, best).total();
-    if evidence < thresholds.evidence {
-        return Some(Reason::Unlike { sentence, evidence, needed: thresholds.evidence });
-    }
-    let letters = letters(&sentence);
-    let possible = FASTEST_MS_A_LETTER * letters..=PAUSES_MS + SLOWEST_MS_A_LETTER * letters;
-    if !possible.contains(&heard.speech_ms) {
-        return Some(Reason::Pace { sentence, speech_ms: heard.speech_ms });
-    }
-    if goes_on(&heard.text, &sentence) {
-        return Some(Reason::GoesOn { sentence });
-    }
-    let runner_up = heard.runner_up.as_ref()?;
-    // The search put the second in rank first where the sound itself says so clearly.
-    let margin = (best.rank - runner_up.rank).abs();
-    (margin < thresholds.margin)
-        .then(|| Reason::Ambiguous { sentences: [sentence, runner_up.sentence.words.clone()], margin })
+/// What every rule says, in their order, those behind the first that refuses too.
+pub fn checks(heard: &Heard, thresholds: &Thresholds) -> Vec<(&'static str, Option<Check>)> {
+    RULES.iter().map(|(code, rule)| (*code, rule(heard, thresholds))).collect()
 }
 
-/// Whether the free text says the sentence and then something else. What it repeats is not something else.
-fn goes_on(text: &str, sentence: &str) -> bool {
+fn check(measured: String, needed: String, refusal: Option<Reason>) -> Option<Check> {
+    Some(Check { measured, needed, refusal })
+}
+
+fn no_speech(heard: &Heard, thresholds: &Thresholds) -> Option<Check> {
+    let (speech_ms, needed) = (heard.speech_ms, thresholds.speech_ms);
+    let refusal = (speech_ms < needed).then_some(Reason::NoSpeech { speech_ms });
+    check(format!("{speech_ms} ms of speech"), format!("at least {needed} ms"), refusal)
+}
+
+fn silence(heard: &Heard, thresholds: &Thresholds) -> Option<Check> {
+    let (probability, most) = (heard.no_speech, thresholds.no_speech);
+    let refusal = (probability > most).then_some(Reason::Silence { probability });
+    check(format!("{:.0} % that nobody spoke", probability * 100.0), format!("at most {:.0} %", most * 100.0), refusal)
+}
+
+/// A command that comes so late surprises more than it serves.
+fn too_late(heard: &Heard, _: &Thresholds) -> Option<Check> {
+    let ms = heard.took.total.as_millis() as u64;
+    let refusal = (heard.gave_up == Some(Limit::Deadline)).then_some(Reason::TooLate { ms });
+    check(format!("{ms} ms"), "within the deadline".into(), refusal)
+}
+
+fn no_sentence(heard: &Heard, _: &Thresholds) -> Option<Check> {
+    let measured = match (&heard.best, heard.gave_up) {
+        (Some(_), _) => "one found",
+        (None, None) => "none found",
+        // Whether there is one is not known.
+        (None, Some(_)) => return None,
+    };
+    let refusal = heard.best.is_none().then_some(Reason::NoSentence);
+    check(measured.into(), "one within reach of the free text".into(), refusal)
+}
+
+fn unlike(heard: &Heard, thresholds: &Thresholds) -> Option<Check> {
+    let best = heard.best.as_ref()?;
+    let sentence = best.sentence.words.clone();
+    let evidence = Evidence::for_candidate(heard, best);
+    let (total, needed) = (evidence.total(), thresholds.evidence_for(best.sentence.command));
+    let refusal = (total < needed).then_some(Reason::Unlike { sentence, evidence: total, needed });
+    check(format!("evidence {total:.1}: {evidence}"), format!("at least {needed:.1}"), refusal)
+}
+
+fn pace(heard: &Heard, _: &Thresholds) -> Option<Check> {
+    let sentence = heard.best.as_ref()?.sentence.words.clone();
+    let (letters, speech_ms) = (letters(&sentence), heard.speech_ms);
+    let possible = FASTEST_MS_A_LETTER * letters..=PAUSES_MS + SLOWEST_MS_A_LETTER * letters;
+    let needed = format!("{} to {} ms for its {letters} letters", possible.start(), possible.end());
+    let refusal = (!possible.contains(&speech_ms)).then_some(Reason::Pace { sentence, speech_ms });
+    check(format!("{speech_ms} ms of speech"), needed, refusal)
+}
+
+fn goes_on(heard: &Heard, _: &Thresholds) -> Option<Check> {
+    let sentence = heard.best.as_ref()?.sentence.words.clone();
+    let (more, after) = words_beyond(&heard.text, &sentence);
+    let measured = format!("{more} more words, {after} new after its end");
+    let needed = format!("fewer than {WORDS_MORE}, fewer than {WORDS_AFTER_STOP}");
+    check(measured, needed, (more >= WORDS_MORE || after >= WORDS_AFTER_STOP).then_some(Reason::GoesOn { sentence }))
+}
+
+fn gave_up(heard: &Heard, _: &Thresholds) -> Option<Check> {
+    let calls = heard.calls;
+    let refusal = heard.gave_up.filter(|_| heard.best.is_none()).map(|_| Reason::GaveUp { calls });
+    check(format!("{calls} calls"), "a sentence found".into(), refusal)
+}
+
+fn ambiguous(heard: &Heard, thresholds: &Thresholds) -> Option<Check> {
+    let best = heard.best.as_ref()?;
+    let needed = format!("at least {:.2}", thresholds.margin);
+    let Some(runner_up) = &heard.runner_up else { return check("no rival near".into(), needed, None) };
+    // The search put the second in rank first where the sound itself says so clearly.
+    let margin = (best.rank - runner_up.rank).abs();
+    let sentences = [&best.sentence, &runner_up.sentence].map(|s| s.words.clone());
+    let measured = format!("{margin:.2} from {:?}", sentences[1]);
+    check(measured, needed, (margin < thresholds.margin).then_some(Reason::Ambiguous { sentences, margin }))
+}
+
+/// Words of the free text that follow the sentence, and new ones after its first full stop. What it repeats is not new.
+fn words_beyond(text: &str, sentence: &str) -> (usize, usize) {
     let stop = text.split_whitespace().position(|w| w.ends_with(['.', '?', '!'])).map_or(usize::MAX, |last| last + 1);
     let said: Vec<String> = text.split_whitespace().map(bare).collect();
     let (first, after) = said.split_at(stop.min(said.len()));
@@ -216,10 +300,9 @@ fn goes_on(text: &str, sentence: &str) -> bool {
     let more = first.strip_prefix(sentence.as_slice()).unwrap_or_default();
     let more = more.iter().filter(|word| !sentence.iter().any(|said| said.starts_with(word.as_str()))).count();
     let mut known: HashSet<&String> = first.iter().collect();
-    let new = after.iter().filter(|word| known.insert(word)).count();
     // Where the text with the rest reads more like the sentence, the stop stands in the middle of it.
-    let over = || resemblance(&first.concat(), &sentence.concat()) > resemblance(&said.concat(), &sentence.concat());
-    more >= WORDS_MORE || (new >= WORDS_AFTER_STOP && over())
+    let over = resemblance(&first.concat(), &sentence.concat()) > resemblance(&said.concat(), &sentence.concat());
+    (more, after.iter().filter(|word| over && known.insert(word)).count())
 }
 
 fn bare(word: &str) -> String {
@@ -278,7 +361,11 @@ mod tests {
                 "not a command: nearest is \"turn on the lamp\", with evidence -9.4 where 0.0 is needed",
             ),
             ("a long talk", &|h| h.speech_ms = 6000, "\"turn on the lamp\" does not take 6.0 s to say"),
-            ("too fast", &|h| h.speech_ms = 200, "\"turn on the lamp\" does not take 0.2 s to say"),
+            (
+                "too fast",
+                &|h| h.speech_ms = 200,
+                "not a command: nearest is \"turn on the lamp\", with evidence -4.1 where 0.0 is needed",
+            ),
             (
                 "more follows",
                 &|h| h.text = "Turn on the lamp. Then he went to bed.".into(),
@@ -307,6 +394,72 @@ mod tests {
                 Verdict::Rejected(reason) => reason.to_string(),
             };
             assert_eq!(said, words, "{what}");
+            let refusals = checks(&heard, &Thresholds::default()).into_iter();
+            let first = refusals.filter_map(|(code, check)| Some((code, check?.refusal?))).next();
+            assert_eq!(
+                first.as_ref().map_or("", |(code, _)| code),
+                first.as_ref().map_or("", |(_, r)| r.code()),
+                "{what}"
+            );
+            assert_eq!(first.map(|(_, reason)| reason.to_string()).unwrap_or_default(), words, "{what}");
+        }
+    }
+
+    #[test]
+    fn every_rule_says_what_it_measured_and_what_it_needs_also_after_the_one_that_refuses() {
+        let told = |heard: &Heard| -> Vec<String> {
+            let line = |(code, check): (&str, Option<Check>)| match check {
+                None => format!("{code} -"),
+                Some(Check { measured, needed, refusal }) => {
+                    format!("{code} {} {measured} | {needed}", if refusal.is_some() { "refuses" } else { "ok" })
+                }
+            };
+            checks(heard, &Thresholds::default()).into_iter().map(line).collect()
+        };
+        let unlike_and_fast = told(&Heard { free: 10.0, speech_ms: 200, ..heard() });
+        assert_eq!(
+            unlike_and_fast,
+            [
+                "no-speech ok 200 ms of speech | at least 192 ms",
+                "silence ok 1 % that nobody spoke | at most 80 %",
+                "too-late ok 0 ms | within the deadline",
+                "no-sentence ok one found | one within reach of the free text",
+                "unlike refuses evidence -15.1: ratio -11.2, 6 tokens, 100 % alike, 0.2 x the usual time | at least 0.0",
+                "pace refuses 200 ms of speech | 260 to 3500 ms for its 13 letters",
+                "goes-on ok 0 more words, 0 new after its end | fewer than 2, fewer than 3",
+                "gave-up ok 9 calls | a sentence found",
+                "ambiguous ok 2.50 from \"turn off the lamp\" | at least 0.20",
+            ]
+        );
+        let nothing = told(&Heard { best: None, runner_up: None, gave_up: Some(Limit::Calls), ..heard() });
+        assert_eq!(nothing[3..7], ["no-sentence -", "unlike -", "pace -", "goes-on -"]);
+        assert_eq!(nothing[7..], ["gave-up refuses 9 calls | a sentence found", "ambiguous -"]);
+    }
+
+    #[test]
+    fn a_command_with_a_threshold_of_its_own_is_held_to_that_one() {
+        let with = |evidence, commands: &[(usize, f32)]| Thresholds {
+            evidence,
+            commands: commands.iter().copied().collect(),
+            ..Thresholds::default()
+        };
+        // A sentence of command 0.
+        let heard = heard();
+        let evidence = Evidence::of(&heard).unwrap().total();
+        let (below, above) = (evidence - 1.0, evidence + 1.0);
+        let cases = [
+            (with(below, &[]), true),
+            (with(below, &[(0, above)]), false),
+            (with(below, &[(1, above)]), true),
+            (with(above, &[]), false),
+            (with(above, &[(0, below), (1, above)]), true),
+        ];
+        for (thresholds, accepted) in cases {
+            let verdict = judge(&heard, &thresholds);
+            assert_eq!(verdict == Verdict::Accepted, accepted, "{thresholds:?}: {verdict:?}");
+            if let Verdict::Rejected(reason) = verdict {
+                assert!(reason.to_string().ends_with(&format!("where {above:.1} is needed")), "{reason}");
+            }
         }
     }
 

@@ -154,6 +154,23 @@ fn every_configuration_shipped_with_a_board_is_good() {
 }
 
 #[test]
+fn a_command_may_have_a_threshold_of_its_own() {
+    let cases = [
+        ("", 0.0, None),
+        ("evidence = 3", 3.0, None),
+        ("commands = { bell = -5.5 }", 0.0, Some(-5.5)),
+        ("evidence = -8\ncommands.bell = 1", -8.0, Some(1.0)),
+    ];
+    for (lines, evidence, bell) in cases {
+        let settings = good(&changed("[recognizer]", &format!("[thresholds]\n{lines}\n[recognizer]")));
+        let index = |name| settings.commands.iter().position(|c| c.name == name).unwrap();
+        let thresholds = &settings.thresholds;
+        assert_eq!((thresholds.evidence, thresholds.evidence_for(index("lamp"))), (evidence, evidence), "{lines}");
+        assert_eq!(thresholds.evidence_for(index("bell")), bell.unwrap_or(evidence), "{lines}");
+    }
+}
+
+#[test]
 fn a_bad_configuration_says_where_what_and_what_would_be_right() {
     let cases = [
         (
@@ -190,6 +207,16 @@ fn a_bad_configuration_says_where_what_and_what_would_be_right() {
             "capacity = \"8 MiB\"",
             "sweep_after = \"1 s\"",
             "6:15: scratch.sweep_after: \"1 s\" is out of range; 60s to ",
+        ),
+        (
+            "[recognizer]",
+            "[thresholds.commands]\nlmap = -5.0\n[recognizer]",
+            "8:1: thresholds.commands.lmap: there is no command \"lmap\"; did you mean \"lamp\"?",
+        ),
+        (
+            "[recognizer]",
+            "[thresholds.commands]\nlamp = -500\n[recognizer]",
+            "8:8: thresholds.commands.lamp: out of range; a number from -100 to 100 is needed",
         ),
         (
             "[recognizer]",

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ChildStderr, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
+use hearken::status::Question;
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -170,7 +171,7 @@ impl Daemon {
 
     /// What it tells about itself.
     pub fn status(&self) -> Value {
-        hearken::status::ask(self.scratch.path()).unwrap()
+        hearken::status::ask(self.scratch.path(), Question::Status).unwrap()
     }
 
     /// Waits for a line of the log that contains `words`; the log up to there.
@@ -405,20 +406,20 @@ fn with_require_tmpfs_a_disk_is_refused_before_a_pin_is_touched() {
 }
 
 /// A service manager, as far as a service can tell.
-struct Manager {
+pub struct Manager {
     dir: TempDir,
     socket: UnixDatagram,
 }
 
 impl Manager {
-    fn new() -> Manager {
+    pub fn new() -> Manager {
         let dir = tempfile::tempdir().unwrap();
         let socket = UnixDatagram::bind(dir.path().join("notify")).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         Manager { dir, socket }
     }
 
-    fn address(&self) -> String {
+    pub fn address(&self) -> String {
         format!("NOTIFY_SOCKET={}", self.dir.path().join("notify").display())
     }
 
@@ -430,7 +431,7 @@ impl Manager {
     }
 
     /// The words up to `last`.
-    fn told_before(&self, last: &str) -> Vec<String> {
+    pub fn told_before(&self, last: &str) -> Vec<String> {
         std::iter::repeat_with(|| self.told()).take_while(|word| word != last).collect()
     }
 }

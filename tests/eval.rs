@@ -157,10 +157,19 @@ impl Recognizer for Script {
 
 /// What an evaluator with this script makes of these sounds.
 fn evaluated(script: &[(&'static str, f32)], cut: bool, sounds: Vec<(Expected, Vec<f32>)>) -> Vec<Clip> {
+    evaluated_by(&Thresholds::default(), script, cut, sounds)
+}
+
+fn evaluated_by(
+    thresholds: &Thresholds,
+    script: &[(&'static str, f32)],
+    cut: bool,
+    sounds: Vec<(Expected, Vec<f32>)>,
+) -> Vec<Clip> {
     let (endpoint, scratch) = (EndpointSettings::default(), scratch(8 << 20));
     let mut evaluator = Evaluator {
         recognizer: &mut Script(script.to_vec()),
-        thresholds: &Thresholds::default(),
+        thresholds,
         commands: &commands(),
         endpoint: &endpoint,
         scratch: &scratch,
@@ -176,11 +185,15 @@ fn evaluated(script: &[(&'static str, f32)], cut: bool, sounds: Vec<(Expected, V
 }
 
 fn five_clips() -> Vec<Clip> {
+    five_clips_by(&Thresholds::default())
+}
+
+fn five_clips_by(thresholds: &Thresholds) -> Vec<Clip> {
     let second = || vec![0.1; SAMPLE_RATE as usize];
     let script = [("turn it on", 2.0), ("turn it off", 1.0), ("turn it on", -6.0), ("turn it on", 0.5), ("", 0.0)];
     let turn_on = || (Expected::Sentence("turn it on".into()), second());
     let sounds = vec![turn_on(), turn_on(), turn_on(), (Expected::Rejected, second()), (Expected::Rejected, second())];
-    evaluated(&script, false, sounds)
+    evaluated_by(thresholds, &script, false, sounds)
 }
 
 #[test]
@@ -248,6 +261,20 @@ fn the_curve_holds_the_rates_that_each_threshold_would_give() {
 }
 
 #[test]
+fn on_the_curve_a_command_keeps_the_threshold_that_it_has_for_itself() {
+    for (own, others, accepted) in [(-7.0, 5.0, 4), (5.0, -7.0, 0)] {
+        // All are sentences of command 0.
+        let thresholds = Thresholds { evidence: others, commands: [(0, own)].into(), ..Thresholds::default() };
+        let clips = five_clips_by(&thresholds);
+        let utterances = || clips.iter().flat_map(|c| &c.utterances);
+        assert_eq!(utterances().filter(|u| u.accepted()).count(), accepted);
+        for threshold in [-15.0, -3.0, 9.0] {
+            assert_eq!(utterances().filter(|u| u.accepted_at(threshold)).count(), accepted, "at {threshold}");
+        }
+    }
+}
+
+#[test]
 fn a_clip_that_another_rule_refuses_is_accepted_at_no_threshold() {
     // "on" for ten seconds of speech.
     let clips = evaluated(&[("on", 5.0)], false, vec![(Expected::Sentence("on".into()), vec![0.1; 16_000])]);
@@ -281,7 +308,7 @@ fn a_sentence_that_is_cut_out_is_right_only_alone_and_its_end_is_not_lost_with_t
     let twice = [quiet(1000), clip.clone(), quiet(1500), clip].concat();
     let expected = || Expected::Sentence("turn it on".into());
     let sounds = vec![(expected(), once), (expected(), twice), (expected(), quiet(1000))];
-    let decided = evaluated(&[("turn it on", -1.0)], true, sounds);
+    let decided = evaluated(&[("turn it on", 1.0)], true, sounds);
     let found: Vec<(usize, Outcome)> = decided.iter().map(|c| (c.utterances.len(), c.outcome)).collect();
     assert_eq!(found, [(1, Outcome::Right), (2, Outcome::Wrong), (0, Outcome::Refused)]);
     let confusions = Summary::of(&decided, None).confusions;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Crates of the trade, and the one file that may name each.
-const DOORS: [(&str, &str); 16] = [
+const DOORS: [(&str, &str); 17] = [
     ("cpal", "audio/microphone.rs"),
     ("alsa", "audio/microphone.rs"),
     ("heapless", "audio/ring.rs"),
@@ -22,6 +22,7 @@ const DOORS: [(&str, &str); 16] = [
     ("gpiocdev", "gpio/chardev.rs"),
     ("realfft", "eval/spectrogram.rs"),
     ("toml", "document.rs"),
+    ("toml_edit", "config/edit.rs"),
 ];
 
 fn src() -> PathBuf {

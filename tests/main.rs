@@ -36,6 +36,12 @@ mod deciding;
 /// What is right of a folder of clips.
 mod eval;
 
+/// Thresholds from a folder of clips.
+mod calibrate;
+
+/// The built program asks for sentences and records them.
+mod record;
+
 /// The rules of outputs, by a clock that does not run.
 mod outputs;
 
@@ -62,3 +68,6 @@ mod failing;
 
 /// Model files that are not what they should be.
 mod models;
+
+/// The story of a decision.
+mod why;

@@ -7,7 +7,7 @@ use hearken::grammar::graph::Builder;
 use hearken::grammar::template::parse;
 use hearken::grammar::{Grammar, List, Sentence, SlotValue};
 use hearken::recognize::Limit;
-use hearken::recognize::search::{Ends, LanguageModel, SearchSettings, search};
+use hearken::recognize::search::{Ends, LanguageModel, SearchSettings, nearest, search};
 use hearken::recognize::token_graph::{State, TokenGraph};
 use hearken::recognize::tokenizer::{Token, Tokenizer};
 
@@ -324,4 +324,59 @@ fn with_a_bonus_the_best_of_the_two_that_come_up_has_the_better_rank_or_clearly_
         }
     }
     assert!(both > 100, "{both} searches found two");
+}
+
+#[test]
+fn the_nearest_sentences_are_the_best_of_each_deed_in_the_order_of_their_ranks() {
+    let (tokenizer, ends) = tokenizer();
+    let mut overtaken = 0;
+    for templates in GRAMMARS {
+        let graph = TokenGraph::new(grammar(templates), &tokenizer);
+        for seed in 0..40 {
+            let mut dice = Dice { seed: seed * 7919 + 1, tokens: ends.text as usize + 1, logits: vec![], calls: 0 };
+            let mut deeds: Vec<Whole> = Vec::new();
+            for whole in everything(&mut dice, &graph, &ends, 0.8) {
+                let same = |w: &Whole| {
+                    (w.sentence.command, &w.sentence.slots) == (whole.sentence.command, &whole.sentence.slots)
+                };
+                if !deeds.iter().any(same) {
+                    deeds.push(whole);
+                }
+            }
+            let settings = SearchSettings {
+                lambda: 0.8,
+                bonus: 0.0,
+                haste: 0.0,
+                max_calls: usize::MAX,
+                ..SearchSettings::default()
+            };
+            for most in [1, 3, usize::MAX] {
+                let found = nearest(&mut dice, &graph, &ends, &settings, (0.0, 0), most).unwrap();
+                let ranks: Vec<_> = found.sentences.iter().map(|(c, _)| c.rank).collect();
+                let expected: Vec<_> = deeds.iter().take(most).map(|w| w.rank).collect();
+                assert_eq!(ranks.len(), expected.len(), "{templates:?} {seed}");
+                let alike = ranks.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-3);
+                assert!(alike, "{templates:?} {seed}: {ranks:?}, not {expected:?}");
+                for (candidate, tokens) in &found.sentences {
+                    assert_eq!(graph.sentence(tokens).as_ref(), Some(&candidate.sentence), "{templates:?} {seed}");
+                }
+                assert_eq!(found.gave_up, None);
+            }
+            // The deed of the best path within reach comes before those of better ranks beyond it.
+            let all = everything(&mut dice, &graph, &ends, 0.8);
+            let floor = all.iter().map(|w| w.joint).fold(f32::MIN, f32::max) - 0.5;
+            let within = all.iter().find(|w| w.joint >= floor).unwrap();
+            let found = nearest(&mut dice, &graph, &ends, &settings, (floor, 1), usize::MAX).unwrap();
+            assert_eq!(found.sentences[0].0.sentence, within.sentence, "{templates:?} {seed}");
+            assert_eq!(found.sentences.len(), deeds.len(), "and nothing is lost");
+            let too_many = nearest(&mut dice, &graph, &ends, &settings, (floor, 99), usize::MAX).unwrap();
+            assert_eq!(too_many.sentences.len(), deeds.len(), "though fewer are within reach than were asked for");
+            overtaken += usize::from(within.sentence != all[0].sentence);
+            dice.calls = 0;
+            let settings = SearchSettings { max_calls: 1, ..settings };
+            let few = nearest(&mut dice, &graph, &ends, &settings, (0.0, 0), 99).unwrap();
+            assert_eq!((few.gave_up, few.calls, dice.calls), (Some(Limit::Calls), 1, 1), "{templates:?} {seed}");
+        }
+    }
+    assert!(overtaken > 10, "{overtaken} times a better rank lay beyond the reach");
 }

@@ -124,7 +124,7 @@ fn create(path: &Path) -> Result<BufWriter<File>, Error> {
 }
 
 /// Decides all clips in one condition. What cannot be read is reported and leaves `cases`.
-fn decide(
+pub(super) fn decide(
     evaluator: &mut Evaluator<'_>,
     cases: &mut Vec<Case>,
     condition: Condition<'_>,
@@ -158,7 +158,7 @@ fn decide(
 }
 
 /// One line on a terminal, in the place of the last one; nothing elsewhere.
-fn progress(line: &str) -> io::Result<()> {
+pub(super) fn progress(line: &str) -> io::Result<()> {
     let mut terminal = io::stderr();
     if terminal.is_terminal() { write!(terminal, "\r\x1b[K{line}").and_then(|()| terminal.flush()) } else { Ok(()) }
 }

@@ -14,16 +14,19 @@ use crate::error::Error;
 use crate::report::events::Destination;
 use crate::trial;
 
+mod calibrate;
 mod check;
 mod decide;
 mod devices;
 mod eval;
 mod log;
 mod pins;
+mod record;
 mod scratch;
 mod sentences;
 mod status;
 mod transcribe;
+mod why;
 
 /// Hears spoken commands, offline, and switches GPIO pins.
 #[derive(Parser)]
@@ -99,6 +102,10 @@ enum Subcommands {
     },
     /// Decide every WAV file under a folder and count what is right
     Eval(eval::Arguments),
+    /// Prompt sentences of a configuration and record them, for `hearken eval`
+    Record(record::Arguments),
+    /// Set the thresholds by recordings of sentences and of other sound
+    Calibrate(calibrate::Arguments),
     /// What `trial` starts
     #[command(hide = true, name = trial::SUBCOMMAND)]
     TryModel { path: String, sha256: String },
@@ -116,6 +123,21 @@ enum Subcommands {
         /// Where the daemon records [default: $RUNTIME_DIRECTORY, else $XDG_RUNTIME_DIR, else /dev/shm]
         #[arg(long, value_name = "DIR")]
         scratch: Option<PathBuf>,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Why the last utterance, or a WAV file, was decided as it was
+    Why {
+        /// Where the daemon records [default: $RUNTIME_DIRECTORY, else $XDG_RUNTIME_DIR, else /dev/shm]
+        #[arg(long, value_name = "DIR", conflicts_with = "file")]
+        scratch: Option<PathBuf>,
+        /// The configuration by which WAV is decided
+        #[arg(long, value_name = "FILE", requires = "file")]
+        config: Option<PathBuf>,
+        /// A WAV file instead of the daemon's last utterance; - is standard input
+        #[arg(value_name = "WAV", requires = "config")]
+        file: Option<PathBuf>,
         /// One JSON object
         #[arg(long)]
         json: bool,
@@ -163,8 +185,12 @@ fn run(command: Subcommands) -> Result<(), Error> {
         Subcommands::TryModel { path, sha256 } => trial::second(&path, &sha256),
         Subcommands::Decide { config, files, json } => decide::decide(&config, &files, json),
         Subcommands::Eval(arguments) => eval::eval(&arguments),
+        Subcommands::Calibrate(arguments) => calibrate::calibrate(&arguments),
+        Subcommands::Record(arguments) => record::record(&arguments),
         Subcommands::Pins { config, rest } => pins::pins(&config, rest),
         Subcommands::Status { scratch, json } => status::status(scratch, json),
+        Subcommands::Why { config: Some(config), file: Some(file), json, .. } => why::file(&config, &file, json),
+        Subcommands::Why { scratch, json, .. } => why::daemon(scratch, json),
         Subcommands::Scratch { command } => scratch::scratch(command),
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::error::Error;
+use crate::status::Question;
 use crate::{scratch, status};
 
 /// Where the service records, whoever asks.
@@ -15,7 +16,7 @@ const SERVICE: &str = "/run/hearken";
 ///
 /// # Errors
 /// When none answers.
-pub fn ask(dir: Option<PathBuf>) -> Result<(PathBuf, Value), Error> {
+pub fn ask(dir: Option<PathBuf>, question: Question) -> Result<(PathBuf, Value), Error> {
     let dir = dir.unwrap_or_else(|| {
         let places = [scratch::default_dir(), SERVICE.into()];
         places.iter().find(|dir| status::is_there(dir)).unwrap_or(&places[0]).clone()
@@ -23,18 +24,19 @@ pub fn ask(dir: Option<PathBuf>) -> Result<(PathBuf, Value), Error> {
     let nobody = |e: io::Error| {
         let place = dir.display();
         let hint = match e.kind() {
-            io::ErrorKind::PermissionDenied => "the service's status is for root: sudo",
+            io::ErrorKind::PermissionDenied => "the service answers root: sudo",
+            io::ErrorKind::WouldBlock => "it is busy; ask again",
             _ => "is it running? --scratch names the directory it was given",
         };
         io::Error::new(e.kind(), format!("no daemon answers in {place}: {e}; {hint}"))
     };
-    let status = status::ask(&dir).map_err(nobody)?;
+    let status = status::ask(&dir, question).map_err(nobody)?;
     Ok((dir, status))
 }
 
 /// Prints what the daemon says, as one JSON object or a line for each number.
 pub fn status(dir: Option<PathBuf>, as_json: bool) -> Result<(), Error> {
-    let (_, status) = ask(dir)?;
+    let (_, status) = ask(dir, Question::Status)?;
     let mut out = io::stdout().lock();
     if as_json {
         return Ok(writeln!(out, "{status}")?);

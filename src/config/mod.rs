@@ -19,11 +19,15 @@ use crate::verdict::Thresholds;
 
 mod buttons;
 mod deeds;
+pub mod edit;
 mod outputs;
 mod sentences;
 mod units;
 
 pub use sentences::Templates;
+
+/// What a threshold of the evidence may be, in nats.
+const EVIDENCE: std::ops::RangeInclusive<f64> = -100.0..=100.0;
 
 /// Least capacity of scratch, in bytes: the longest utterance at the longest setting is 0.9 MB.
 const LEAST_CAPACITY: u64 = 1 << 20;
@@ -139,13 +143,13 @@ fn read(root: Section<'_>) -> Option<Settings> {
     let endpoint = section(&root, "endpoint", endpoint);
     let scratch = section(&root, "scratch", scratch);
     let mut recognizer = section(&root, "recognizer", |s| recognizer(s, board.as_ref()));
-    let thresholds = section(&root, "thresholds", thresholds);
-    // The search looks as far as the thresholds ask.
-    recognizer.search.curiosity = recognizer.search.curiosity.max(thresholds.margin);
     let gpio = section(&root, "gpio", |s| gpio(s, board.as_ref()));
     let outputs = outputs::read(&root, board.as_ref(), &gpio);
     let (commands, grammar) = sentences::read(&root, &outputs)?;
     let buttons = buttons::read(&root, board.as_ref(), &gpio, &outputs, &commands);
+    let thresholds = section(&root, "thresholds", |s| thresholds(s, &commands));
+    // The search looks as far as the thresholds ask.
+    recognizer.search.curiosity = recognizer.search.curiosity.max(thresholds.margin);
     root.end();
     Some(Settings {
         board: board?,
@@ -294,7 +298,7 @@ fn recognizer(section: Option<&Section<'_>>, board: Option<&Board>) -> Recognize
     settings
 }
 
-fn thresholds(section: Option<&Section<'_>>) -> Thresholds {
+fn thresholds(section: Option<&Section<'_>>, commands: &[Command]) -> Thresholds {
     let mut settings = Thresholds::default();
     let Some(section) = section else { return settings };
     let number = |name: &str, range, into: &mut f32| {
@@ -302,11 +306,22 @@ fn thresholds(section: Option<&Section<'_>>) -> Thresholds {
             *into = number as f32;
         }
     };
-    number("evidence", -100.0..=100.0, &mut settings.evidence);
+    number("evidence", EVIDENCE, &mut settings.evidence);
     number("margin", 0.0..=50.0, &mut settings.margin);
     number("no_speech", 0.0..=1.0, &mut settings.no_speech);
     if let Some(ms) = section.get("speech").and_then(|v| units::duration(&v, Duration::ZERO..=Duration::from_secs(5))) {
         settings.speech_ms = ms.as_millis() as u64;
+    }
+    let own = section.get("commands").and_then(|v| v.section()).map(|s| s.entries()).unwrap_or_default();
+    for (name, value) in own {
+        let evidence = value.number(EVIDENCE);
+        match commands.iter().position(|c| c.name == name.value) {
+            Some(command) => settings.commands.extend(evidence.map(|nats| (command, nats as f32))),
+            None => {
+                let known = commands.iter().map(|c| c.name.as_str()).collect();
+                section.problem_at(&name, unknown("command", &name.value, known, "say = \"…\""));
+            }
+        }
     }
     settings
 }

@@ -1,5 +1,6 @@
 //! How well a configuration does on recorded sound: each WAV file of a folder decided as the daemon would, and counted.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
@@ -66,6 +67,8 @@ pub struct Utterance {
     pub decision: Map<String, Value>,
     /// Whether no rule but that of the evidence refuses it.
     pub passes_otherwise: bool,
+    /// The threshold of the evidence that the nearest sentence's command has for itself.
+    pub own_threshold: Option<f32>,
     /// What it sounds like, if that is kept.
     pub sound: Option<Vec<f32>>,
 }
@@ -76,9 +79,11 @@ impl Utterance {
         self.verdict == Verdict::Accepted
     }
 
-    /// Whether it would be accepted if the threshold of the evidence were `threshold`.
+    /// Whether it would be accepted if `thresholds.evidence` were `threshold`. A command with a threshold of its own keeps that
+    /// one: so the configuration's own threshold gives the decisions that were made.
     pub fn accepted_at(&self, threshold: f32) -> bool {
-        self.passes_otherwise && Evidence::of(&self.heard).is_some_and(|evidence| evidence.total() >= threshold)
+        let needed = self.own_threshold.unwrap_or(threshold);
+        self.passes_otherwise && Evidence::of(&self.heard).is_some_and(|evidence| evidence.total() >= needed)
     }
 }
 
@@ -209,7 +214,8 @@ impl Evaluator<'_> {
     fn hear(&mut self, sound: Vec<f32>, expected: &Expected) -> Result<Utterance, String> {
         let heard = self.recognizer.hear(&sound).map_err(|e| e.to_string())?;
         let verdict = judge(&heard, self.thresholds);
-        let any_evidence = Thresholds { evidence: f32::NEG_INFINITY, ..self.thresholds.clone() };
+        let any_evidence =
+            Thresholds { evidence: f32::NEG_INFINITY, commands: BTreeMap::new(), ..self.thresholds.clone() };
         let nearest = heard.best.as_ref().map(|best| &best.sentence);
         let accepted = nearest.filter(|_| verdict == Verdict::Accepted);
         Ok(Utterance {
@@ -217,6 +223,7 @@ impl Evaluator<'_> {
             extra: accepted.map(|sentence| expected.extra(sentence)).unwrap_or_default(),
             decision: report::decision(Some(&heard), &verdict, self.commands),
             passes_otherwise: judge(&heard, &any_evidence) == Verdict::Accepted,
+            own_threshold: nearest.and_then(|sentence| self.thresholds.commands.get(&sentence.command).copied()),
             heard,
             verdict,
             sound: Some(sound),

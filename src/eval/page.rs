@@ -42,7 +42,8 @@ pub fn write(
         write!(
             out,
             "<h2>Threshold</h2><figure>{det}<figcaption>The curve is drawn by moving <code>thresholds.evidence</code>; the ring \
-             is where it stands, {:.1}. All other rules hold. A rate of 0 lies at the edge.</figcaption></figure>",
+             is where it stands, {:.1}. All other rules hold, and so does what <code>thresholds.commands</code> says. A \
+             rate of 0 lies at the edge.</figcaption></figure>",
             thresholds.evidence
         )?;
     }

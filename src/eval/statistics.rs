@@ -37,6 +37,12 @@ pub fn rate(events: usize, hours: f64) -> Option<Estimate> {
     (hours > 0.0).then(|| Estimate { is: events as f64 / hours, low: low / hours, high: high / hours })
 }
 
+/// The rate an hour that `events` in `hours` are not above with 95 % confidence: Garwood's upper limit, one-sided. Without
+/// an event it is 3.0 over the hours.
+pub fn rate_bound(events: usize, hours: f64) -> f64 {
+    poisson_mean(events, 2.0 * TAIL) / hours
+}
+
 /// The mean at which a Poisson count is at most `count` with `probability`, by bisection.
 fn poisson_mean(count: usize, probability: f64) -> f64 {
     let (mut low, mut high) = (0.0, 2.0 * count as f64 + 20.0);
@@ -170,6 +176,15 @@ mod tests {
             near(rate(events, hours), expected, &format!("{events} in {hours} h"));
         }
         assert_eq!(rate(0, 0.0), None);
+    }
+
+    #[test]
+    fn the_one_sided_limit_is_half_the_chi_squared_tables() {
+        let cases = [(0, 1.0, 2.99573), (1, 1.0, 4.74386), (2, 0.5, 2.0 * 6.29579), (10, 1.0, 16.96222)];
+        for (events, hours, expected) in cases {
+            let found = rate_bound(events, hours);
+            assert!((found - expected).abs() < 5e-5, "{events} in {hours} h: {found} should be {expected}");
+        }
     }
 
     #[test]

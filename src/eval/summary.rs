@@ -41,7 +41,8 @@ pub struct Distribution {
     pub negatives: Vec<usize>,
 }
 
-/// What share would be accepted and missed if the threshold of the evidence were another one.
+/// What share would be accepted and missed if `thresholds.evidence` were another one, commands with a threshold of
+/// their own aside.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Point {
     /// The threshold, in nats.
@@ -202,12 +203,13 @@ fn thousandths(number: f32) -> f64 {
 }
 
 /// Three digits that say something.
-fn three_digits(number: f64) -> String {
+pub fn three_digits(number: f64) -> String {
     let before_point = if number > 0.0 { number.log10().floor() as i32 + 1 } else { 0 };
     format!("{number:.*}", (3 - before_point).clamp(0, 6) as usize)
 }
 
-fn percent(estimate: Option<Estimate>, hits: usize, all: usize) -> String {
+/// A share in words, with its interval: so many hits of all.
+pub fn percent(estimate: Option<Estimate>, hits: usize, all: usize) -> String {
     let percent = |Estimate { is, low, high }: Estimate| {
         let [is, low, high] = [is, low, high].map(|share| share * 100.0);
         format!("{is:.1} % ({low:.1} to {high:.1}), {hits} of {all}")
@@ -215,7 +217,8 @@ fn percent(estimate: Option<Estimate>, hits: usize, all: usize) -> String {
     estimate.map_or("-".into(), percent)
 }
 
-fn estimate(estimate: Option<Estimate>) -> Value {
+/// A share or a rate as JSON: what it is, and its interval.
+pub fn estimate(estimate: Option<Estimate>) -> Value {
     estimate.map_or(Value::Null, |Estimate { is, low, high }| json!({"is": is, "low": low, "high": high}))
 }
 
@@ -272,7 +275,7 @@ fn confusions(clips: &[Clip]) -> Vec<Confusion> {
     confusions
 }
 
-/// The curve that the threshold of the evidence draws, all other rules as they are.
+/// The curve that the threshold of all commands draws, all other rules as they are: those with a threshold of their own keep it.
 fn det(clips: &[Clip]) -> Vec<Point> {
     let utterances = clips.iter().flat_map(|c| &c.utterances).filter(|u| u.passes_otherwise);
     let mut thresholds: Vec<f32> = utterances.filter_map(|u| Evidence::of(&u.heard).map(|e| e.total())).collect();

@@ -1,8 +1,12 @@
-//! How many sentences a grammar has, and some of them drawn at random, each as likely as any other.
+//! How many sentences a grammar has, and some of them: drawn at random, each as likely as any other; or spread over what
+//! can be chosen, so that a few show much of it.
 
 use std::collections::BTreeMap;
 
 use super::graph::{Arc, Grammar, Label, Sentence};
+
+/// The golden section as a fraction of 2^64.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Draws sentences, without end unless the grammar accepts none.
 pub struct Sample<'g> {
@@ -41,6 +45,27 @@ impl Grammar {
     /// Sentences drawn at random. The same `seed` draws the same ones.
     pub fn sample(&self, seed: u64) -> Sample<'_> {
         Sample { grammar: self, ways: self.ways(), dice: Dice(seed) }
+    }
+
+    /// One of the sentences that a command can be given with, for each `number`. Wherever there is a choice, as between
+    /// templates or the values of a list, each is as likely as any other, however many sentences are behind it.
+    ///
+    /// The numbers from 0 on choose by the multiples of the golden section, of which N leave no gap wider than 1.9/N
+    /// (Swierczkowski, "On successive settings of an arc on the circumference of a circle", 1958). So a sentence that is as
+    /// likely as p comes among the first 1.9/p. Choices finer than 2^-64 are always the first one.
+    pub fn spread(&self, command: u32, number: u64) -> Option<Sentence> {
+        let start = self.nodes().next_back()?;
+        let (first, begin) = self.arcs(start).find(|(_, arc)| arc.label == Label::Command(command))?;
+        let (mut arcs, mut at) = (vec![first], begin.to);
+        let mut point = number.wrapping_mul(GOLDEN);
+        while !self.is_end(at) {
+            let scaled = u128::from(point) * self.arcs(at).count() as u128;
+            let (index, arc) = self.arcs(at).nth((scaled >> 64) as usize)?;
+            point = scaled as u64;
+            arcs.push(index);
+            at = arc.to;
+        }
+        Some(self.sentence(arcs))
     }
 }
 
@@ -86,7 +111,7 @@ struct Dice(u64);
 
 impl Dice {
     fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.0 = self.0.wrapping_add(GOLDEN);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
@@ -120,6 +145,16 @@ mod tests {
         assert!((0..9).all(|_| sample.next_of(0).is_some()));
         assert_eq!(sample.next_of(1), None);
         assert_eq!(Grammar::default().sample(1).next(), None);
+    }
+
+    #[test]
+    fn spread_sentences_choose_evenly_and_each_comes_soon() {
+        let grammar = Grammar::of("(a|b (c|d|e|f|g|h|i|j))").unwrap();
+        let spread = |numbers: u64| (0..numbers).map(|n| grammar.spread(0, n).unwrap().words);
+        assert!((7..=9).contains(&spread(16).filter(|words| words == "a").count()));
+        assert_eq!(spread(31).collect::<std::collections::BTreeSet<_>>().len(), 9);
+        assert_eq!(grammar.spread(1, 0), None);
+        assert_eq!(Grammar::default().spread(0, 0), None);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::grammar::Sentence;
 
 pub mod search;
+pub mod story;
 pub mod token_graph;
 pub mod tokenizer;
 pub mod whisper;
@@ -101,4 +102,15 @@ pub trait Recognizer {
     /// # Errors
     /// [`RecognizeError`]; it costs this utterance only.
     fn hear(&mut self, samples: &[f32]) -> Result<Heard, RecognizeError>;
+
+    /// More of the sound that was heard last, for a person: how it was, and its nearest sentences token by token, at most
+    /// `most`. Nothing where no sound was heard since the start, or the last one was lost. Blocks for up to
+    /// twice as long as a decision may take.
+    ///
+    /// # Errors
+    /// [`RecognizeError`].
+    fn explain(&mut self, most: usize) -> Result<Option<story::Story>, RecognizeError> {
+        let _ = most;
+        Ok(None)
+    }
 }

@@ -88,12 +88,12 @@ pub struct Ends {
 }
 
 impl Ends {
-    fn contains(&self, token: Token) -> bool {
+    pub(super) fn contains(&self, token: Token) -> bool {
         token == self.text || self.punctuation.contains(&token)
     }
 
     /// Log of the probability that the sentence ends here.
-    fn log_probability(&self, logits: &[f32], normalizer: f32) -> f32 {
+    pub(super) fn log_probability(&self, logits: &[f32], normalizer: f32) -> f32 {
         let p = |t: &Token| (logits[*t as usize] - normalizer).exp();
         (p(&self.text) + self.punctuation.iter().map(p).sum::<f32>()).max(f32::MIN_POSITIVE).ln()
     }
@@ -106,6 +106,8 @@ pub struct Found {
     pub text: Vec<Token>,
     /// Log-probability of the free text up to its first end of a sentence.
     pub free: f32,
+    /// Joint log-probability below which nothing was looked for.
+    pub floor: f32,
     /// The best sentence within reach.
     pub best: Option<Candidate>,
     /// The best one of another command or with other slots.
@@ -129,12 +131,13 @@ pub fn search<M: LanguageModel>(
 ) -> Result<Found, M::Error> {
     let mut search = Search { model, graph, ends, calls: 0, max_calls: settings.max_calls, opened: HashMap::new() };
     let (text, free, gave_up) = search.write_freely(max_text)?;
-    let mut found = Found { text, free, best: None, runner_up: None, gave_up, calls: search.calls };
+    let mut found = Found { text, free, floor: free, best: None, runner_up: None, gave_up, calls: search.calls };
     if gave_up.is_some() {
         // Nothing may be judged by half a yardstick.
         return Ok(found);
     }
     let floor = free - settings.reach * (found.text.len() + MORE_TOKENS) as f32;
+    found.floor = floor;
     let mut open = BinaryHeap::from([Open::root(graph)]);
     let mut whole = Whole::default();
     while let Some(next) = open.pop() {
@@ -181,7 +184,7 @@ impl Whole {
 
     fn add(&mut self, path: &Open, sentence: Sentence, calls: usize) {
         self.first.get_or_insert((path.promise, calls));
-        let candidate = Candidate { sentence, rank: path.rank, joint: path.joint, tokens: path.tokens.len() + 1 };
+        let candidate = Candidate::of(sentence, path);
         match self.candidates.iter_mut().find(|known| same_deed(&known.sentence, &candidate.sentence)) {
             Some(known) if known.rank >= candidate.rank => {}
             Some(known) => *known = candidate,
@@ -197,6 +200,65 @@ impl Whole {
             (Some(first), Some(second)) if second.joint - first.joint > joint_lead => (Some(second), Some(first)),
             two => two,
         }
+    }
+}
+
+/// The nearest sentences, whatever they are worth.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Nearest {
+    /// In the order in which they come up, with their tokens. No two would do the same.
+    pub sentences: Vec<(Candidate, Vec<Token>)>,
+    /// What ended the search before there were enough, if anything did.
+    pub gave_up: Option<Limit>,
+    /// Calls of the model.
+    pub calls: usize,
+}
+
+/// The first `most` sentences that come up: what [`search`] would find if it did not stop when it is sure. Those that lie at
+/// `floor` or above come first, until `within` are found, as many as the search had; then all others, however far they lie.
+///
+/// # Errors
+/// The model's.
+pub fn nearest<M: LanguageModel>(
+    model: &mut M,
+    graph: &TokenGraph,
+    ends: &Ends,
+    settings: &SearchSettings,
+    (floor, mut within): (f32, usize),
+    most: usize,
+) -> Result<Nearest, M::Error> {
+    let mut search = Search { model, graph, ends, calls: 0, max_calls: settings.max_calls, opened: HashMap::new() };
+    let mut sentences: Vec<(Candidate, Vec<Token>)> = Vec::new();
+    let mut gave_up = None;
+    let mut open = BinaryHeap::from([Open::root(graph)]);
+    let mut beyond = Vec::new();
+    while sentences.len() < most {
+        if sentences.len() >= within || open.is_empty() {
+            within = 0;
+            open.extend(beyond.drain(..));
+        }
+        let Some(next) = open.pop() else { break };
+        if sentences.len() < within && next.joint < floor {
+            beyond.push(next);
+        } else if next.whole {
+            let Some(sentence) = graph.sentence(&next.tokens) else { continue };
+            if sentences.iter().all(|(other, _)| !same_deed(&other.sentence, &sentence)) {
+                sentences.push((Candidate::of(sentence, &next), next.tokens));
+            }
+        } else {
+            gave_up = search.limit();
+            if gave_up.is_some() {
+                break;
+            }
+            search.open(&next, settings, f32::NEG_INFINITY, &mut open)?;
+        }
+    }
+    Ok(Nearest { sentences, gave_up, calls: search.calls })
+}
+
+impl Candidate {
+    fn of(sentence: Sentence, path: &Open) -> Candidate {
+        Candidate { sentence, rank: path.rank, joint: path.joint, tokens: path.tokens.len() + 1 }
     }
 }
 
@@ -378,7 +440,7 @@ fn expand(graph: &TokenGraph, state: &State, end: f32, logits: &[f32], normalize
     Expansion { steps: Rc::new(steps), log_probabilities, end: end.min(0.0) }
 }
 
-fn argmax(logits: &[f32]) -> (Token, f32) {
+pub(super) fn argmax(logits: &[f32]) -> (Token, f32) {
     let better = |best: (Token, f32), (i, &x): (usize, &f32)| if x > best.1 { (i as Token, x) } else { best };
     logits.iter().enumerate().fold((0, f32::NEG_INFINITY), better)
 }

@@ -13,7 +13,8 @@ use whisper_rs::{
     WhisperVadContextParams,
 };
 
-use super::search::{Ends, LanguageModel, SearchSettings, search};
+use super::search::{Ends, LanguageModel, SearchSettings, nearest, search};
+use super::story::{self, Story, Traits, Weighed};
 use super::token_graph::TokenGraph;
 use super::tokenizer::{Token, Tokenizer};
 use super::{Heard, MAX_SAMPLES, RecognizeError, Recognizer, Timings};
@@ -37,7 +38,7 @@ const MAX_CONTEXT: usize = 448;
 const TEXT_TOKENS_A_SECOND: usize = 8;
 const TEXT_TOKENS: usize = 12;
 /// Samples that Silero judges at a time, and the probability that makes them speech.
-const SILERO_WINDOW: u64 = 512;
+const SILERO_WINDOW: usize = 512;
 const SILERO_SPEECH: f32 = 0.5;
 
 /// How to recognize.
@@ -291,12 +292,11 @@ impl SpeechCheck {
         WhisperVadContext::new(&path, parameters).map(SpeechCheck).map_err(failed("load the speech detector"))
     }
 
-    /// Milliseconds of speech in `samples`.
-    fn speech_ms(&mut self, samples: &[f32]) -> Result<u64, RecognizeError> {
+    /// Which windows of `samples` are speech.
+    fn windows(&mut self, samples: &[f32]) -> Result<Vec<bool>, RecognizeError> {
         let padded = checked(samples, MAX_SAMPLES)?;
         self.0.detect_speech(&padded).map_err(failed("look for speech"))?;
-        let windows = self.0.probabilities().iter().filter(|p| **p > SILERO_SPEECH).count() as u64;
-        Ok(windows * SILERO_WINDOW * 1000 / SAMPLE_RATE as u64)
+        Ok(self.0.probabilities().iter().map(|p| *p > SILERO_SPEECH).collect())
     }
 }
 
@@ -307,6 +307,8 @@ pub struct WhisperRecognizer {
     graph: TokenGraph,
     search: SearchSettings,
     deadline: Duration,
+    /// Of the sound that the encoder holds: how it was, how far down the search looked, and how many sentences were found.
+    last: Option<(Traits, f32, usize)>,
 }
 
 impl WhisperRecognizer {
@@ -319,9 +321,10 @@ impl WhisperRecognizer {
         let whisper = Whisper::load(settings)?;
         let graph = TokenGraph::new(grammar, whisper.tokenizer());
         let speech = SpeechCheck::load()?;
-        let mut recognizer =
-            WhisperRecognizer { whisper, speech, graph, search: settings.search.clone(), deadline: settings.deadline };
+        let RecognizerSettings { search, deadline, .. } = settings.clone();
+        let mut recognizer = WhisperRecognizer { whisper, speech, graph, search, deadline, last: None };
         recognizer.hear(&[0.0; SAMPLE_RATE as usize])?;
+        recognizer.last = None;
         Ok(recognizer)
     }
 
@@ -330,6 +333,7 @@ impl WhisperRecognizer {
     /// # Errors
     /// [`RecognizeError`].
     pub fn transcribe(&mut self, samples: &[f32]) -> Result<(String, &'static str), RecognizeError> {
+        self.last = None;
         self.whisper.transcribe(samples)
     }
 }
@@ -338,14 +342,17 @@ impl Recognizer for WhisperRecognizer {
     fn hear(&mut self, samples: &[f32]) -> Result<Heard, RecognizeError> {
         let begun = Instant::now();
         self.whisper.deadline = Some(begun + self.deadline);
+        self.last = None;
         let sound = &checked(samples, MAX_SAMPLES)?[..];
-        let speech_ms = self.speech.speech_ms(sound)?;
+        let traits = Traits::of(&sound[..samples.len()], &self.speech.windows(sound)?, SILERO_WINDOW);
+        let speech_ms = traits.speech_ms;
         let (mel, encode) = self.whisper.listen(sound)?;
         let searching = Instant::now();
         let no_speech = self.whisper.no_speech()?;
         let ends = self.whisper.ends.clone();
         let max_text = TEXT_TOKENS + TEXT_TOKENS_A_SECOND * samples.len() / SAMPLE_RATE as usize;
         let found = search(&mut self.whisper, &self.graph, &ends, &self.search, max_text)?;
+        self.last = Some((traits, found.floor, [&found.best, &found.runner_up].into_iter().flatten().count()));
         Ok(Heard {
             text: self.whisper.tokenizer.decode(&found.text).trim().to_string(),
             free: found.free,
@@ -359,6 +366,23 @@ impl Recognizer for WhisperRecognizer {
             dbfs: level_dbfs(&sound[..samples.len()]),
             took: Timings { mel, encode, search: searching.elapsed(), total: begun.elapsed() },
         })
+    }
+
+    fn explain(&mut self, most: usize) -> Result<Option<Story>, RecognizeError> {
+        let Some((sound, floor, within)) = self.last.clone() else { return Ok(None) };
+        let begun = Instant::now();
+        self.whisper.deadline = Some(begun + self.deadline);
+        let settings = SearchSettings { max_calls: story::SEARCH_CALLS, ..self.search.clone() };
+        let ends = self.whisper.ends.clone();
+        let found = nearest(&mut self.whisper, &self.graph, &ends, &settings, (floor, within), most)?;
+        self.whisper.deadline = Some(Instant::now() + self.deadline);
+        let paths: Vec<&[Token]> = found.sentences.iter().map(|(_, tokens)| &tokens[..]).collect();
+        let (choices, asked) = story::weigh(&mut self.whisper, &ends, &paths)?;
+        let steps = choices.iter().map(|choices| story::spelled(choices, &self.whisper.tokenizer));
+        let told = found.sentences.into_iter().zip(steps);
+        let sentences = told.map(|((candidate, _), steps)| Weighed { candidate, steps }).collect();
+        let (calls, took) = (found.calls + asked, begun.elapsed());
+        Ok(Some(Story { sound, sentences, gave_up: found.gave_up, calls, took }))
     }
 }
 

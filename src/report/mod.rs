@@ -22,6 +22,7 @@ use crate::verdict::{Reason, Verdict, margin};
 
 pub mod events;
 pub mod watch;
+pub mod why;
 
 /// Reports that may wait for the reporter: 4 s of levels, or as many utterances as anybody says in minutes.
 const QUEUE: usize = 256;

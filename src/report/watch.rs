@@ -13,22 +13,53 @@ const LOGGED: u32 = 62;
 /// Characters of the level bar, each for 2 dB from -80 dBFS.
 const BAR: usize = 40;
 
-/// The display.
-pub struct Watch {
+/// The level as a line now and then: on a terminal one bar that moves, elsewhere a line a second.
+pub struct Meter {
     live: bool,
     frames: u32,
     loudest: f32,
     recording: bool,
 }
 
+impl Meter {
+    /// A meter for standard output.
+    pub fn on_stdout() -> Meter {
+        Meter { live: io::stdout().is_terminal(), frames: 0, loudest: f32::MIN, recording: false }
+    }
+
+    /// Whether it is one bar that moves.
+    pub fn is_live(&self) -> bool {
+        self.live
+    }
+
+    /// What makes room for another line.
+    pub fn clear(&self) -> &'static str {
+        if self.live { "\r\x1b[K" } else { "" }
+    }
+
+    /// What is to be written after a frame with the level `dbfs`, if it is time: the loudest of the frames since the last
+    /// time. `recording` and `scratch` as in [`Report::Level`].
+    pub fn after(&mut self, dbfs: f32, recording: bool, scratch: u64) -> Option<String> {
+        self.frames += 1;
+        self.loudest = self.loudest.max(dbfs);
+        let changed = self.recording != recording;
+        self.recording = recording;
+        if !changed && self.frames < if self.live { LIVE } else { LOGGED } {
+            return None;
+        }
+        let line = level(self.loudest, recording, scratch);
+        (self.frames, self.loudest) = (0, f32::MIN);
+        Some(if self.live { format!("{}{line}", self.clear()) } else { line + "\n" })
+    }
+}
+
+/// The display.
+pub struct Watch(Meter);
+
 impl Watch {
     /// A display on standard output; a terminal gets a moving bar.
     pub fn on_stdout() -> Watch {
-        Watch { live: io::stdout().is_terminal(), frames: 0, loudest: f32::MIN, recording: false }
-    }
-
-    fn clear(&self) -> &'static str {
-        if self.live { "\r\x1b[K" } else { "" }
+        Watch(Meter::on_stdout())
     }
 
     /// Shows a report.
@@ -39,23 +70,13 @@ impl Watch {
         let mut out = io::stdout().lock();
         match report {
             Report::Level { dbfs, recording, scratch } => {
-                self.frames += 1;
-                self.loudest = self.loudest.max(*dbfs);
-                let changed = self.recording != *recording;
-                self.recording = *recording;
-                if changed || self.frames >= if self.live { LIVE } else { LOGGED } {
-                    let line = level(self.loudest, *recording, *scratch);
-                    if self.live {
-                        write!(out, "\r\x1b[K{line}")?
-                    } else {
-                        writeln!(out, "{line}")?
-                    }
-                    (self.frames, self.loudest) = (0, f32::MIN);
+                if let Some(line) = self.0.after(*dbfs, *recording, *scratch) {
+                    write!(out, "{line}")?;
                 }
             }
-            Report::Outcome(outcome) => writeln!(out, "{}{}", self.clear(), summary(outcome, commands))?,
-            Report::Press(press) => writeln!(out, "{}{}", self.clear(), pressed(press))?,
-            Report::Microphone(news) => writeln!(out, "{}{news}", self.clear())?,
+            Report::Outcome(outcome) => writeln!(out, "{}{}", self.0.clear(), summary(outcome, commands))?,
+            Report::Press(press) => writeln!(out, "{}{}", self.0.clear(), pressed(press))?,
+            Report::Microphone(news) => writeln!(out, "{}{news}", self.0.clear())?,
         }
         out.flush()
     }

@@ -58,7 +58,7 @@ impl Recognizer for Script {
         Ok(Heard {
             free: 0.0,
             no_speech: 0.0,
-            best: best.map(|sentence| Candidate { sentence, rank: 0.0, joint: 0.0, tokens: 1 }),
+            best: best.map(|sentence| Candidate { sentence, rank: 0.0, joint: 0.0, tokens: 8 }),
             runner_up: None,
             gave_up: None,
             calls: 0,

@@ -25,6 +25,9 @@ mod outputs;
 /// What is reported.
 mod events;
 
+/// Thresholds from recordings.
+mod thresholds;
+
 /// Cases of all properties so far.
 static CASES: AtomicU64 = AtomicU64::new(0);
 

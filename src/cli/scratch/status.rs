@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 use crate::cli::status::ask;
 use crate::error::Error;
+use crate::status::Question;
 
 /// Asks the daemon that records into `dir`, and prints what it says.
 pub fn status(dir: Option<PathBuf>, as_json: bool) -> Result<(), Error> {
-    let (dir, status) = ask(dir)?;
+    let (dir, status) = ask(dir, Question::Status)?;
     let gauges = &status["scratch"];
     let mut out = io::stdout().lock();
     if as_json {

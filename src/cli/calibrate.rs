@@ -1,0 +1,311 @@
+//! `hearken calibrate --config FILE DIR`
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::eval::{decide, progress};
+use crate::audio::{SAMPLE_RATE, wav};
+use crate::calibrate::{self, Data, LEAST, MOST, Tally};
+use crate::command::Command;
+use crate::config::{self, ConfigError, Settings, edit};
+use crate::error::Error;
+use crate::eval::expected::{Case, Expected, cases};
+use crate::eval::summary::{estimate, percent, three_digits};
+use crate::eval::{Clip, Condition, Evaluator};
+use crate::recognize::whisper::WhisperRecognizer;
+use crate::scratch::{self, Scratch};
+use crate::stop::Stop;
+use crate::trial;
+use crate::verdict::Thresholds;
+
+/// What can be typed after `hearken calibrate`.
+#[derive(clap::Args)]
+#[command(
+    after_help = "DIR is as for `hearken eval`: WAV files of sentences, and of other sound that is to be refused, for as long as it
+takes to know: 3.0 hours of it for one false accept an hour, 30 for 0.1. Television, radio and talk are good.
+
+thresholds.evidence and [thresholds.commands] are set in FILE, and nothing else in it is touched. A command has a threshold of
+its own if 20 recordings of it are heard right and fewer are refused by it. Nothing is written if the data are too few, or
+if no threshold keeps what is asked for.
+Exit codes: 0 set, or as it should be already; 1 not."
+)]
+pub struct Arguments {
+    /// The configuration, which is changed
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// False accepts an hour of other sound that are not to be exceeded, with 95 % confidence
+    #[arg(long, value_name = "RATE", default_value = "0.1", value_parser = hourly)]
+    false_accepts_per_hour: f64,
+    /// Write nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+    /// Where the WAV files are, or folders of them
+    dir: PathBuf,
+}
+
+fn hourly(text: &str) -> Result<f64, String> {
+    let within = |rate: &f64| (0.001..=10_000.0).contains(rate);
+    text.parse().ok().filter(within).ok_or("a number from 0.001 to 10000 would be right".into())
+}
+
+/// A configuration's text and what is read from it.
+struct Read {
+    text: String,
+    settings: Settings,
+}
+
+/// What came of it.
+struct Calibrated {
+    before: Thresholds,
+    after: Read,
+    data: Data,
+}
+
+/// Chooses thresholds by every WAV file under the folder, prints what they trade and writes them into the configuration.
+pub fn calibrate(arguments: &Arguments) -> Result<(), Error> {
+    let before = config::read_text(&arguments.config)?;
+    let Settings { commands, thresholds, recognizer, .. } = parse(arguments, before.clone())?.settings;
+    let mut cases = cases(&arguments.dir, &commands).map_err(|faults| Error::Evaluation(faults.to_string()))?;
+    with_thresholds(arguments, &before, &thresholds, &commands)?;
+    enough(arguments, &cases)?;
+    trial::first(&recognizer, &Stop::default())?;
+    let calibrated = settle(arguments, &before, &mut cases)?;
+    let held_out = calibrate::cross_validated(&calibrated.data, arguments.false_accepts_per_hour, &thresholds);
+    let mut out = io::stdout();
+    if !arguments.json {
+        table(&mut out, arguments, &calibrated, &held_out)?;
+    }
+    let changes = before != calibrated.after.text;
+    if changes && !arguments.dry_run {
+        put(arguments, &before, &calibrated)?;
+    }
+    if arguments.json {
+        return Ok(writeln!(out, "{}", object(arguments, &calibrated, &held_out, changes))?);
+    }
+    Ok(summary(&mut out, arguments, &calibrated, changes)?)
+}
+
+fn parse(arguments: &Arguments, text: String) -> Result<Read, Error> {
+    let settings = config::parse(&arguments.config.display().to_string(), &text).map_err(ConfigError::from)?;
+    Ok(Read { text, settings })
+}
+
+/// The configuration with these thresholds in it.
+fn with_thresholds(
+    arguments: &Arguments,
+    text: &str,
+    thresholds: &Thresholds,
+    commands: &[Command],
+) -> Result<Read, Error> {
+    let edited = edit::with_thresholds(text, thresholds.evidence, &named(thresholds, commands));
+    let edited = edited.map_err(|what| Error::Evaluation(format!("{}: {what}", arguments.config.display())))?;
+    parse(arguments, edited)
+}
+
+/// The commands' own thresholds by their names.
+fn named(thresholds: &Thresholds, commands: &[Command]) -> BTreeMap<String, f32> {
+    thresholds.commands.iter().map(|(command, evidence)| (commands[*command].name.clone(), *evidence)).collect()
+}
+
+/// Reads all files before any is decided, which may take hours.
+fn enough(arguments: &Arguments, cases: &[Case]) -> Result<(), Error> {
+    let (mut samples, mut unreadable) = (0, 0);
+    for (number, case) in cases.iter().enumerate() {
+        progress(&format!("{number} of {} read", cases.len()))?;
+        let sound = wav::read(&case.path);
+        progress("")?;
+        match sound {
+            Ok(sound) if case.expected == Expected::Rejected => samples += sound.len(),
+            Ok(_) => {}
+            Err(what) => {
+                writeln!(io::stderr(), "{}: {what}", case.path.display())?;
+                unreadable += 1;
+            }
+        }
+    }
+    if unreadable > 0 {
+        return Err(Error::Files(unreadable, cases.len()));
+    }
+    let positives = cases.iter().filter(|case| case.expected != Expected::Rejected).count();
+    let hours = samples as f64 / f64::from(SAMPLE_RATE) / 3600.0;
+    let missing = calibrate::missing(positives, hours, arguments.false_accepts_per_hour);
+    missing.map_or(Ok(()), |what| Err(Error::Evaluation(format!("{}: {what}", arguments.dir.display()))))
+}
+
+/// Decides and chooses.
+fn settle(arguments: &Arguments, text: &str, cases: &mut Vec<Case>) -> Result<Calibrated, Error> {
+    let settings = parse(arguments, text.into())?.settings;
+    let (before, commands) = (settings.thresholds.clone(), settings.commands.clone());
+    let data = Data::of(&decided(settings, cases)?);
+    let chosen = calibrate::fit(&data, arguments.false_accepts_per_hour, &before)
+        .ok_or_else(|| Error::Evaluation(unreachable(arguments, &data, &before)))?;
+    let after = with_thresholds(arguments, text, &chosen, &commands)?;
+    Ok(Calibrated { before, after, data })
+}
+
+fn decided(settings: Settings, cases: &mut Vec<Case>) -> Result<Vec<Clip>, Error> {
+    let files = cases.len();
+    let scratch = Scratch::new(scratch::default_dir(), &settings.scratch);
+    let mut evaluator = Evaluator {
+        recognizer: &mut WhisperRecognizer::load(&settings.recognizer, settings.grammar)?,
+        thresholds: &settings.thresholds,
+        commands: &settings.commands,
+        endpoint: &settings.endpoint,
+        scratch: &scratch,
+        cut: false,
+        keep: 0,
+    };
+    let clips = decide(&mut evaluator, cases, Condition { noise: None }, false)?;
+    if cases.len() < files { Err(Error::Files(files - cases.len(), files)) } else { Ok(clips) }
+}
+
+/// Why no threshold will do, and what would.
+fn unreachable(arguments: &Arguments, data: &Data, others: &Thresholds) -> String {
+    let tally = data.tally(&calibrate::at(MOST, others));
+    let refused = percent(tally.refused_share(), tally.refused, tally.positives);
+    let rate = calibrate::rounded_up(tally.bound());
+    format!(
+        "{}: no threshold up to {MOST:.1} keeps {} false accepts an hour: at {MOST:.1} there are {} in {} h, which bears out \
+         {rate} an hour, and of the sentences {refused} are refused. Other words for what is accepted, or \
+         --false-accepts-per-hour {rate}, would do; `hearken eval` shows what it is",
+        arguments.dir.display(),
+        arguments.false_accepts_per_hour,
+        tally.false_accepts,
+        three_digits(data.hours),
+    )
+}
+
+/// Replaces the configuration, if it is still the one that was read.
+fn put(arguments: &Arguments, before: &str, calibrated: &Calibrated) -> Result<(), Error> {
+    let now = config::read_text(&arguments.config)?;
+    let put = if now == before {
+        edit::replace(&arguments.config, &calibrated.after.text).map_err(|e| e.to_string())
+    } else {
+        Err("changed while this ran".into())
+    };
+    put.map_err(|what| {
+        let by_hand = section(&calibrated.after.settings);
+        let path = arguments.config.display();
+        Error::Evaluation(format!("{path}: {what}; nothing is written. By hand it would be:\n{by_hand}"))
+    })
+}
+
+/// The thresholds as they stand in a configuration.
+fn section(Settings { thresholds, commands, .. }: &Settings) -> String {
+    let own: String =
+        named(thresholds, commands).iter().map(|(name, evidence)| format!("\n{name} = {evidence:?}")).collect();
+    let header = if own.is_empty() { "" } else { "\n[thresholds.commands]" };
+    format!("[thresholds]\nevidence = {:?}{header}{own}", thresholds.evidence)
+}
+
+/// What the lines of the trade-off are that are marked.
+const CHOSEN: &str = "chosen";
+const NOW: &str = "now";
+
+/// What each threshold would make of the data: whole nats, the one that is there and the one that was chosen.
+fn trade_off(calibrated: &Calibrated) -> Vec<(f32, Tally, &'static str)> {
+    let Calibrated { before, after, data } = calibrated;
+    let marked = [(before.clone(), NOW), (after.settings.thresholds.clone(), CHOSEN)];
+    let nats =
+        (LEAST as i32..=MOST as i32).map(|nat| nat as f32).filter(|nat| marked.iter().all(|m| m.0.evidence != *nat));
+    let nats: Vec<_> = nats.map(|nat| (calibrate::at(nat, before), "")).collect();
+    let rows = nats.into_iter().chain(marked).map(|(t, mark)| (t.evidence, data.tally(&t), mark));
+    let mut rows: Vec<_> = rows.collect();
+    rows.sort_by(|a, b| a.0.total_cmp(&b.0));
+    rows
+}
+
+fn table(out: &mut dyn Write, arguments: &Arguments, calibrated: &Calibrated, held_out: &Tally) -> io::Result<()> {
+    let tally = calibrated.data.tally(&calibrated.before);
+    writeln!(
+        out,
+        "{}: {} recordings of sentences, {} h of other sound; at most {} false accepts an hour",
+        arguments.dir.display(),
+        tally.positives,
+        three_digits(tally.hours),
+        arguments.false_accepts_per_hour
+    )?;
+    writeln!(out, " evidence  {:<32}  wrong  false accepts/h (95 % at most)", "refused")?;
+    for (evidence, tally, mark) in trade_off(calibrated) {
+        let mark = if mark.is_empty() { String::new() } else { format!("  <- {mark}") };
+        let refused = percent(tally.refused_share(), tally.refused, tally.positives);
+        let line = format!("{evidence:9.3}  {refused:<32}  {:5}  {}", tally.wrong, accepted(&tally));
+        writeln!(out, "{line}{mark}")?;
+    }
+    writeln!(
+        out,
+        "each fifth decided by what the others choose: refused {}, wrong {}, false accepts/h {}",
+        percent(held_out.refused_share(), held_out.refused, held_out.positives),
+        held_out.wrong,
+        accepted(held_out)
+    )
+}
+
+fn accepted(tally: &Tally) -> String {
+    let rate = tally.false_accept_rate().map_or(0.0, |rate| rate.is);
+    format!("{} ({}), {}", three_digits(rate), three_digits(tally.bound()), tally.false_accepts)
+}
+
+/// What became of the configuration.
+fn summary(out: &mut dyn Write, arguments: &Arguments, calibrated: &Calibrated, changes: bool) -> io::Result<()> {
+    let Calibrated { before, after: Read { settings, .. }, .. } = calibrated;
+    let path = arguments.config.display();
+    if !changes {
+        return writeln!(out, "{path}: the thresholds are so already; nothing is written");
+    }
+    let [is, was] = if arguments.dry_run { ["would be", "is"] } else { ["is", "was"] };
+    if before.evidence != settings.thresholds.evidence {
+        writeln!(
+            out,
+            "{path}: thresholds.evidence {is} {:?}; it {was} {:?}",
+            settings.thresholds.evidence, before.evidence
+        )?;
+    }
+    let [old, new] = [before, &settings.thresholds].map(|thresholds| named(thresholds, &settings.commands));
+    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let shown = |evidence: Option<&f32>| evidence.map_or("as for all".into(), |evidence| format!("{evidence:?}"));
+    for name in names.into_iter().filter(|name| old.get(*name) != new.get(*name)) {
+        let [old, new] = [&old, &new].map(|own| shown(own.get(name)));
+        writeln!(out, "{path}: thresholds.commands.{name} {is} {new}; it {was} {old}")?;
+    }
+    let then = "to put it to use: systemctl reload hearken, or start hearken run again";
+    if arguments.dry_run { Ok(()) } else { writeln!(out, "{then}") }
+}
+
+fn object(arguments: &Arguments, calibrated: &Calibrated, held_out: &Tally, changes: bool) -> Value {
+    let Calibrated { before, after: Read { settings, .. }, data } = calibrated;
+    let number = |evidence: f32| format!("{evidence}").parse::<f64>().unwrap_or(f64::from(evidence));
+    let thresholds = |thresholds: &Thresholds| {
+        let own: BTreeMap<String, f64> = named(thresholds, &settings.commands)
+            .into_iter()
+            .map(|(name, evidence)| (name, number(evidence)))
+            .collect();
+        json!({"evidence": number(thresholds.evidence), "commands": own})
+    };
+    let tally = |tally: &Tally| {
+        json!({
+            "refused": tally.refused, "wrong": tally.wrong, "false_accepts": tally.false_accepts,
+            "refused_share": estimate(tally.refused_share()),
+            "false_accepts_per_hour": estimate(tally.false_accept_rate()), "at_most": tally.bound(),
+        })
+    };
+    let row = |(evidence, counted, mark): (f32, Tally, &str)| {
+        let mut row = tally(&counted);
+        row["evidence"] = json!(number(evidence));
+        row["is"] = json!((!mark.is_empty()).then_some(mark));
+        row
+    };
+    json!({
+        "config": arguments.config, "target": arguments.false_accepts_per_hour,
+        "positives": data.tally(before).positives, "hours": data.hours,
+        "before": thresholds(before), "after": thresholds(&settings.thresholds), "changed": changes,
+        "trade_off": trade_off(calibrated).into_iter().map(row).collect::<Value>(),
+        "cross_validated": tally(held_out),
+    })
+}

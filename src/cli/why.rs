@@ -1,0 +1,47 @@
+//! `hearken why`: the whole story of one decision.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::audio::wav;
+use crate::cli::status::ask;
+use crate::config::{self, Settings};
+use crate::error::Error;
+use crate::mind::SENTENCES;
+use crate::recognize::Recognizer;
+use crate::recognize::whisper::WhisperRecognizer;
+use crate::report::why::{STORY, WORDS, Why};
+use crate::status::Question;
+use crate::stop::Stop;
+use crate::trial;
+use crate::verdict::{checks, judge};
+
+/// Asks the daemon that records into `dir`, or the one that is found, about its last utterance.
+pub fn daemon(dir: Option<PathBuf>, as_json: bool) -> Result<(), Error> {
+    let (_, told) = ask(dir, Question::Why)?;
+    print(&told, as_json)
+}
+
+/// Decides `file` as one utterance and tells why.
+pub fn file(config: &Path, file: &Path, as_json: bool) -> Result<(), Error> {
+    let Settings { recognizer, grammar, thresholds, commands, .. } = config::load(config)?;
+    trial::first(&recognizer, &Stop::default())?;
+    let mut recognizer = WhisperRecognizer::load(&recognizer, grammar)?;
+    let named = |why: String| io::Error::other(format!("{}: {why}", file.display()));
+    let samples = wav::read(file).map_err(|e| named(e.to_string()))?;
+    let heard = recognizer.hear(&samples).map_err(|e| named(e.to_string()))?;
+    let (verdict, rules) = (judge(&heard, &thresholds), checks(&heard, &thresholds));
+    let story = recognizer.explain(SENTENCES)?;
+    let why = Why { heard: Some(&heard), verdict: &verdict, rules: &rules, story: story.as_ref(), commands: &commands };
+    print(&why.of_file(file), as_json)
+}
+
+fn print(told: &Value, as_json: bool) -> Result<(), Error> {
+    let mut out = io::stdout().lock();
+    match told[WORDS].as_str().filter(|_| !as_json) {
+        Some(words) => Ok(write!(out, "{words}")?),
+        None => Ok(writeln!(out, "{}", told[STORY])?),
+    }
+}
