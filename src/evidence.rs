@@ -20,7 +20,7 @@ const RESEMBLANCE: f32 = 18.0;
 const PACE: f32 = 12.0;
 const USUAL_PACE: f32 = 0.2;
 /// What all three together must bring.
-const NEEDED: f32 = 15.0;
+const NEEDED: f32 = 18.0;
 
 /// Log-probability a token below which Whisper takes its own text for failed: `logprob_threshold` in its transcribe.py. Such
 /// a text is no yardstick: next to it any short sentence would look well.
