@@ -13,14 +13,14 @@ use crate::recognize::{Candidate, Heard};
 
 /// Nats that each token of a sentence may lie below the free text: in noise every word costs something, while the short
 /// sentence that other speech is nearest to has no excuse.
-const NATS_A_TOKEN: f32 = 2.2;
+const NATS_A_TOKEN: f32 = 2.6;
 /// Nats between a free text that reads exactly like the sentence and one of quite other letters.
 const RESEMBLANCE: f32 = 18.0;
 /// Nats for speech that lasts e times as long as usual, or as short; and up to where it costs nothing, as people differ.
 const PACE: f32 = 12.0;
 const USUAL_PACE: f32 = 0.2;
 /// What all three together must bring.
-const NEEDED: f32 = 18.0;
+const NEEDED: f32 = 20.0;
 
 /// Log-probability a token below which Whisper takes its own text for failed: `logprob_threshold` in its transcribe.py. Such
 /// a text is no yardstick: next to it any short sentence would look well.

@@ -63,7 +63,7 @@ impl Default for SearchSettings {
             lambda: 0.7,
             bonus: 0.5,
             haste: 0.25,
-            reach: 2.2,
+            reach: 2.6,
             curiosity: 1.0,
             patience: 16,
             joint_lead: 8.0,
@@ -71,6 +71,9 @@ impl Default for SearchSettings {
         }
     }
 }
+
+/// Nats that are added to the haste when half of the calls are spent and no sentence has come up: better a good one than none.
+const HURRY: f32 = 1.0;
 
 /// Tokens that a sentence may have more than the free text.
 const MORE_TOKENS: usize = 3;
@@ -138,10 +141,17 @@ pub fn search<M: LanguageModel>(
     }
     let floor = free - settings.reach * (found.text.len() + MORE_TOKENS) as f32;
     found.floor = floor;
+    let mut settings = settings.clone();
     let mut open = BinaryHeap::from([Open::root(graph)]);
-    let mut whole = Whole::default();
+    let (mut whole, mut hurried) = (Whole::default(), false);
     while let Some(next) = open.pop() {
-        if whole.suffices(&next, search.calls, settings) {
+        if !hurried && whole.first.is_none() && search.calls >= settings.max_calls / 2 {
+            hurried = true;
+            settings.haste += HURRY;
+            open = open.into_iter().chain([next]).map(|path| path.placed(&settings)).collect();
+            continue;
+        }
+        if whole.suffices(&next, search.calls, &settings) {
             break;
         }
         if next.joint < floor {
@@ -157,7 +167,7 @@ pub fn search<M: LanguageModel>(
             found.gave_up = Some(limit).filter(|_| whole.first.is_none());
             break;
         }
-        search.open(&next, settings, floor, &mut open)?;
+        search.open(&next, &settings, floor, &mut open)?;
     }
     (found.best, found.runner_up) = whole.best(settings.joint_lead);
     found.calls = search.calls;
@@ -287,6 +297,11 @@ impl Open {
         Open { promise: 0.0, rank: 0.0, joint: 0.0, tokens: Vec::new(), whole: false, siblings }
     }
 
+    /// The same, with its place in the heap.
+    fn placed(self, settings: &SearchSettings) -> Open {
+        Open { promise: self.rank + settings.haste * self.tokens.len() as f32, ..self }
+    }
+
     fn state(&self) -> &State {
         &self.siblings[self.tokens.last().unwrap_or(&ROOT)]
     }
@@ -408,14 +423,13 @@ impl<M: LanguageModel> Search<'_, M> {
             tokens.extend_from_slice(&from.tokens);
             tokens.push(*token);
             let (rank, joint) = (from.rank + step - allowance, from.joint + step);
-            let promise = rank + settings.haste * tokens.len() as f32;
-            heap.push(Open { promise, rank, joint, tokens, whole: false, siblings: expansion.steps.clone() });
+            let path = Open { promise: 0.0, rank, joint, tokens, whole: false, siblings: expansion.steps.clone() };
+            heap.push(path.placed(settings));
         }
         if may_end {
             let (rank, joint) = (from.rank + expansion.end - allowance - settings.bonus, from.joint + expansion.end);
-            let promise = rank + settings.haste * from.tokens.len() as f32;
-            let siblings = from.siblings.clone();
-            heap.push(Open { promise, rank, joint, tokens: from.tokens.clone(), whole: true, siblings });
+            let (tokens, siblings) = (from.tokens.clone(), from.siblings.clone());
+            heap.push(Open { promise: 0.0, rank, joint, tokens, whole: true, siblings }.placed(settings));
         }
         Ok(())
     }
