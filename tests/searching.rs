@@ -381,25 +381,18 @@ fn the_nearest_sentences_are_the_best_of_each_deed_in_the_order_of_their_ranks()
     assert!(overtaken > 10, "{overtaken} times a better rank lay beyond the reach");
 }
 
-/// A model that finds every token as likely as any other.
-struct Indifferent(Vec<f32>);
-
-impl LanguageModel for Indifferent {
-    type Error = Infallible;
-
-    fn next(&mut self, _: &[Token]) -> Result<(&[f32], f32), Infallible> {
-        Ok((&self.0, (self.0.len() as f32).ln()))
-    }
-}
-
 #[test]
 fn when_half_of_the_calls_are_spent_a_good_sentence_is_better_than_none() {
     let (tokenizer, ends) = tokenizer();
     let graph = TokenGraph::new(grammar(&["(a|b|ab) (a|b|ab) (a|b|ab) (a|b|ab) (a|b|ab) {n} {state}"]), &tokenizer);
-    let mut model = Indifferent(vec![0.0; ends.text as usize + 1]);
-    let settings = SearchSettings { lambda: 0.0, bonus: 0.0, haste: 0.0, reach: 1e9, ..SearchSettings::default() };
-    let found = search(&mut model, &graph, &ends, &SearchSettings { max_calls: 300, ..settings.clone() }, 1).unwrap();
-    assert!(found.best.is_some() && found.gave_up.is_none() && (150..250).contains(&found.calls), "{found:?}");
-    let at_once = search(&mut model, &graph, &ends, &SearchSettings { max_calls: 20, ..settings }, 1).unwrap();
-    assert_eq!((at_once.best, at_once.gave_up), (None, Some(Limit::Calls)), "fewer calls than tokens");
+    let (mut found, mut hurried) = (0, 0);
+    for seed in 0..40 {
+        let mut dice = Dice { seed: seed * 7919 + 3, tokens: ends.text as usize + 1, logits: vec![], calls: 0 };
+        let slow = SearchSettings { lambda: 1.0, bonus: 0.0, haste: 0.0, ..SearchSettings::default() };
+        let settings = SearchSettings { reach: 1e9, max_calls: 80, ..slow };
+        let late = search(&mut dice, &graph, &ends, &settings, 1).unwrap();
+        found += usize::from(late.best.is_some());
+        hurried += usize::from(late.calls > 40);
+    }
+    assert!(found >= 30 && hurried >= 4, "{found} of 40 found, {hurried} after half of the calls");
 }
