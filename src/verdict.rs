@@ -8,7 +8,7 @@ use std::fmt;
 use crate::evidence::{Evidence, letters, resemblance};
 use crate::recognize::{Heard, Limit};
 
-/// What an utterance must reach to be a command. The defaults are measured: see "Deciding" in the README.
+/// What an utterance must reach to be a command. The defaults are measured: docs/deciding.md.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Thresholds {
     /// Least speech, in milliseconds, by Silero: 6 windows of 32 ms (research/audio.md, section 5).
@@ -169,7 +169,8 @@ pub enum Verdict {
     Rejected(Reason),
 }
 
-/// Lead of the best sentence over the runner-up in rank, in nats.
+/// How far the best sentence and the runner-up are apart in rank, in nats. Which is first the search has settled, for once
+/// against the rank ([`SearchSettings::joint_lead`](crate::recognize::search::SearchSettings::joint_lead)).
 pub fn margin(heard: &Heard) -> Option<f32> {
     Some((heard.best.as_ref()?.rank - heard.runner_up.as_ref()?.rank).abs())
 }
@@ -284,8 +285,7 @@ fn ambiguous(heard: &Heard, thresholds: &Thresholds) -> Option<Check> {
     let best = heard.best.as_ref()?;
     let needed = format!("at least {:.2}", thresholds.margin);
     let Some(runner_up) = &heard.runner_up else { return check("no rival near".into(), needed, None) };
-    // The search put the second in rank first where the sound itself says so clearly.
-    let margin = (best.rank - runner_up.rank).abs();
+    let margin = margin(heard)?;
     let sentences = [&best.sentence, &runner_up.sentence].map(|s| s.words.clone());
     let measured = format!("{margin:.2} from {:?}", sentences[1]);
     check(measured, needed, (margin < thresholds.margin).then_some(Reason::Ambiguous { sentences, margin }))

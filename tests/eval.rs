@@ -166,13 +166,12 @@ fn evaluated_by(
     cut: bool,
     sounds: Vec<(Expected, Vec<f32>)>,
 ) -> Vec<Clip> {
-    let (endpoint, scratch) = (EndpointSettings::default(), scratch(8 << 20));
     let mut evaluator = Evaluator {
-        recognizer: &mut Script(script.to_vec()),
-        thresholds,
-        commands: &commands(),
-        endpoint: &endpoint,
-        scratch: &scratch,
+        recognizer: Box::new(Script(script.to_vec())),
+        thresholds: thresholds.clone(),
+        commands: commands(),
+        endpoint: EndpointSettings::default(),
+        scratch: scratch(8 << 20),
         cut,
         keep: 3,
     };

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ struct Player {
     parts: [Vec<f32>; 2],
     at: Option<usize>,
     go_on: Receiver<()>,
-    played: Sender<()>,
+    played: SyncSender<()>,
     panics: bool,
 }
 
@@ -71,7 +71,7 @@ impl AudioSource for Player {
         let rest = if at < first { &self.parts[0][at..] } else { &self.parts[1][at - first..] };
         assert!(!(rest.is_empty() && self.panics), "as if the ear had a fault");
         if rest.is_empty() {
-            let _ = self.played.send(());
+            let _ = self.played.try_send(());
             std::thread::yield_now();
         }
         let filled = rest.len().min(block.len());
@@ -201,7 +201,7 @@ fn files(dir: &Path) -> usize {
 
 fn player(sentences: [usize; 2]) -> (Player, Sender<()>, Receiver<()>) {
     let (go_on, word) = channel();
-    let (played, done) = channel();
+    let (played, done) = sync_channel(1);
     let parts = sentences.map(|n| in_a_row(&vec![data("home/turn on the lights.wav"); n]));
     (Player { parts, at: None, go_on: word, played, panics: false }, go_on, done)
 }

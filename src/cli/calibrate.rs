@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::eval::{decide, progress};
+use super::eval::{decide, evaluator, progress};
 use crate::audio::{SAMPLE_RATE, wav};
 use crate::calibrate::{self, Data, LEAST, MOST, Tally};
 use crate::command::Command;
@@ -14,9 +14,7 @@ use crate::config::{self, ConfigError, Settings, edit};
 use crate::error::Error;
 use crate::eval::expected::{Case, Expected, cases};
 use crate::eval::summary::{estimate, percent, three_digits};
-use crate::eval::{Clip, Condition, Evaluator};
-use crate::recognize::whisper::WhisperRecognizer;
-use crate::scratch::{self, Scratch};
+use crate::eval::{Clip, Condition};
 use crate::stop::Stop;
 use crate::trial;
 use crate::verdict::Thresholds;
@@ -70,13 +68,15 @@ struct Calibrated {
 /// Chooses thresholds by every WAV file under the folder, prints what they trade and writes them into the configuration.
 pub fn calibrate(arguments: &Arguments) -> Result<(), Error> {
     let before = config::read_text(&arguments.config)?;
-    let Settings { commands, thresholds, recognizer, .. } = parse(arguments, before.clone())?.settings;
-    let mut cases = cases(&arguments.dir, &commands).map_err(|faults| Error::Evaluation(faults.to_string()))?;
-    with_thresholds(arguments, &before, &thresholds, &commands)?;
+    let settings = parse(arguments, &before)?;
+    let mut cases =
+        cases(&arguments.dir, &settings.commands).map_err(|faults| Error::Evaluation(faults.to_string()))?;
+    with_thresholds(arguments, &before, &settings.thresholds, &settings.commands)?;
     enough(arguments, &cases)?;
-    trial::first(&recognizer, &Stop::default())?;
-    let calibrated = settle(arguments, &before, &mut cases)?;
-    let held_out = calibrate::cross_validated(&calibrated.data, arguments.false_accepts_per_hour, &thresholds);
+    trial::first(&settings.recognizer, &Stop::default())?;
+    let calibrated = settle(arguments, &before, settings, &mut cases)?;
+    let target = arguments.false_accepts_per_hour;
+    let held_out = calibrate::cross_validated(&calibrated.data, target, &calibrated.before);
     let mut out = io::stdout();
     if !arguments.json {
         table(&mut out, arguments, &calibrated, &held_out)?;
@@ -91,9 +91,8 @@ pub fn calibrate(arguments: &Arguments) -> Result<(), Error> {
     Ok(summary(&mut out, arguments, &calibrated, changes)?)
 }
 
-fn parse(arguments: &Arguments, text: String) -> Result<Read, Error> {
-    let settings = config::parse(&arguments.config.display().to_string(), &text).map_err(ConfigError::from)?;
-    Ok(Read { text, settings })
+fn parse(arguments: &Arguments, text: &str) -> Result<Settings, Error> {
+    Ok(config::parse(&arguments.config.display().to_string(), text).map_err(ConfigError::from)?)
 }
 
 /// The configuration with these thresholds in it.
@@ -104,8 +103,8 @@ fn with_thresholds(
     commands: &[Command],
 ) -> Result<Read, Error> {
     let edited = edit::with_thresholds(text, thresholds.evidence, &named(thresholds, commands));
-    let edited = edited.map_err(|what| Error::Evaluation(format!("{}: {what}", arguments.config.display())))?;
-    parse(arguments, edited)
+    let text = edited.map_err(|what| Error::Evaluation(format!("{}: {what}", arguments.config.display())))?;
+    Ok(Read { settings: parse(arguments, &text)?, text })
 }
 
 /// The commands' own thresholds by their names.
@@ -139,8 +138,7 @@ fn enough(arguments: &Arguments, cases: &[Case]) -> Result<(), Error> {
 }
 
 /// Decides and chooses.
-fn settle(arguments: &Arguments, text: &str, cases: &mut Vec<Case>) -> Result<Calibrated, Error> {
-    let settings = parse(arguments, text.into())?.settings;
+fn settle(arguments: &Arguments, text: &str, settings: Settings, cases: &mut Vec<Case>) -> Result<Calibrated, Error> {
     let (before, commands) = (settings.thresholds.clone(), settings.commands.clone());
     let data = Data::of(&decided(settings, cases)?);
     let chosen = calibrate::fit(&data, arguments.false_accepts_per_hour, &before)
@@ -151,17 +149,7 @@ fn settle(arguments: &Arguments, text: &str, cases: &mut Vec<Case>) -> Result<Ca
 
 fn decided(settings: Settings, cases: &mut Vec<Case>) -> Result<Vec<Clip>, Error> {
     let files = cases.len();
-    let scratch = Scratch::new(scratch::default_dir(), &settings.scratch);
-    let mut evaluator = Evaluator {
-        recognizer: &mut WhisperRecognizer::load(&settings.recognizer, settings.grammar)?,
-        thresholds: &settings.thresholds,
-        commands: &settings.commands,
-        endpoint: &settings.endpoint,
-        scratch: &scratch,
-        cut: false,
-        keep: 0,
-    };
-    let clips = decide(&mut evaluator, cases, Condition { noise: None }, false)?;
+    let clips = decide(&mut evaluator(settings, false, 0)?, cases, Condition { noise: None }, false)?;
     if cases.len() < files { Err(Error::Files(files - cases.len(), files)) } else { Ok(clips) }
 }
 

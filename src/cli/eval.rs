@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::audio::wav;
-use crate::config;
+use crate::config::{self, Settings};
 use crate::error::Error;
 use crate::eval::expected::{Case, cases};
 use crate::eval::mix::{Noise, SEED};
@@ -80,16 +80,8 @@ pub fn eval(arguments: &Arguments) -> Result<(), Error> {
     let noise = arguments.noise.as_deref().map(noise).transpose()?;
     let page = arguments.html.as_deref().map(create).transpose()?;
     trial::first(&settings.recognizer, &Stop::default())?;
-    let scratch = Scratch::new(scratch::default_dir(), &settings.scratch);
-    let mut evaluator = Evaluator {
-        recognizer: &mut WhisperRecognizer::load(&settings.recognizer, settings.grammar)?,
-        thresholds: &settings.thresholds,
-        commands: &settings.commands,
-        endpoint: &settings.endpoint,
-        scratch: &scratch,
-        cut: arguments.cut,
-        keep: if page.is_some() { MOST_SOUNDS } else { 0 },
-    };
+    let keep = if page.is_some() { MOST_SOUNDS } else { 0 };
+    let mut evaluator = evaluator(settings, arguments.cut, keep)?;
     let files = cases.len();
     let with_noise =
         arguments.snr.iter().filter_map(|snr_db| Some(Condition { noise: Some((noise.as_ref()?, *snr_db)) }));
@@ -102,13 +94,26 @@ pub fn eval(arguments: &Arguments) -> Result<(), Error> {
     print(arguments, &conditions, files, unreadable)?;
     if let Some(mut page) = page {
         let title = arguments.dir.display().to_string();
-        page::write(&mut page, &title, &about(arguments, files), &conditions, &settings.thresholds)?;
+        page::write(&mut page, &title, &about(arguments, files), &conditions, &evaluator.thresholds)?;
         page.flush()?;
     }
     if unreadable > 0 {
         return Err(Error::Files(unreadable, files));
     }
     sufficient(&conditions[0].0, arguments.at_least)
+}
+
+/// What decides as the daemon would.
+pub(super) fn evaluator(settings: Settings, cut: bool, keep: usize) -> Result<Evaluator, Error> {
+    Ok(Evaluator {
+        recognizer: Box::new(WhisperRecognizer::load(&settings.recognizer, settings.grammar)?),
+        thresholds: settings.thresholds,
+        commands: settings.commands,
+        endpoint: settings.endpoint,
+        scratch: Scratch::new(scratch::default_dir(), &settings.scratch),
+        cut,
+        keep,
+    })
 }
 
 fn noise(path: &Path) -> Result<Noise, Error> {
@@ -125,7 +130,7 @@ fn create(path: &Path) -> Result<BufWriter<File>, Error> {
 
 /// Decides all clips in one condition. What cannot be read is reported and leaves `cases`.
 pub(super) fn decide(
-    evaluator: &mut Evaluator<'_>,
+    evaluator: &mut Evaluator,
     cases: &mut Vec<Case>,
     condition: Condition<'_>,
     each: bool,

@@ -171,24 +171,24 @@ fn outcome(expected: &Expected, utterances: &[Utterance], accepted: impl Fn(&Utt
 }
 
 /// What decides.
-pub struct Evaluator<'a> {
+pub struct Evaluator {
     /// Sound to sentences.
-    pub recognizer: &'a mut dyn Recognizer,
+    pub recognizer: Box<dyn Recognizer>,
     /// What a command must reach.
-    pub thresholds: &'a Thresholds,
+    pub thresholds: Thresholds,
     /// The commands.
-    pub commands: &'a [Command],
+    pub commands: Vec<Command>,
     /// How the ear cuts.
-    pub endpoint: &'a EndpointSettings,
+    pub endpoint: EndpointSettings,
     /// Where the ear records.
-    pub scratch: &'a Scratch,
+    pub scratch: Scratch,
     /// Whether clips that Whisper takes in one piece are cut too.
     pub cut: bool,
     /// Of how many more utterances the sound is kept, for clips that are not decided as expected.
     pub keep: usize,
 }
 
-impl Evaluator<'_> {
+impl Evaluator {
     /// Decides one clip.
     ///
     /// # Errors
@@ -196,7 +196,7 @@ impl Evaluator<'_> {
     pub fn decide(&mut self, case: &Case, sound: Vec<f32>) -> Result<Clip, String> {
         let seconds = sound.len() as f64 / f64::from(SAMPLE_RATE);
         let cut = self.cut || sound.len() > MAX_SAMPLES;
-        let pieces = if cut { cut::utterances(sound, self.endpoint, self.scratch)? } else { vec![sound] };
+        let pieces = if cut { cut::utterances(sound, &self.endpoint, &self.scratch)? } else { vec![sound] };
         let decided: Result<Vec<_>, _> = pieces.into_iter().map(|piece| self.hear(piece, &case.expected)).collect();
         let mut utterances = decided?;
         let outcome = outcome(&case.expected, &utterances, Utterance::accepted);
@@ -213,15 +213,15 @@ impl Evaluator<'_> {
 
     fn hear(&mut self, sound: Vec<f32>, expected: &Expected) -> Result<Utterance, String> {
         let heard = self.recognizer.hear(&sound).map_err(|e| e.to_string())?;
-        let verdict = judge(&heard, self.thresholds);
+        let verdict = judge(&heard, &self.thresholds);
         let any_evidence =
             Thresholds { evidence: f32::NEG_INFINITY, commands: BTreeMap::new(), ..self.thresholds.clone() };
         let nearest = heard.best.as_ref().map(|best| &best.sentence);
         let accepted = nearest.filter(|_| verdict == Verdict::Accepted);
         Ok(Utterance {
-            is_expected: nearest.is_some_and(|sentence| expected.is(sentence, self.commands)),
+            is_expected: nearest.is_some_and(|sentence| expected.is(sentence, &self.commands)),
             extra: accepted.map(|sentence| expected.extra(sentence)).unwrap_or_default(),
-            decision: report::decision(Some(&heard), &verdict, self.commands),
+            decision: report::decision(Some(&heard), &verdict, &self.commands),
             passes_otherwise: judge(&heard, &any_evidence) == Verdict::Accepted,
             own_threshold: nearest.and_then(|sentence| self.thresholds.commands.get(&sentence.command).copied()),
             heard,

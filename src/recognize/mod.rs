@@ -57,11 +57,11 @@ pub struct Heard {
     pub free: f32,
     /// Probability of no speech at the first token, 0 to 1.
     pub no_speech: f32,
-    /// The sentence with the best rank, if any was within reach.
+    /// The best sentence, if any came up within reach: by rank, but where the sound itself says clearly otherwise.
     pub best: Option<Candidate>,
     /// The best one that would do something else.
     pub runner_up: Option<Candidate>,
-    /// What ended the search before it was sure, if anything did.
+    /// What ended the search before a sentence came up, or the deadline, if that passed at all.
     pub gave_up: Option<Limit>,
     /// Calls of the decoder.
     pub calls: usize,

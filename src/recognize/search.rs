@@ -1,12 +1,13 @@
 //! Which sentence of the grammar the sound supports best: a best-first search over the token graph. Pure.
 //!
 //! First the model writes freely (greedy): its text is the yardstick for rejecting. Then paths of the grammar are opened
-//! in the order of their rank. A step's rank is its log-probability less `lambda` times the log of the mass that the
-//! grammar allows there: 0 is the joint probability, which favours short sentences; 1 is a masked softmax, by which a path
-//! that the sound does not support can win. Without a bonus every step is at most 0, a prefix's rank bounds all that
-//! follows it, and the first whole sentence that comes up is the best: exact, in some ten calls of the decoder for a clear
-//! sentence, whatever the size of the grammar. The bonus for each token gives that up for fewer truncated sentences and
-//! fewer calls in noise: so the search looks a little further, and the best of what comes up is taken.
+//! in the order of their promise: their rank, and a little haste for each token. A step's rank is its log-probability less
+//! `lambda` times the log of the mass that the grammar allows there, and a bonus: with a `lambda` of 0 the rank is the joint
+//! probability, which favours short sentences; with 1 a masked softmax, by which a path that the sound does not support can
+//! win. Without bonus and haste every step is at most 0, a prefix's rank bounds all that follows it, and the first whole
+//! sentence that comes up is the best: exact, in some ten calls of the decoder for a clear sentence, whatever the size of the
+//! grammar. What each token adds gives that up for fewer truncated sentences and fewer calls in noise: so the search looks a
+//! little further, and the best of what comes up is taken.
 //! (research: best-first over a prefix trie; measured in docs/deciding.md.)
 
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
@@ -34,7 +35,7 @@ pub trait LanguageModel {
     }
 }
 
-/// How to search. The defaults are measured: see "Deciding" in the README.
+/// How to search. The defaults are measured: docs/deciding.md.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SearchSettings {
     /// Share of the mass outside the grammar that a step does not pay for, 0 to 1.
@@ -109,13 +110,13 @@ pub struct Found {
     pub text: Vec<Token>,
     /// Log-probability of the free text up to its first end of a sentence.
     pub free: f32,
-    /// Joint log-probability below which nothing was looked for.
+    /// Joint log-probability below which nothing was looked for; that of the free text where nothing was looked for at all.
     pub floor: f32,
     /// The best sentence within reach.
     pub best: Option<Candidate>,
     /// The best one of another command or with other slots.
     pub runner_up: Option<Candidate>,
-    /// What ended the search before it was sure, if anything did.
+    /// What ended the search before a sentence came up, or the deadline, if that passed at all.
     pub gave_up: Option<Limit>,
     /// Calls of the model.
     pub calls: usize,
