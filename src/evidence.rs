@@ -30,7 +30,7 @@ const LEAST_BELIEF: f32 = -1.0;
 /// sentences; English is spoken at 10 to 20.
 const AROUND_MS: f32 = 300.0;
 const LETTERS_A_SECOND: f32 = 13.0;
-/// Letters in the words of a digit, roughly: "fifty" for the 5 and nothing for the 0.
+/// Letters that it takes to say a digit, about.
 const LETTERS_A_DIGIT: u64 = 4;
 
 /// What speaks for the best sentence.
@@ -84,12 +84,17 @@ pub fn resemblance(one: &str, other: &str) -> f32 {
 }
 
 /// The letters of a text, numbers as they are said.
-fn spelled(text: &str) -> String {
+pub fn spelled(text: &str) -> String {
     let mut letters = String::new();
     let mut digits = String::new();
-    for c in text.replace('%', "percent").to_lowercase().chars().chain([' ']) {
+    let text = text.replace('%', " percent").replace('°', " degrees ").to_lowercase();
+    let mut rest = text.chars().chain([' ']).peekable();
+    while let Some(c) = rest.next() {
         if c.is_ascii_digit() {
             digits.push(c);
+        }
+        let within = c == ',' && !digits.is_empty() && rest.peek().is_some_and(char::is_ascii_digit);
+        if c.is_ascii_digit() || within {
             continue;
         }
         let said = number::of(&digits).map(number::words).unwrap_or_default();
@@ -117,6 +122,7 @@ mod tests {
             ("Set the light to 40%.", "setthelighttofortypercent"),
             ("an 8-ounce mocha", "aneightouncemocha"),
             ("T.V. at 1005", "tvatonethousandfive"),
+            ("20°C, 1,500 or 3, 4", "twentydegreesconethousandfivehundredorthreefour"),
             ("call 99999999999", "call99999999999"),
             ("", ""),
         ];

@@ -1,8 +1,8 @@
 //! The mind: on the main thread, turns recordings into decisions, and tells why the last one came out as it did.
 //!
-//! The story is told between two recordings, by the recognizer that decides them: while it is looked for, a second on a
-//! desktop and at most twice the deadline of a decision, an utterance waits in the mailbox. Of the last one the scores and words
-//! stay in memory until the next; no sound does.
+//! The story is told when no recording waits, by the recognizer that decides them: while it is looked for, a second on a
+//! desktop and at most the deadline of a decision, an utterance waits in the mailbox. Of the last one the scores, the words
+//! and what the recognizer made of its sound stay in memory until the next; no samples do.
 
 use std::time::Instant;
 
@@ -90,11 +90,12 @@ pub fn decide(mut mind: Mind<'_>, inbox: &Receiver<Spoken>, mut hands: impl FnMu
                     return;
                 }
             }
-            Received::Nothing => {}
+            Received::Nothing => {
+                if let Some(desk) = &desk {
+                    desk.answer(|| last.as_ref().map_or_else(nothing_yet, |last| mind.tell(last)));
+                }
+            }
             Received::Closed => return,
-        }
-        if let Some(desk) = &desk {
-            desk.answer(|| last.as_ref().map_or_else(nothing_yet, |last| mind.tell(last)));
         }
     }
 }

@@ -32,11 +32,11 @@ impl Question {
         }
     }
 
-    /// Longest wait for the answer: the second comes after the decision under way, and may take twice as long.
+    /// Longest wait for the answer: the second comes after the decision under way, and may take as long as one.
     fn patience(self) -> Duration {
         Duration::from_secs(match self {
             Question::Status => 2,
-            Question::Why => 120,
+            Question::Why => 180,
         })
     }
 }
@@ -100,7 +100,7 @@ pub fn is_there(dir: &Path) -> bool {
 }
 
 /// Asks the daemon that records into `dir`. Blocks until it has answered, for at most 2 s between two parts of its status, and
-/// 120 s for why.
+/// 180 s for why.
 ///
 /// # Errors
 /// The kernel's: `NotFound` or `ConnectionRefused` when no daemon runs there, `WouldBlock` when it does not answer in time;

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
-use crate::evidence::{Evidence, letters, resemblance};
+use crate::evidence::{Evidence, letters, resemblance, spelled};
 use crate::recognize::{Heard, Limit};
 
 /// What an utterance must reach to be a command. The defaults are measured: docs/deciding.md.
@@ -227,7 +227,8 @@ fn no_speech(heard: &Heard, thresholds: &Thresholds) -> Option<Check> {
 
 fn silence(heard: &Heard, thresholds: &Thresholds) -> Option<Check> {
     let (probability, most) = (heard.no_speech, thresholds.no_speech);
-    let refusal = (probability > most).then_some(Reason::Silence { probability });
+    let heard_somebody = probability <= most;
+    let refusal = (!heard_somebody).then_some(Reason::Silence { probability });
     check(format!("{:.0} % that nobody spoke", probability * 100.0), format!("at most {:.0} %", most * 100.0), refusal)
 }
 
@@ -254,7 +255,8 @@ fn unlike(heard: &Heard, thresholds: &Thresholds) -> Option<Check> {
     let sentence = best.sentence.words.clone();
     let evidence = Evidence::for_candidate(heard, best);
     let (total, needed) = (evidence.total(), thresholds.evidence_for(best.sentence.command));
-    let refusal = (total < needed).then_some(Reason::Unlike { sentence, evidence: total, needed });
+    let enough = total >= needed;
+    let refusal = (!enough).then_some(Reason::Unlike { sentence, evidence: total, needed });
     check(format!("evidence {total:.1}: {evidence}"), format!("at least {needed:.1}"), refusal)
 }
 
@@ -277,7 +279,8 @@ fn goes_on(heard: &Heard, _: &Thresholds) -> Option<Check> {
 
 fn gave_up(heard: &Heard, _: &Thresholds) -> Option<Check> {
     let calls = heard.calls;
-    let refusal = heard.gave_up.filter(|_| heard.best.is_none()).map(|_| Reason::GaveUp { calls });
+    let none = heard.best.is_none() && heard.gave_up == Some(Limit::Calls);
+    let refusal = none.then_some(Reason::GaveUp { calls });
     check(format!("{calls} calls"), "a sentence found".into(), refusal)
 }
 
@@ -293,16 +296,18 @@ fn ambiguous(heard: &Heard, thresholds: &Thresholds) -> Option<Check> {
 
 /// Words of the free text that follow the sentence, and new ones after its first full stop. What it repeats is not new.
 fn words_beyond(text: &str, sentence: &str) -> (usize, usize) {
-    let stop = text.split_whitespace().position(|w| w.ends_with(['.', '?', '!'])).map_or(usize::MAX, |last| last + 1);
-    let said: Vec<String> = text.split_whitespace().map(bare).collect();
-    let (first, after) = said.split_at(stop.min(said.len()));
-    let sentence: Vec<String> = sentence.split_whitespace().map(bare).collect();
-    let more = first.strip_prefix(sentence.as_slice()).unwrap_or_default();
-    let more = more.iter().filter(|word| !sentence.iter().any(|said| said.starts_with(word.as_str()))).count();
-    let mut known: HashSet<&String> = first.iter().collect();
+    let said: Vec<&str> = text.split_whitespace().collect();
+    let stop = said.iter().position(|word| word.ends_with(['.', '?', '!'])).map_or(said.len(), |last| last + 1);
+    let (first, after) = said.split_at(stop);
+    let whole = spelled(sentence);
+    let end = (0..=stop).find(|end| spelled(&first[..*end].join(" ")) == whole).unwrap_or(stop);
+    let sentence_words: Vec<String> = sentence.split_whitespace().map(bare).collect();
+    let repeated = |word: &String| sentence_words.iter().any(|said| said.starts_with(word.as_str()));
+    let more = first[end..].iter().map(|word| bare(word)).filter(|word| !repeated(word)).count();
+    let mut known: HashSet<String> = first.iter().map(|word| bare(word)).collect();
     // Where the text with the rest reads more like the sentence, the stop stands in the middle of it.
-    let over = resemblance(&first.concat(), &sentence.concat()) > resemblance(&said.concat(), &sentence.concat());
-    (more, after.iter().filter(|word| over && known.insert(word)).count())
+    let over = resemblance(&first.join(" "), sentence) > resemblance(text, sentence);
+    (more, after.iter().filter(|word| over && known.insert(bare(word))).count())
 }
 
 fn bare(word: &str) -> String {
@@ -343,7 +348,7 @@ mod tests {
     #[test]
     fn a_clear_command_is_accepted_and_each_rule_refuses_in_its_words() {
         type Case<'a> = (&'a str, &'a dyn Fn(&mut Heard), &'a str);
-        let cases: [Case<'_>; 17] = [
+        let cases: [Case<'_>; 19] = [
             ("clear", &|_| (), ""),
             ("no runner-up at all", &|h| h.runner_up = None, ""),
             ("a click", &|h| h.speech_ms = 64, "no speech in it: 64 ms"),
@@ -380,6 +385,19 @@ mod tests {
                 "more before the stop",
                 &|h| h.text = "Turn on the lamp in here.".into(),
                 "the speech goes on after \"turn on the lamp\"",
+            ),
+            (
+                "more after a number",
+                &|h| {
+                    h.best = Some(candidate("set it to 40 percent", -0.5, -1.2));
+                    h.text = "Set it to 40% and order a pizza.".into();
+                },
+                "the speech goes on after \"set it to 40 percent\"",
+            ),
+            (
+                "what is no number",
+                &|h| h.best = Some(candidate("turn on the lamp", -0.5, f32::NAN)),
+                "not a command: nearest is \"turn on the lamp\", with evidence NaN where 0.0 is needed",
             ),
             ("a please is welcome", &|h| h.text = "Turn on the lamp, please.".into(), ""),
             ("it repeats itself at once", &|h| h.text = "Turn on the lamp turn on the la".into(), ""),
