@@ -225,6 +225,11 @@ impl<'d> Value<'d> {
         self.document.problem(self.value.span(), &self.key, what);
     }
 
+    /// Notes a problem at a place that belongs to it, as its name.
+    pub fn problem_at<T>(&self, placed: &Placed<T>, what: impl Into<String>) {
+        self.document.problem(placed.at.clone(), &placed.key, what);
+    }
+
     /// Notes a problem with the bytes `part` of the string that this is. Where the string has escapes, its start is named.
     pub fn problem_in(&self, part: Range<usize>, what: impl Into<String>) {
         let span = self.value.span();

@@ -398,7 +398,7 @@ fn a_bad_configuration_says_where_what_and_what_would_be_right() {
         (
             "pulse = { bell = \"200 ms\" }",
             "[scenes.evening]\nbel = \"on\"",
-            "29:7: scenes.evening.bel: there is no output \"bel\"; did you mean \"bell\"?",
+            "29:1: scenes.evening.bel: there is no output \"bel\"; did you mean \"bell\"?",
         ),
         (
             "pulse = { bell = \"200 ms\" }",
@@ -423,7 +423,7 @@ fn a_bad_configuration_says_where_what_and_what_would_be_right() {
         (
             "say = \"ring the bell\"",
             "say = \"ring the bell\"\nrequires = { lamb = \"on\" }",
-            "28:21: commands[1].requires.lamb: there is no output \"lamb\"; did you mean \"lamp\"?",
+            "28:14: commands[1].requires.lamb: there is no output \"lamb\"; did you mean \"lamp\"?",
         ),
         (
             "say = \"ring the bell\"",
@@ -476,12 +476,17 @@ fn a_bad_configuration_says_where_what_and_what_would_be_right() {
         (
             "set = { lamp = \"{state}\" }",
             "set = { lamb = \"{state}\" }",
-            "24:16: commands[0].set.lamb: there is no output \"lamb\"; did you mean \"lamp\"?",
+            "24:9: commands[0].set.lamb: there is no output \"lamb\"; did you mean \"lamp\"?",
         ),
         (
             "set = { lamp = \"{state}\" }",
             "set = { lamp = \"{stat}\" }",
             "24:16: commands[0].set.lamp: no slot \"stat\" in these sentences; did you mean {state}?",
+        ),
+        (
+            "set = { lamp = \"{state}\" }",
+            "set = { lamp = \"{level}\" }",
+            "24:16: commands[0].set.lamp: no slot \"level\" in these sentences; there are: state",
         ),
         (
             "set = { lamp = \"{state}\" }",

@@ -18,7 +18,7 @@ pub fn scenes(section: Section<'_>, outputs: &[Output]) -> BTreeMap<String, Vec<
     for (name, value) in named_entries(section) {
         let sets = value.section().map(|s| s.entries()).unwrap_or_default();
         let set = |(name, value): &(Placed<String>, Value<'_>)| {
-            let output = outputs::find(value, &name.value, outputs)?;
+            let output = outputs::find(value, name, outputs)?;
             Some((output, outputs::fixed(value, &outputs[output])?))
         };
         scenes.insert(name.value, sets.iter().filter_map(set).collect());
@@ -58,35 +58,36 @@ pub fn deeds(
     says: &Says<'_>,
 ) -> Vec<Deed> {
     let mut deeds: Vec<(usize, Deed)> = Vec::new();
-    let mut add = |value: &Value<'_>, name: &str, deed: &dyn Fn(usize) -> Option<Deed>| {
+    let mut add = |value: &Value<'_>, name: &Placed<String>, deed: &dyn Fn(usize) -> Option<Deed>| {
         let Some(index) = outputs::find(value, name, outputs) else { return };
         let deed = deed(index);
         if deeds.iter().any(|(i, _)| *i == index) {
-            value.problem(format!("this command already acts on output {name:?}; once is enough"));
+            value.problem(format!("this command already acts on output {:?}; once is enough", name.value));
         } else if let Some(other) = deed.as_ref().and_then(|deed| clash(deed, index, &deeds, outputs)) {
-            value.problem(format!("{name:?} and {other:?} are interlocked; one command cannot switch both on"));
+            let what = format!("{:?} and {other:?} are interlocked; one command cannot switch both on", name.value);
+            value.problem(what);
         }
         deeds.extend(deed.map(|deed| (index, deed)));
     };
     let entries = |key: &str| section.get(key).and_then(|v| v.section()).map(|s| s.entries()).unwrap_or_default();
     for (name, value) in entries("set") {
-        add(&value, &name.value, &|i| setting(&value, &outputs[i], says).map(|setting| Deed::Set(i, setting)));
+        add(&value, &name, &|i| setting(&value, &outputs[i], says).map(|setting| Deed::Set(i, setting)));
     }
     for value in section.get("toggle").iter().flat_map(Value::one_or_many) {
         if let Some(name) = value.string() {
-            add(&value, &name.value, &|i| Some(Deed::Toggle(i)));
+            add(&value, &name, &|i| Some(Deed::Toggle(i)));
         }
     }
     for (name, value) in entries("pulse") {
         let times = |i: usize| outputs[i].times(!outputs[i].rest);
-        add(&value, &name.value, &|i| units::duration(&value, times(i)).map(|time| Deed::Pulse(i, time)));
+        add(&value, &name, &|i| units::duration(&value, times(i)).map(|time| Deed::Pulse(i, time)));
     }
     for (name, value) in entries("blink") {
-        add(&value, &name.value, &|i| blink(&value, &outputs[i]).map(|blink| Deed::Blink(i, blink)));
+        add(&value, &name, &|i| blink(&value, &outputs[i]).map(|blink| Deed::Blink(i, blink)));
     }
     if let Some(scene) = section.get("scene") {
         for (index, duty) in sets(&scene, scenes) {
-            add(&scene, &outputs[*index].name, &|i| Some(Deed::Set(i, Setting::Fixed(*duty))));
+            add(&scene, &scene.placed(outputs[*index].name.clone()), &|i| Some(Deed::Set(i, Setting::Fixed(*duty))));
         }
     }
     deeds.into_iter().map(|(_, deed)| deed).collect()
@@ -96,7 +97,7 @@ pub fn deeds(
 pub fn requires(section: &Section<'_>, outputs: &[Output]) -> Vec<Requirement> {
     let entries = section.get("requires").and_then(|v| v.section()).map(|s| s.entries()).unwrap_or_default();
     let required = |(name, value): &(Placed<String>, Value<'_>)| {
-        let output = outputs::find(value, &name.value, outputs)?;
+        let output = outputs::find(value, name, outputs)?;
         Some(Requirement { output, on: outputs::on_or_off(value)? })
     };
     entries.iter().filter_map(required).collect()
@@ -150,9 +151,11 @@ fn setting(value: &Value<'_>, output: &Output, says: &Says<'_>) -> Option<Settin
     let filled = says.filled.as_ref()?;
     if !filled.always.contains(slot) {
         let known: Vec<&str> = filled.always.iter().map(String::as_str).collect();
-        value.problem(match nearest(slot, &known) {
-            Some(near) => format!("no slot {slot:?} in these sentences; did you mean {{{near}}}?"),
-            None => format!("not every sentence of this command fills the slot {slot:?}"),
+        value.problem(match (nearest(slot, &known), filled.ever.contains_key(slot), known.as_slice()) {
+            (Some(near), ..) => format!("no slot {slot:?} in these sentences; did you mean {{{near}}}?"),
+            (None, true, _) => format!("not every sentence of this command fills the slot {slot:?}"),
+            (None, false, []) => format!("no slot {slot:?} in these sentences; none is in all of them"),
+            (None, false, known) => format!("no slot {slot:?} in these sentences; there are: {}", known.join(", ")),
         });
         return None;
     }

@@ -140,7 +140,7 @@ fn interlock(table: Section<'_>, group: usize, outputs: &mut [Output]) {
     let dead_time = table.get("dead_time").map_or(Some(DEAD_TIME), |v| units::duration(&v, dead_times));
     let interlock = Interlock { group, dead_time: dead_time.unwrap_or_default() };
     for value in listed.iter().flatten() {
-        let Some(member) = value.string().and_then(|name| find(value, &name.value, outputs)) else { continue };
+        let Some(member) = value.string().and_then(|name| find(value, &name, outputs)) else { continue };
         let Output { name, rest, dimmer, limits, .. } = &mut outputs[member];
         if dimmer.is_some() {
             value.problem(format!("output {name:?} has pwm; interlocked ones are on or off"));
@@ -158,12 +158,12 @@ fn interlock(table: Section<'_>, group: usize, outputs: &mut [Output]) {
     table.end();
 }
 
-/// The index of the output `name`; `value` is where it is named.
-pub fn find(value: &Value<'_>, name: &str, outputs: &[Output]) -> Option<usize> {
-    let found = outputs.iter().position(|o| o.name == name);
+/// The index of the output `name`, which stands in `value` or before it.
+pub fn find(value: &Value<'_>, name: &Placed<String>, outputs: &[Output]) -> Option<usize> {
+    let found = outputs.iter().position(|o| o.name == name.value);
     if found.is_none() {
         let known = outputs.iter().map(|o| o.name.as_str()).collect();
-        value.problem(unknown("output", name, known, "pin = 17"));
+        value.problem_at(name, unknown("output", &name.value, known, "pin = 17"));
     }
     found
 }

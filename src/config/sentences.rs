@@ -108,7 +108,7 @@ fn values(value: &Value<'_>) -> List {
 fn one_value(value: &Value<'_>) -> Option<(Node, SlotValue)> {
     if value.is_string() {
         let text = value.string()?.value;
-        return Some((words_only(value, &text)?, SlotValue::Text(text)));
+        return Some((words_only(value, &text)?, SlotValue::Text(text.trim().into())));
     }
     let section = value.section()?;
     let say = section.need("say", "say = \"(lounge|living room)\"");

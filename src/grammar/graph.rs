@@ -303,9 +303,18 @@ impl<'a> Builder<'a> {
     }
 
     fn list(&self, name: &str, at: &std::ops::Range<usize>) -> Result<&'a List, BuildError> {
-        let (fault, lists) = (|what| self.fault(at.clone(), what), self.lists);
-        let list = lists.get(name).ok_or_else(|| fault(unknown("list", name, lists.keys())))?;
-        if list.is_empty() { Err(fault(format!("the list {name:?} has no values"))) } else { Ok(list) }
+        let list = self.lists.get(name).ok_or_else(|| self.missing("list", name, at))?;
+        if list.is_empty() { Err(self.fault(at.clone(), format!("the list {name:?} has no values"))) } else { Ok(list) }
+    }
+
+    fn missing(&self, kind: &str, name: &str, at: &std::ops::Range<usize>) -> BuildError {
+        let what = match (kind, self.lists.contains_key(name), self.rules.contains_key(name)) {
+            ("rule", true, _) => format!("{name:?} is a list: {{{name}}} would be right"),
+            ("list", _, true) => format!("{name:?} is a rule: <{name}> would be right"),
+            ("list", ..) => unknown(kind, name, self.lists.keys()),
+            _ => unknown(kind, name, self.rules.keys()),
+        };
+        self.fault(at.clone(), what)
     }
 
     /// The arcs of a list or rule before `to`: those of the node that was built for it, or that `emit` gives now.
@@ -369,10 +378,12 @@ impl<'a> Builder<'a> {
     }
 
     fn enter(&mut self, name: &str, at: &std::ops::Range<usize>) -> Result<&'a Node, BuildError> {
-        let rules = self.rules;
-        let rule = rules.get(name).ok_or_else(|| self.fault(at.clone(), unknown("rule", name, rules.keys())))?;
-        if self.inside.iter().any(|open| open == name) || self.inside.len() == MAX_DEPTH {
+        let rule = self.rules.get(name).ok_or_else(|| self.missing("rule", name, at))?;
+        if self.inside.iter().any(|open| open == name) {
             return Err(self.fault(at.clone(), format!("rule <{name}> contains itself")));
+        }
+        if self.inside.len() == MAX_DEPTH {
+            return Err(self.fault(at.clone(), format!("more than {MAX_DEPTH} rules inside each other")));
         }
         self.inside.push(name.to_string());
         Ok(rule)
@@ -567,6 +578,8 @@ mod tests {
     fn what_cannot_be_built_says_why_and_where() {
         let cases = [
             ("dim {rom}", None, 4..9, "there is no list \"rom\"; did you mean \"room\"?"),
+            ("dim {light}", None, 4..11, "\"light\" is a rule: <light> would be right"),
+            ("dim <room>", None, 4..10, "\"room\" is a list: {room} would be right"),
             ("dim <zzz>", None, 4..9, "there is no rule \"zzz\"; there are: broken, light, loop"),
             ("<loop>", Some("loop"), 2..8, "rule <loop> contains itself"),
             ("dim <broken>", Some("broken"), 2..7, "there is no list \"rom\""),
@@ -597,14 +610,16 @@ mod tests {
     #[test]
     fn rules_that_double_at_each_step_are_built_once_or_refused_at_once() {
         let lists = BTreeMap::new();
-        let built = |template: &str| {
+        let built_of = |count: u32, template: &str| {
             let rule = |n: u32| parse(&template.replace('#', &format!("<r{}>", n + 1))).unwrap();
-            let mut rules: BTreeMap<String, Node> = (0..30).map(|n| (format!("r{n}"), rule(n))).collect();
-            rules.insert("r30".into(), parse("a").unwrap());
+            let mut rules: BTreeMap<String, Node> = (0..count).map(|n| (format!("r{n}"), rule(n))).collect();
+            rules.insert(format!("r{count}"), parse("a").unwrap());
             let mut builder = Builder::new(&lists, &rules);
             builder.add(0, &parse("<r0>").unwrap()).map(|_| builder.finish().count()).map_err(|e| e.error.what)
         };
+        let built = |template: &str| built_of(30, template);
         assert_eq!(built("(#|#)"), Ok(1));
+        assert_eq!(built_of(32, "(#|#)").unwrap_err(), "more than 32 rules inside each other");
         assert!(built("(# b|# c)").unwrap_err().contains("too large"));
         assert!(built("# #").unwrap_err().contains("too large"));
     }
