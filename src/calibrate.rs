@@ -22,7 +22,6 @@ use crate::eval::Clip;
 use crate::eval::expected::Expected;
 use crate::eval::statistics::{Estimate, rate, rate_bound, share};
 use crate::eval::summary::three_digits;
-use crate::evidence::Evidence;
 use crate::verdict::Thresholds;
 
 /// Lowest threshold that is set, in nats: below it the nearest sentence is any sentence.
@@ -112,7 +111,7 @@ impl Data {
             let passing = clip.utterances.iter().filter(|u| u.passes_otherwise);
             let scored = passing.filter_map(|u| {
                 let command = u.heard.best.as_ref()?.sentence.command;
-                Some(Scored { evidence: Evidence::of(&u.heard)?.total(), command, right: u.is_expected })
+                Some(Scored { evidence: u.evidence?, command, right: u.is_expected })
             });
             Recording { positive: clip.expected != Expected::Rejected, scored: scored.collect() }
         };

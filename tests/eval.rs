@@ -1,7 +1,8 @@
 //! `hearken eval`: what is counted as what, and the built program on a few clips.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -10,11 +11,12 @@ use hearken::audio::SAMPLE_RATE;
 use hearken::command::Command as Commanded;
 use hearken::config;
 use hearken::endpoint::EndpointSettings;
-use hearken::eval::expected::{Case, Expected, cases};
+use hearken::eval::expected::{Case, Expected, cases, listed_cases, warnings};
+use hearken::eval::page;
 use hearken::eval::summary::Summary;
 use hearken::eval::{Clip, Evaluator, Outcome};
 use hearken::evidence::Evidence;
-use hearken::grammar::{Sentence, SlotValue};
+use hearken::grammar::{Grammar, Sentence, SlotValue};
 use hearken::recognize::{Candidate, Heard, RecognizeError, Recognizer, Timings};
 use hearken::verdict::Thresholds;
 use serde_json::{Value, json};
@@ -24,8 +26,29 @@ use crate::hearing::scratch;
 use crate::program::hearken;
 use crate::support::{clips, data, in_a_row, quiet, samples};
 
+const HOUSE: &str = r#"board = "host"
+[lists]
+state = ["on", "off"]
+percent = { from = 0, to = 100 }
+cups = ["two", { say = "(a|one)", value = "1" }, { say = "none", value = "false" }, { say = "cold", value = "-5" }]
+[[commands]]
+name = "lamp"
+say = ["turn {state} [the] TV", "turn it {state}", "set [my] colour to {percent} percent"]
+[[commands]]
+name = "level"
+say = "[make] {cups} (cup|cups)"
+[[commands]]
+name = "stop"
+say = "stop"
+"#;
+
+fn house() -> (Vec<Commanded>, Grammar) {
+    let settings = config::parse("house.toml", HOUSE).unwrap_or_else(|e| panic!("{e}"));
+    (settings.commands, settings.grammar)
+}
+
 fn commands() -> Vec<Commanded> {
-    ["lamp", "level"].map(|name| Commanded { name: name.into(), deeds: Vec::new(), requires: Vec::new() }).into()
+    house().0
 }
 
 fn sentence(words: &str) -> Sentence {
@@ -57,8 +80,49 @@ fn a_decision_is_compared_with_what_was_expected() {
     ];
     for (expected, is, extra) in cases {
         let sentence = sentence("turn on the TV");
-        assert_eq!(expected.is(&sentence, &commands()), is, "{expected}");
+        assert_eq!(expected.is(&sentence, &commands(), &Grammar::default()), is, "{expected}");
         assert_eq!(expected.extra(&sentence), extra, "{expected}");
+    }
+}
+
+#[test]
+fn a_decision_is_right_if_it_says_the_same_or_does_the_same() {
+    let (commands, grammar) = house();
+    let text = |text: &str| SlotValue::Text(text.into());
+    let slot = |name: &str, value: &SlotValue| BTreeMap::from([(name.to_string(), value.clone())]);
+    let sentences = [
+        ("turn on the TV", "turn on TV", "state", text("on"), true),
+        ("Turn it on!", "turn on TV", "state", text("on"), true),
+        ("turn off the TV", "turn on TV", "state", text("on"), false),
+        ("turn on teh TV", "turn on TV", "state", text("on"), false),
+        ("turn on the TV", "turn on TV", "mode", text("on"), false),
+        ("set my color to forty percent.", "set my colour to 40 percent", "percent", SlotValue::Integer(40), true),
+        ("set colour to 40%", "set my colour to 40 percent", "percent", SlotValue::Integer(40), true),
+        ("set colour to 41%", "set my colour to 40 percent", "percent", SlotValue::Integer(40), false),
+    ];
+    for (expected, words, name, value, is) in sentences {
+        let sentence = Sentence { command: 0, words: words.into(), slots: slot(name, &value) };
+        let said = Expected::Sentence(expected.into());
+        assert_eq!(said.is(&sentence, &commands, &grammar), is, "{expected} / {words}");
+    }
+    let values = [
+        ("40.0", SlotValue::Integer(40), true),
+        ("4e1", SlotValue::Integer(40), true),
+        ("forty", SlotValue::Integer(40), true),
+        ("40.5", SlotValue::Integer(40), false),
+        ("2", text("two"), true),
+        ("2.0", text("two"), true),
+        ("Living Room", text("living room"), true),
+        ("grey", text("gray"), true),
+        ("false", text("false"), true),
+        ("5", text("-5"), false),
+        ("inf", text("nan"), false),
+    ];
+    for (expected, value, is) in values {
+        let sentence = Sentence { command: 1, words: String::new(), slots: slot("cups", &value) };
+        let slots = BTreeMap::from([("cups".to_string(), expected.to_string())]);
+        let said = Expected::Command { command: "level".into(), slots };
+        assert_eq!(said.is(&sentence, &commands, &grammar), is, "{expected} / {value:?}");
     }
 }
 
@@ -101,11 +165,12 @@ fn every_fault_of_a_list_is_named_with_its_line_and_what_would_be_right() {
         (r#"{"sentence": "on"}"#, ":1: file: missing; as in {\"file\": \"a.wav\""),
         (r#"{"file": 7, "sentence": "on"}"#, ":1: file: 7 is not a string"),
         (r#"{"file": "a.wav", "sentense": "on"}"#, ":1: unknown key \"sentense\"; did you mean \"sentence\"?"),
-        (r#"{"file": "a.wav", "colour": "red"}"#, ":1: unknown key \"colour\"; there are file, sentence, command"),
+        (r#"{"file": "a.wav", "sentence": "on", "slot": {}}"#, ":1: unknown key \"slot\"; did you mean \"slots\"?"),
+        (r#"{"file": "a.wav", "rejected": false, "sentence": null}"#, ":1: one of \"sentence\", \"command\""),
         (r#"{"file": "a.wav"}"#, ":1: one of \"sentence\", \"command\", \"rejected\" would be right"),
         (r#"{"file": "a.wav", "sentence": "on", "rejected": true}"#, ":1: one of \"sentence\", \"command\""),
         (r#"{"file": "a.wav", "rejected": "yes"}"#, ":1: rejected: \"yes\"; true would be right"),
-        (r#"{"file": "a.wav", "sentence": "on", "slots": {}}"#, ":1: slots: only together with \"command\""),
+        (r#"{"file": "a.wav", "sentence": "on", "slots": {"a": 1}}"#, ":1: slots: only together with \"command\""),
         (r#"{"file": "a.wav", "command": "lmap"}"#, "no command \"lmap\"; did you mean \"lamp\"?"),
         (
             r#"{"file": "a.wav", "command": "lamp", "slots": 1}"#,
@@ -125,6 +190,71 @@ fn every_fault_of_a_list_is_named_with_its_line_and_what_would_be_right() {
     assert!(nothing.contains("no WAV file in it or below; files that end in .wav would do"), "{nothing}");
     let nowhere = cases(Path::new("/nowhere"), &commands()).unwrap_err().to_string();
     assert!(nowhere.contains("/nowhere: No such file"), "{nowhere}");
+}
+
+#[test]
+fn a_list_may_say_the_same_in_the_ways_of_other_programs() {
+    let on = || Expected::Sentence("on".into());
+    let lines = [
+        ("\u{feff}{\"file\": \"a.wav\", \"sentence\": \"on\"}\r\n", on()),
+        (r#"{"file": "./a.wav", "sentence": "on"}"#, on()),
+        (r#"{"file": "a.wav", "sentence": "on", "command": null, "slots": null, "rejected": null}"#, on()),
+        (r#"{"file": "a.wav", "sentence": "on", "rejected": false}"#, on()),
+        (r#"{"file": "a.wav", "sentence": "on", "slots": {}}"#, on()),
+        (r#"{"file": "a.wav", "sentence": "on", "time": 3, "speaker": "ann", "colour": "red"}"#, on()),
+        (r#"{"file": "a.wav", "rejected": true, "slots": {}}"#, Expected::Rejected),
+        (r#"{"file": "a.wav", "command": "lamp", "slots": {"a": true, "b": null}}"#, command(&[("a", "true")])),
+        (r#"{"file": "a.wav", "command": "lamp", "slots": {"a": 40.0}}"#, command(&[("a", "40.0")])),
+    ];
+    for (line, expected) in lines.clone() {
+        let dir = folder(&["a.wav", "._a.wav", ".trash/b.wav", "noise.wav"], Some(line));
+        let noise = dir.path().join("../").join(dir.path().file_name().unwrap()).join("noise.wav");
+        let (found, left_out) =
+            listed_cases(dir.path(), &commands(), Some(&noise)).unwrap_or_else(|e| panic!("{line}: {e}"));
+        let found: Vec<(String, Expected)> = found.into_iter().map(|c| (c.name, c.expected)).collect();
+        assert_eq!((found, left_out.len()), (vec![("a.wav".to_string(), expected)], 0), "{line}");
+    }
+    let dir = folder(&["a.wav", "b.wav"], Some(lines[1].0));
+    let (found, left_out) = listed_cases(dir.path(), &commands(), None).unwrap();
+    assert_eq!((found.len(), left_out.len()), (1, 1), "one line, two files");
+    assert!(listed_cases(folder(&["a.wav"], Some("")).path(), &commands(), None).is_err(), "an empty list");
+    let dir = folder(&["a.wav", "noise.wav"], None);
+    let names = |noise: Option<&Path>| listed_cases(dir.path(), &commands(), noise).unwrap().0.len();
+    assert_eq!([names(None), names(Some(&dir.path().join("noise.wav")))], [2, 1]);
+}
+
+#[test]
+fn what_no_command_says_and_a_slot_that_it_does_not_have_are_warned_of() {
+    let (commands, grammar) = house();
+    let warned = |files: &[&str], list: Option<&str>| {
+        let dir = folder(files, list);
+        let said = warnings(&cases(dir.path(), &commands).unwrap(), &commands, &grammar);
+        said.join("\n").replace(&format!("{}/", dir.path().display()), "")
+    };
+    let never = "no command says it; no decision on it can be right";
+    let lists = [
+        (r#""sentence": "Turn the TV on""#, format!("expected.jsonl:1: \"Turn the TV on\": {never}")),
+        (r#""sentence": "Set colour to forty percent.""#, String::new()),
+        (r#""rejected": true"#, String::new()),
+        (r#""command": "lamp", "slots": {"state": 1, "percent": 2}"#, String::new()),
+        (
+            r#""command": "lamp", "slots": {"stat": 1}"#,
+            "expected.jsonl:1: slots.stat: the command \"lamp\" has no slot \"stat\"; did you mean \"state\"?; no decision on it can be right".into(),
+        ),
+        (
+            r#""command": "lamp", "slots": {"cups": 1}"#,
+            "expected.jsonl:1: slots.cups: the command \"lamp\" has no slot \"cups\"; it has percent, state; no decision on it can be right".into(),
+        ),
+        (
+            r#""command": "stop", "slots": {"cups": 1}"#,
+            "expected.jsonl:1: slots.cups: the command \"stop\" has no slot \"cups\"; it has none; no decision on it can be right".into(),
+        ),
+    ];
+    for (what, said) in lists {
+        assert_eq!(warned(&["a.wav"], Some(&format!("{{\"file\": \"a.wav\", {what}}}"))), said, "{what}");
+    }
+    let by_name = warned(&["turn it on.wav", "x/turn it up.wav", "other/hello.wav"], None);
+    assert_eq!(by_name, format!("x/turn it up.wav: \"turn it up\": {never}"));
 }
 
 /// Hears what its script says, utterance after utterance: the sentence and the evidence for it; then the last one for ever.
@@ -170,12 +300,16 @@ fn evaluated_by(
         recognizer: Box::new(Script(script.to_vec())),
         thresholds: thresholds.clone(),
         commands: commands(),
+        grammar: Grammar::default(),
         endpoint: EndpointSettings::default(),
         scratch: scratch(8 << 20),
         cut,
         keep: 3,
     };
-    let case = |(i, expected)| Case { name: format!("{i}.wav"), path: PathBuf::new(), expected };
+    let case = |(i, expected)| {
+        let (name, place) = (format!("{i}.wav"), String::new());
+        Case { name, path: PathBuf::new(), place, expected }
+    };
     let decided = sounds
         .into_iter()
         .enumerate()
@@ -254,9 +388,33 @@ fn the_curve_holds_the_rates_that_each_threshold_would_give() {
         .map(|(e, a, r)| ((e * 100.0).round() / 100.0, a, r))
         .collect();
     let (third, half) = (1.0 / 3.0, 0.5);
-    assert_eq!(found, [(-6.0, half, third), (0.5, half, 2.0 * third), (1.0, 0.0, 2.0 * third)]);
-    let at_ours = clips.iter().filter(|c| c.outcome(|u| u.accepted_at(0.0)) == c.outcome);
-    assert_eq!(at_ours.count(), clips.len(), "at our own threshold the curve says what was decided");
+    let end = (2.0, 0.0, 1.0);
+    assert_eq!(found, [(-6.0, half, third), (0.5, half, 2.0 * third), (1.0, 0.0, 2.0 * third), end]);
+}
+
+#[test]
+fn each_point_of_the_curve_is_what_is_counted_when_its_threshold_decides() {
+    let script =
+        [("a b", 3.0), ("turn it on", 7.0), ("a b", -2.0), ("turn it on", 7.0), ("on", 9.0), ("turn it on", 1.5)];
+    let talk = in_a_row(&clips("other")[..3]);
+    let sounds = || {
+        let sentence = || (Expected::Sentence("turn it on".into()), talk.clone());
+        vec![sentence(), (Expected::Rejected, talk.clone()), sentence(), sentence(), sentence()]
+    };
+    for own in [None, Some(2.0), Some(8.0)] {
+        let decided = |evidence| {
+            let commands = own.map(|own| (0, own)).into_iter().collect();
+            let thresholds = Thresholds { evidence, commands, ..Thresholds::default() };
+            Summary::of(&evaluated_by(&thresholds, &script, true, sounds()), None)
+        };
+        let det = decided(0.0).det;
+        assert!(!det.is_empty());
+        for point in det {
+            let counted = decided(point.evidence);
+            let rates = [counted.negatives_accepted as f64, 4.0 * point.false_rejects];
+            assert_eq!(rates, [point.false_accepts, (counted.wrong + counted.refused) as f64], "{own:?}: {point:?}");
+        }
+    }
 }
 
 #[test]
@@ -268,7 +426,8 @@ fn on_the_curve_a_command_keeps_the_threshold_that_it_has_for_itself() {
         let utterances = || clips.iter().flat_map(|c| &c.utterances);
         assert_eq!(utterances().filter(|u| u.accepted()).count(), accepted);
         for threshold in [-15.0, -3.0, 9.0] {
-            assert_eq!(utterances().filter(|u| u.accepted_at(threshold)).count(), accepted, "at {threshold}");
+            let stands = utterances().filter(|u| u.accepted_up_to().is_some_and(|up_to| up_to >= threshold));
+            assert_eq!(stands.count(), accepted, "at {threshold}");
         }
     }
 }
@@ -279,7 +438,7 @@ fn a_clip_that_another_rule_refuses_is_accepted_at_no_threshold() {
     let clips = evaluated(&[("on", 5.0)], false, vec![(Expected::Sentence("on".into()), vec![0.1; 16_000])]);
     assert_eq!(clips[0].outcome, Outcome::Refused);
     assert_eq!(clips[0].utterances[0].decision["rule"], "pace");
-    assert!(!clips[0].utterances[0].accepted_at(f32::NEG_INFINITY));
+    assert_eq!(clips[0].utterances[0].accepted_up_to(), None);
 }
 
 #[test]
@@ -302,7 +461,9 @@ fn what_is_long_is_cut_by_the_ear_and_each_accepted_utterance_is_a_false_accept(
 
 #[test]
 fn a_sentence_that_is_cut_out_is_right_only_alone_and_its_end_is_not_lost_with_the_files() {
-    let clip = samples(&data("home/turn on the TV.wav"));
+    let mut clip = samples(&data("home/turn on the TV.wav"));
+    let last_loud = clip.iter().rposition(|sample| sample.abs() > 0.05).unwrap();
+    clip.truncate(last_loud | 1);
     let once = [quiet(1000), clip.clone()].concat();
     let twice = [quiet(1000), clip.clone(), quiet(1500), clip].concat();
     let expected = || Expected::Sentence("turn it on".into());
@@ -313,6 +474,42 @@ fn a_sentence_that_is_cut_out_is_right_only_alone_and_its_end_is_not_lost_with_t
     let confusions = Summary::of(&decided, None).confusions;
     let decided: Vec<&str> = confusions.iter().map(|c| c.decided.as_str()).collect();
     assert_eq!(decided, ["not heard", "turn it on + turn it on"]);
+}
+
+#[test]
+fn what_is_to_be_refused_is_cut_if_it_is_longer_than_an_utterance_can_be() {
+    let talk = in_a_row(&clips("other"));
+    let seconds = |seconds: usize| talk[..16_000 * seconds].to_vec();
+    let sentence = || Expected::Sentence("turn it on".into());
+    let sounds = vec![
+        (Expected::Rejected, seconds(10)),
+        (Expected::Rejected, talk[..160_001].to_vec()),
+        (sentence(), seconds(30)),
+        (sentence(), talk[..480_001].to_vec()),
+    ];
+    let decided = evaluated(&[("turn it on", 1.0)], false, sounds);
+    assert_eq!(decided.iter().map(|c| c.cut).collect::<Vec<_>>(), [false, true, false, true]);
+    let utterances: Vec<usize> = decided.iter().map(|c| c.utterances.len()).collect();
+    assert!(utterances[0] == 1 && utterances[1] > 1 && utterances[2] == 1, "{utterances:?}");
+    let summary = Summary::of(&decided[..2], None);
+    assert_eq!((summary.false_accepts, summary.negatives_accepted), (1 + utterances[1], 2));
+    assert!((summary.hours * 3600.0 - 20.0).abs() < 0.001, "{} h", summary.hours);
+}
+
+#[test]
+fn a_clip_in_which_nothing_is_heard_is_on_the_page_with_its_sound() {
+    let sentence = || Expected::Sentence("turn it on".into());
+    let sounds = vec![(sentence(), quiet(1500)), (sentence(), quiet(31_000)), (Expected::Rejected, quiet(1500))];
+    let clips = evaluated(&[("turn it on", 1.0)], true, sounds);
+    let kept: Vec<Option<usize>> = clips.iter().map(|c| c.sound.as_ref().map(Vec::len)).collect();
+    assert_eq!(kept, [Some(24_000), Some(480_000), None]);
+    let mut page = Vec::new();
+    let conditions = [(Summary::of(&clips, None), clips)];
+    page::write(&mut page, "clips", "by a test", &conditions, &Thresholds::default()).unwrap();
+    let page = words(&page);
+    assert_eq!(page.matches("<dd>not heard: the ear found no utterance<").count(), 2, "{page}");
+    assert_eq!(page.matches("data:audio/wav;base64,").count(), 2);
+    assert!(!page.contains("without their sound"));
 }
 
 /// A folder of clips with a list, a configuration that takes one thread, and noise.
@@ -398,6 +595,32 @@ fn eval_in_words_reports_what_cannot_be_read_and_what_is_not_good_enough() {
     assert!(complained.ends_with("1 of 4 files failed\n"), "{complained}");
     let all: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&all["clips"], &all["right"], &all["unreadable"]), (&json!(3), &json!(2), &json!(1)));
+}
+
+#[test]
+fn each_file_has_its_line_and_the_page_is_for_its_owner_only() {
+    let _alone = alone();
+    let corpus = corpus();
+    let file = |name: &str| corpus.path().join(name);
+    (1..4).for_each(|i| fs::remove_file(file(&format!("clips/{i}.wav"))).unwrap());
+    fs::write(file("clips/0.wav"), "no sound").unwrap();
+    fs::write(file("clips/expected.jsonl"), r#"{"file": "0.wav", "sentence": "turn on teh TV"}"#).unwrap();
+    fs::write(file("page.html"), "x".repeat(100_000)).unwrap();
+    fs::set_permissions(file("page.html"), Permissions::from_mode(0o644)).unwrap();
+    let output = eval(corpus.path(), &["--each", "--html", "page.html"]);
+    let (said, complained) = (words(&output.stdout), words(&output.stderr));
+    assert_eq!(output.status.code(), Some(1), "{complained}");
+    let lines: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let what = lines[0]["error"].as_str().unwrap();
+    assert_eq!(lines[0], json!({"file": "0.wav", "error": what}));
+    assert_eq!((lines.len(), &lines[1]["clips"], &lines[1]["unreadable"]), (2, &json!(0), &json!(1)));
+    let never = "no command says it; no decision on it can be right";
+    let expected =
+        format!("clips/expected.jsonl:1: \"turn on teh TV\": {never}\nclips/0.wav: {what}\n1 of 1 files failed\n");
+    assert_eq!(complained, expected);
+    assert_eq!(fs::metadata(file("page.html")).unwrap().permissions().mode() & 0o777, 0o600);
+    let page = fs::read_to_string(file("page.html")).unwrap();
+    assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"), "{page}");
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! `hearken eval --config FILE DIR`
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::audio::wav;
 use crate::config::{self, Settings};
 use crate::error::Error;
-use crate::eval::expected::{Case, cases};
+use crate::eval::expected::{Case, Faults, listed_cases, warnings};
 use crate::eval::mix::{Noise, SEED};
 use crate::eval::page::{self, MOST_SOUNDS};
 use crate::eval::summary::Summary;
@@ -23,13 +23,14 @@ use crate::trial;
 /// What can be typed after `hearken eval`.
 #[derive(clap::Args)]
 #[command(after_help = "What each file should be stands in DIR/expected.jsonl, an object a line for every WAV file.
-The words of a sentence as the configuration writes them, numbers in digits:
+A sentence, or one that does the same; case, punctuation and how numbers are written do not count:
   {\"file\": \"a.wav\", \"sentence\": \"set the light to 40 percent\"}
 A command, with at least these slots:
   {\"file\": \"b.wav\", \"command\": \"lamp\", \"slots\": {\"state\": \"on\"}}
 No command:
   {\"file\": \"c.wav\", \"rejected\": true}
 Without that file each WAV file's name is its sentence, and those in a folder `other` are to be refused.
+A sentence that no command says is warned of. Files and folders that begin with a dot are left alone.
 
 Files are taken as they are: microphone.gain_db, which is in kept recordings already, is not added.
 Exit codes: 0 evaluated, whatever came of it; 1 a file could not be read, or less is right than --at-least.")]
@@ -40,10 +41,11 @@ pub struct Arguments {
     /// One JSON object
     #[arg(long)]
     json: bool,
-    /// One JSON object a line for each clip, before the one for all
+    /// One JSON object a line for each clip, before the one for all; for one that cannot be read its file and error
     #[arg(long)]
     each: bool,
-    /// Cut every file into utterances as the daemon would; those of more than 30 s are cut anyway
+    /// Cut every file into utterances as the daemon would; those of more than 30 s, and those to be refused of more than
+    /// endpoint.max_length, are cut anyway
     #[arg(long)]
     cut: bool,
     /// Decide once more with noise, at each of these ratios in dB, by the loudest 128 ms of both
@@ -75,8 +77,7 @@ fn percent(text: &str) -> Result<f64, String> {
 /// Decides every WAV file under the folder in every condition and prints what came of it.
 pub fn eval(arguments: &Arguments) -> Result<(), Error> {
     let settings = config::load(&arguments.config)?;
-    let mut cases =
-        cases(&arguments.dir, &settings.commands).map_err(|faults| Error::Evaluation(faults.to_string()))?;
+    let mut cases = read(arguments, &settings)?;
     let noise = arguments.noise.as_deref().map(noise).transpose()?;
     let page = arguments.html.as_deref().map(create).transpose()?;
     trial::first(&settings.recognizer, &Stop::default())?;
@@ -92,7 +93,8 @@ pub fn eval(arguments: &Arguments) -> Result<(), Error> {
     }
     let unreadable = files - cases.len();
     print(arguments, &conditions, files, unreadable)?;
-    if let Some(mut page) = page {
+    if let Some(page) = page {
+        let mut page = emptied(page)?;
         let title = arguments.dir.display().to_string();
         page::write(&mut page, &title, &about(arguments, files), &conditions, &evaluator.thresholds)?;
         page.flush()?;
@@ -103,12 +105,24 @@ pub fn eval(arguments: &Arguments) -> Result<(), Error> {
     sufficient(&conditions[0].0, arguments.at_least)
 }
 
+/// The WAV files, with a warning of what can never be right.
+fn read(arguments: &Arguments, settings: &Settings) -> Result<Vec<Case>, Error> {
+    let fault = |faults: Faults| Error::Evaluation(faults.to_string());
+    let (cases, left_out) =
+        listed_cases(&arguments.dir, &settings.commands, arguments.noise.as_deref()).map_err(fault)?;
+    for warning in left_out.into_iter().chain(warnings(&cases, &settings.commands, &settings.grammar)) {
+        writeln!(io::stderr(), "{warning}")?;
+    }
+    Ok(cases)
+}
+
 /// What decides as the daemon would.
 pub(super) fn evaluator(settings: Settings, cut: bool, keep: usize) -> Result<Evaluator, Error> {
     Ok(Evaluator {
-        recognizer: Box::new(WhisperRecognizer::load(&settings.recognizer, settings.grammar)?),
+        recognizer: Box::new(WhisperRecognizer::load(&settings.recognizer, settings.grammar.clone())?),
         thresholds: settings.thresholds,
         commands: settings.commands,
+        grammar: settings.grammar,
         endpoint: settings.endpoint,
         scratch: Scratch::new(scratch::default_dir(), &settings.scratch),
         cut,
@@ -122,10 +136,21 @@ fn noise(path: &Path) -> Result<Noise, Error> {
     Noise::new(samples).ok_or_else(|| fault(&"silent from end to end; noise would be right"))
 }
 
-/// The page, for this user's eyes only: it holds speech.
-fn create(path: &Path) -> Result<BufWriter<File>, Error> {
-    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
-    file.map(BufWriter::new).map_err(|e| Error::Evaluation(format!("{}: {e}", path.display())))
+/// The page, for this user's eyes only: it holds speech. What it held before stays until there is something to write.
+fn create(path: &Path) -> Result<File, Error> {
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+    let closed = file.and_then(|file| {
+        let is_file = file.metadata()?.is_file();
+        if is_file { file.set_permissions(Permissions::from_mode(0o600)).map(|()| file) } else { Ok(file) }
+    });
+    closed.map_err(|e| Error::Evaluation(format!("{}: {e}", path.display())))
+}
+
+fn emptied(page: File) -> io::Result<BufWriter<File>> {
+    if page.metadata()?.is_file() {
+        page.set_len(0)?;
+    }
+    Ok(BufWriter::new(page))
 }
 
 /// Decides all clips in one condition. What cannot be read is reported and leaves `cases`.
@@ -154,6 +179,9 @@ pub(super) fn decide(
             }
             Err(what) => {
                 writeln!(io::stderr(), "{}: {what}", case.path.display())?;
+                if each {
+                    writeln!(io::stdout(), "{}", json!({"file": case.name, "error": what}))?;
+                }
                 unreadable.push(case.name.clone());
             }
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::audio::{AudioError, AudioSource, FRAME_LEN, SAMPLE_RATE, Sound};
+use crate::audio::{AudioError, AudioSource, SAMPLE_RATE, Sound};
 use crate::ear::{Ear, Spoken, listen};
 use crate::endpoint::EndpointSettings;
 use crate::mailbox::{Received, Receiver, mailbox};
@@ -14,6 +14,9 @@ use crate::verdict::Verdict;
 
 /// Recordings that the ear may finish before the tape takes them: a block of sound ends one at most.
 const ROOM: usize = 4;
+
+/// Silence after the one that ends an utterance: the detector of speech lags, and the last frame may not be full.
+const SPARE: Duration = Duration::from_millis(500);
 
 /// Sound that is played to the ear, and the recordings that the ear makes of it.
 struct Tape {
@@ -58,13 +61,9 @@ impl AudioSource for Tape {
 ///
 /// # Errors
 /// Why an utterance could not be recorded, in words.
-pub fn utterances(
-    mut sound: Vec<f32>,
-    endpoint: &EndpointSettings,
-    scratch: &Scratch,
-) -> Result<Vec<Vec<f32>>, String> {
-    let quiet = endpoint.hangover.as_secs_f64() * f64::from(SAMPLE_RATE);
-    sound.resize(sound.len() + quiet as usize + 2 * FRAME_LEN, 0.0);
+pub fn utterances(sound: &[f32], endpoint: &EndpointSettings, scratch: &Scratch) -> Result<Vec<Vec<f32>>, String> {
+    let quiet = (endpoint.hangover + SPARE).as_secs_f64() * f64::from(SAMPLE_RATE);
+    let sound = [sound, &vec![0.0; quiet as usize]].concat();
     let (outbox, inbox) = mailbox(ROOM);
     let (reporter, reports) = reporter(false);
     let ear = Ear {

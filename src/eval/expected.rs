@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 
 use crate::command::Command;
 use crate::document::nearest;
-use crate::grammar::{Sentence, SlotValue};
+use crate::grammar::read::words;
+use crate::grammar::{Grammar, Sentence, SlotValue};
 
 /// The file that says it.
 pub const LIST: &str = "expected.jsonl";
@@ -26,7 +27,7 @@ const AS_IN: &str = r#"as in {"file": "a.wav", "sentence": "turn on the lamp"}"#
 /// What a clip should be decided as.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Expected {
-    /// This sentence: the words of the configuration, numbers in digits. Case does not count.
+    /// This sentence, or one that does the same. How its words are written does not count.
     Sentence(String),
     /// This command, with at least these slots.
     Command {
@@ -39,23 +40,27 @@ pub enum Expected {
     Rejected,
 }
 
-/// Lower case, one space between words.
-fn plain(text: &str) -> String {
-    text.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// Whether a slot's value is the one that was expected: as text, or as an integer.
+/// Whether a slot's value is the one that was expected: the same number, or the same words.
 fn same(value: &SlotValue, expected: &str) -> bool {
     let value = value.to_string();
-    let integers = (value.trim().parse::<i64>(), expected.trim().parse::<i64>());
-    plain(&value) == plain(expected) || matches!(integers, (Ok(a), Ok(b)) if a == b)
+    match (number(&value), number(expected)) {
+        (Some(value), Some(expected)) => value == expected,
+        _ => words(&value) == words(expected),
+    }
+}
+
+/// The number that `text` is, in digits or in words.
+fn number(text: &str) -> Option<f64> {
+    let digits = text.trim().parse().or_else(|_| words(text).join(" ").parse());
+    digits.ok().filter(|number: &f64| number.is_finite())
 }
 
 impl Expected {
-    /// Whether this is what `sentence`, one of `commands`, says. Nothing is, where nothing was expected.
-    pub fn is(&self, sentence: &Sentence, commands: &[Command]) -> bool {
+    /// Whether this is what `sentence`, one that `grammar` has for one of `commands`, says or does. Nothing is, where nothing
+    /// was expected.
+    pub fn is(&self, sentence: &Sentence, commands: &[Command], grammar: &Grammar) -> bool {
         match self {
-            Expected::Sentence(words) => plain(words) == plain(&sentence.words),
+            Expected::Sentence(text) => words(text) == words(&sentence.words) || grammar.says_as(text, sentence),
             Expected::Command { command, slots } => {
                 let held = |(name, value): (&String, &String)| sentence.slots.get(name).is_some_and(|v| same(v, value));
                 commands[sentence.command].name == *command && slots.iter().all(held)
@@ -77,7 +82,7 @@ impl Expected {
     /// As it stands in the list.
     pub fn json(&self) -> Value {
         match self {
-            Expected::Sentence(words) => json!({"sentence": words}),
+            Expected::Sentence(text) => json!({"sentence": text}),
             Expected::Command { command, slots } => json!({"command": command, "slots": slots}),
             Expected::Rejected => json!({"rejected": true}),
         }
@@ -87,7 +92,7 @@ impl Expected {
 impl fmt::Display for Expected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Expected::Sentence(words) => f.write_str(words),
+            Expected::Sentence(text) => f.write_str(text),
             Expected::Command { command, slots } => {
                 let slots: Vec<String> = slots.iter().map(|(name, value)| format!(" {name}={value}")).collect();
                 write!(f, "{command}{}", slots.concat())
@@ -104,6 +109,8 @@ pub struct Case {
     pub name: String,
     /// Its path.
     pub path: PathBuf,
+    /// Where that is said: file and line of the list; without a list the file's own path.
+    pub place: String,
     /// What it should be.
     pub expected: Expected,
 }
@@ -113,24 +120,81 @@ pub struct Case {
 #[error("{}", .0.join("\n"))]
 pub struct Faults(Vec<String>);
 
-/// The WAV files under `dir` and what each should be, in the order of their names.
+/// The WAV files under `dir` and what each should be, in the order of their names. What begins with a dot is none of them.
+///
+/// # Errors
+/// [`Faults`] of the folder and its list, which must name them all.
+pub fn cases(dir: &Path, commands: &[Command]) -> Result<Vec<Case>, Faults> {
+    let (cases, left_out) = listed_cases(dir, commands, None)?;
+    if left_out.is_empty() { Ok(cases) } else { Err(Faults(left_out)) }
+}
+
+/// [`cases`], and a line for each file that the list leaves out. The file `noise` may lie in the folder: it is a case only if
+/// the list says so.
 ///
 /// # Errors
 /// [`Faults`] of the folder and its list.
-pub fn cases(dir: &Path, commands: &[Command]) -> Result<Vec<Case>, Faults> {
+pub fn listed_cases(
+    dir: &Path,
+    commands: &[Command],
+    noise: Option<&Path>,
+) -> Result<(Vec<Case>, Vec<String>), Faults> {
     let fault = |path: &Path, what: &dyn fmt::Display| Faults(vec![format!("{}: {what}", path.display())]);
     let mut found = Vec::new();
     wavs(dir, dir, MAX_DEPTH, &mut found).map_err(|(path, e)| fault(&path, &e))?;
-    if found.is_empty() {
+    found.sort();
+    let noise = noise.and_then(|noise| noise.canonicalize().ok());
+    let counts = |name: &&String| noise.is_none() || dir.join(name).canonicalize().ok() != noise;
+    if !found.iter().any(|name| counts(&name)) {
         return Err(fault(dir, &"no WAV file in it or below; files that end in .wav would do"));
     }
-    found.sort();
     let list = dir.join(LIST);
-    match read(&list) {
-        Ok(text) => listed(dir, &list, &text, &found, commands),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(found.iter().map(|name| by_name(dir, name)).collect()),
-        Err(e) => Err(fault(&list, &e)),
+    let cases = match read(&list) {
+        Ok(text) => listed(dir, &list, &text, &found, commands)?,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            return Ok((found.iter().filter(counts).map(|name| by_name(dir, name)).collect(), Vec::new()));
+        }
+        Err(e) => return Err(fault(&list, &e)),
+    };
+    let left_out = found.iter().filter(|name| !cases.contains_key(*name)).filter(counts).map(|name| {
+        let example = json!({"file": name, "rejected": true});
+        format!("{}: {name:?} is not in the list; a line such as {example} would do", list.display())
+    });
+    let left_out: Vec<String> = left_out.collect();
+    if cases.is_empty() { Err(Faults(left_out)) } else { Ok((cases.into_values().collect(), left_out)) }
+}
+
+/// A line for each of `cases` that can never be right: its sentence is none of `grammar`, or its command has no such slot.
+pub fn warnings(cases: &[Case], commands: &[Command], grammar: &Grammar) -> Vec<String> {
+    let mut slots_of: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let slots = |name: &str| {
+        let command = commands.iter().position(|command| command.name == name);
+        command.into_iter().flat_map(|command| grammar.slots(command)).collect()
+    };
+    let mut warnings = Vec::new();
+    for Case { place, expected, .. } in cases {
+        let mut never = |what| warnings.push(format!("{place}: {what}; no decision on it can be right"));
+        match expected {
+            Expected::Sentence(text) if !grammar.says(text) => never(format!("{text:?}: no command says it")),
+            Expected::Command { command, slots: expected } => {
+                let known = slots_of.entry(command).or_insert_with(|| slots(command));
+                let unknown = expected.keys().filter(|slot| !known.contains(slot.as_str()));
+                unknown.for_each(|slot| never(format!("slots.{slot}: {}", no_slot(command, slot, known))));
+            }
+            Expected::Sentence(_) | Expected::Rejected => {}
+        }
     }
+    warnings
+}
+
+fn no_slot(command: &str, slot: &str, known: &BTreeSet<&str>) -> String {
+    let known: Vec<&str> = known.iter().copied().collect();
+    let hint = match (nearest(slot, &known), known.as_slice()) {
+        (Some(near), _) => format!("did you mean {near:?}?"),
+        (None, []) => "it has none".into(),
+        (None, known) => format!("it has {}", known.join(", ")),
+    };
+    format!("the command {command:?} has no slot {slot:?}; {hint}")
 }
 
 fn read(list: &Path) -> io::Result<String> {
@@ -141,7 +205,8 @@ fn read(list: &Path) -> io::Result<String> {
     std::fs::read_to_string(list)
 }
 
-/// Puts the paths below `top` of the WAV files under `dir` into `found`. Links to folders are not followed.
+/// Puts the paths below `top` of the WAV files under `dir` into `found`. Links to folders are not followed, and what begins with
+/// a dot is left alone: macOS puts "._a.wav" beside "a.wav".
 fn wavs(top: &Path, dir: &Path, depth: usize, found: &mut Vec<String>) -> Result<(), (PathBuf, io::Error)> {
     let at = |e| (dir.to_path_buf(), e);
     if depth == 0 {
@@ -150,6 +215,9 @@ fn wavs(top: &Path, dir: &Path, depth: usize, found: &mut Vec<String>) -> Result
     for entry in std::fs::read_dir(dir).map_err(at)? {
         let entry = entry.map_err(at)?;
         let path = entry.path();
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
         if entry.file_type().map_err(at)?.is_dir() {
             wavs(top, &path, depth - 1, found)?;
         } else if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("wav")) {
@@ -165,64 +233,74 @@ fn by_name(dir: &Path, name: &str) -> Case {
     let refused = within.file_name().into_iter().chain(folders).any(|folder| folder == REFUSED);
     let stem = Path::new(name).file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let expected = if refused { Expected::Rejected } else { Expected::Sentence(stem) };
-    Case { name: name.into(), path: dir.join(name), expected }
+    let path = dir.join(name);
+    Case { name: name.into(), place: path.display().to_string(), path, expected }
 }
 
-/// The cases that `text`, the list, gives to the `found` files.
-fn listed(dir: &Path, list: &Path, text: &str, found: &[String], commands: &[Command]) -> Result<Vec<Case>, Faults> {
+/// The cases that `text`, the list, gives to the `found` files, by their names.
+fn listed(
+    dir: &Path,
+    list: &Path,
+    text: &str,
+    found: &[String],
+    commands: &[Command],
+) -> Result<BTreeMap<String, Case>, Faults> {
     let known: BTreeSet<&String> = found.iter().collect();
     let (mut cases, mut faults) = (BTreeMap::new(), Vec::new());
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let mut fault = |what: String| faults.push(format!("{}:{}: {what}", list.display(), number + 1));
+        let place = format!("{}:{}", list.display(), number + 1);
+        let mut fault = |what: String| faults.push(format!("{place}: {what}"));
         match entry(line, commands) {
             Err(what) => fault(what),
             Ok((name, _)) if !known.contains(&name) => {
                 fault(format!("file: there is no WAV file {name:?} under {}", dir.display()));
             }
+            Ok((name, _)) if cases.contains_key(&name) => {
+                fault(format!("file: {name:?} stands in the list twice; once would be right"));
+            }
             Ok((name, expected)) => {
-                let case = Case { path: dir.join(&name), name: name.clone(), expected };
-                if cases.insert(name.clone(), case).is_some() {
-                    fault(format!("file: {name:?} stands in the list twice; once would be right"));
-                }
+                cases.insert(name.clone(), Case { path: dir.join(&name), name, place, expected });
             }
         }
     }
-    // What a faulty line was about is not known: only a good list can leave a file out.
-    if faults.is_empty() {
-        let left_out = known.iter().filter(|name| !cases.contains_key(**name));
-        let wanted = |name: &&&String| {
-            let example = json!({"file": name, "rejected": true});
-            format!("{}: {name:?} is not in the list; a line such as {example} would do", list.display())
-        };
-        faults.extend(left_out.map(|name| wanted(&name)));
-    }
-    if faults.is_empty() { Ok(cases.into_values().collect()) } else { Err(Faults(faults)) }
+    if faults.is_empty() { Ok(cases) } else { Err(Faults(faults)) }
 }
 
 /// What one line of the list says.
 fn entry(line: &str, commands: &[Command]) -> Result<(String, Expected), String> {
-    let object: Map<String, Value> = serde_json::from_str(line).map_err(|e| {
-        let what = e.to_string();
-        let what = what.split(" at line").next().unwrap_or_default();
-        format!("not a JSON object (column {}: {what}); {AS_IN}", e.column())
-    })?;
-    if let Some(key) = object.keys().find(|key| !KEYS.contains(&key.as_str())) {
-        let hint =
-            nearest(key, &KEYS).map_or(format!("there are {}", KEYS.join(", ")), |k| format!("did you mean {k:?}?"));
-        return Err(format!("unknown key {key:?}; {hint}"));
-    }
+    let object = object(line)?;
     let name = text(&object, "file")?.ok_or_else(|| format!("file: missing; {AS_IN}"))?;
+    let name = name.trim_start_matches("./").to_string();
+    let slots = slots(&object)?;
     let expected = match (text(&object, "sentence")?, text(&object, "command")?, object.get("rejected")) {
+        (None, Some(command), None) => {
+            return Ok((name, Expected::Command { command: known(command, commands)?, slots }));
+        }
         (Some(words), None, None) => Expected::Sentence(words),
-        (None, Some(command), None) => Expected::Command { command: known(command, commands)?, slots: slots(&object)? },
         (None, None, Some(Value::Bool(true))) => Expected::Rejected,
         (None, None, Some(other)) => return Err(format!("rejected: {other}; true would be right")),
         _ => return Err(format!("one of \"sentence\", \"command\", \"rejected\" would be right; {AS_IN}")),
     };
-    if object.contains_key("slots") && !matches!(expected, Expected::Command { .. }) {
-        return Err("slots: only together with \"command\"".into());
-    }
-    Ok((name, expected))
+    if slots.is_empty() { Ok((name, expected)) } else { Err("slots: only together with \"command\"".into()) }
+}
+
+/// The keys of a line that say something: `null` says nothing, nor does "rejected" that is false. Unknown ones are the writer's
+/// own, unless they look like one that is missing.
+fn object(line: &str) -> Result<Map<String, Value>, String> {
+    let mut object: Map<String, Value> = serde_json::from_str(line).map_err(|e| {
+        let what = e.to_string();
+        let what = what.split(" at line").next().unwrap_or_default();
+        format!("not a JSON object (column {}: {what}); {AS_IN}", e.column())
+    })?;
+    let says_nothing =
+        |key: &str, value: &Value| value.is_null() || (key == "rejected" && *value == Value::Bool(false));
+    object.retain(|key, value| !says_nothing(key, value));
+    let missing: Vec<&str> = KEYS.into_iter().filter(|key| !object.contains_key(*key)).collect();
+    let unknown = object.keys().filter(|key| !KEYS.contains(&key.as_str()));
+    let typo = unknown.into_iter().find_map(|key| Some((key, nearest(key, &missing)?)));
+    typo.map_or(Ok(()), |(key, meant)| Err(format!("unknown key {key:?}; did you mean {meant:?}?")))?;
+    Ok(object)
 }
 
 fn text(object: &Map<String, Value>, key: &str) -> Result<Option<String>, String> {
@@ -250,8 +328,8 @@ fn slots(object: &Map<String, Value>) -> Result<BTreeMap<String, String>, String
     };
     let value = |(name, value): (&String, &Value)| match value {
         Value::String(text) => Ok((name.clone(), text.clone())),
-        Value::Number(number) => Ok((name.clone(), number.to_string())),
+        Value::Number(_) | Value::Bool(_) => Ok((name.clone(), value.to_string())),
         other => Err(format!("slots.{name}: {other} is neither a string nor a number")),
     };
-    slots.iter().map(value).collect()
+    slots.iter().filter(|(_, value)| !value.is_null()).map(value).collect()
 }

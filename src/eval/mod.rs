@@ -9,6 +9,7 @@ use crate::audio::{SAMPLE_RATE, wav};
 use crate::command::Command;
 use crate::endpoint::EndpointSettings;
 use crate::evidence::Evidence;
+use crate::grammar::Grammar;
 use crate::recognize::{Heard, MAX_SAMPLES, Recognizer};
 use crate::report;
 use crate::scratch::Scratch;
@@ -61,6 +62,8 @@ pub struct Utterance {
     pub verdict: Verdict,
     /// Whether the nearest sentence is the expected one, accepted or not.
     pub is_expected: bool,
+    /// How much speaks for the nearest sentence, in nats; none without one.
+    pub evidence: Option<f32>,
     /// Slots of the accepted sentence that were not expected.
     pub extra: Vec<String>,
     /// The decision as `hearken decide --json` prints it.
@@ -79,11 +82,14 @@ impl Utterance {
         self.verdict == Verdict::Accepted
     }
 
-    /// Whether it would be accepted if `thresholds.evidence` were `threshold`. A command with a threshold of its own keeps that
-    /// one: so the configuration's own threshold gives the decisions that were made.
-    pub fn accepted_at(&self, threshold: f32) -> bool {
-        let needed = self.own_threshold.unwrap_or(threshold);
-        self.passes_otherwise && Evidence::of(&self.heard).is_some_and(|evidence| evidence.total() >= needed)
+    /// The highest `thresholds.evidence` at which it would be accepted; none if it is refused at any. Infinite if its command
+    /// has a threshold of its own and it reaches that: so the configuration's threshold gives the decisions that were made.
+    pub fn accepted_up_to(&self) -> Option<f32> {
+        let evidence = self.evidence.filter(|_| self.passes_otherwise)?;
+        match self.own_threshold {
+            None => Some(evidence),
+            Some(own) => (evidence >= own).then_some(f32::INFINITY),
+        }
     }
 }
 
@@ -125,17 +131,13 @@ pub struct Clip {
     pub cut: bool,
     /// The utterances in it.
     pub utterances: Vec<Utterance>,
+    /// The first 30 s of what it sounds like, if it went wrong without an utterance and that is kept.
+    pub sound: Option<Vec<f32>>,
     /// What became of it.
     pub outcome: Outcome,
 }
 
 impl Clip {
-    /// The outcome, if `accepted` says what is accepted. Of several utterances in a clip that should be one sentence, that
-    /// one only may be accepted.
-    pub fn outcome(&self, accepted: impl Fn(&Utterance) -> bool) -> Outcome {
-        outcome(&self.expected, &self.utterances, accepted)
-    }
-
     /// As one JSON object: with the keys of `hearken decide --json` for a clip in one piece, with `utterances` for one that
     /// was cut.
     pub fn json(&self, snr_db: Option<f32>) -> Map<String, Value> {
@@ -159,8 +161,9 @@ impl Clip {
     }
 }
 
-fn outcome(expected: &Expected, utterances: &[Utterance], accepted: impl Fn(&Utterance) -> bool) -> Outcome {
-    let mut accepted = utterances.iter().filter(|u| accepted(u));
+/// Of several utterances in a clip that should be one sentence, that one only may be accepted.
+fn outcome(expected: &Expected, utterances: &[Utterance]) -> Outcome {
+    let mut accepted = utterances.iter().filter(|u| u.accepted());
     match (expected, accepted.next(), accepted.next()) {
         (Expected::Rejected, None, _) => Outcome::Right,
         (Expected::Rejected, Some(_), _) => Outcome::FalseAccept,
@@ -178,13 +181,15 @@ pub struct Evaluator {
     pub thresholds: Thresholds,
     /// The commands.
     pub commands: Vec<Command>,
+    /// Their sentences.
+    pub grammar: Grammar,
     /// How the ear cuts.
     pub endpoint: EndpointSettings,
     /// Where the ear records.
     pub scratch: Scratch,
     /// Whether clips that Whisper takes in one piece are cut too.
     pub cut: bool,
-    /// Of how many more utterances the sound is kept, for clips that are not decided as expected.
+    /// Of how many more utterances, or clips without one, the sound is kept where it is not decided as expected.
     pub keep: usize,
 }
 
@@ -194,21 +199,38 @@ impl Evaluator {
     /// # Errors
     /// Why its sound cannot be decided, in words.
     pub fn decide(&mut self, case: &Case, sound: Vec<f32>) -> Result<Clip, String> {
+        let Case { name, expected, .. } = case;
         let seconds = sound.len() as f64 / f64::from(SAMPLE_RATE);
-        let cut = self.cut || sound.len() > MAX_SAMPLES;
-        let pieces = if cut { cut::utterances(sound, &self.endpoint, &self.scratch)? } else { vec![sound] };
-        let decided: Result<Vec<_>, _> = pieces.into_iter().map(|piece| self.hear(piece, &case.expected)).collect();
+        let cut = self.cuts(expected, sound.len());
+        let (pieces, whole) = match cut {
+            true => (cut::utterances(&sound, &self.endpoint, &self.scratch)?, Some(sound)),
+            false => (vec![sound], None),
+        };
+        let decided: Result<Vec<_>, _> = pieces.into_iter().map(|piece| self.hear(piece, expected)).collect();
         let mut utterances = decided?;
-        let outcome = outcome(&case.expected, &utterances, Utterance::accepted);
+        let outcome = outcome(expected, &utterances);
         for utterance in &mut utterances {
             let telling = outcome != Outcome::FalseAccept || utterance.accepted();
-            if outcome != Outcome::Right && telling && self.keep > 0 {
-                self.keep -= 1;
-            } else {
-                utterance.sound = None;
-            }
+            utterance.sound = utterance.sound.take().filter(|_| outcome != Outcome::Right && telling && self.keeps());
         }
-        Ok(Clip { name: case.name.clone(), expected: case.expected.clone(), seconds, cut, utterances, outcome })
+        let unheard = outcome != Outcome::Right && utterances.is_empty();
+        let sound = whole.filter(|_| unheard && self.keeps());
+        let sound = sound.map(|sound| sound[..sound.len().min(MAX_SAMPLES)].to_vec());
+        Ok(Clip { name: name.clone(), expected: expected.clone(), seconds, cut, utterances, sound, outcome })
+    }
+
+    /// Whether the ear cuts so many samples. What is no sentence and goes on for longer than an utterance can is several: as one
+    /// it would be refused for its length, and say nothing of what the daemon does.
+    fn cuts(&self, expected: &Expected, samples: usize) -> bool {
+        let longest = (self.endpoint.max_length.as_secs_f64() * f64::from(SAMPLE_RATE)) as usize;
+        self.cut || samples > MAX_SAMPLES || (*expected == Expected::Rejected && samples > longest)
+    }
+
+    /// Whether there is room for one more sound; it is taken.
+    fn keeps(&mut self) -> bool {
+        let room = self.keep > 0;
+        self.keep -= usize::from(room);
+        room
     }
 
     fn hear(&mut self, sound: Vec<f32>, expected: &Expected) -> Result<Utterance, String> {
@@ -219,7 +241,8 @@ impl Evaluator {
         let nearest = heard.best.as_ref().map(|best| &best.sentence);
         let accepted = nearest.filter(|_| verdict == Verdict::Accepted);
         Ok(Utterance {
-            is_expected: nearest.is_some_and(|sentence| expected.is(sentence, &self.commands)),
+            is_expected: nearest.is_some_and(|sentence| expected.is(sentence, &self.commands, &self.grammar)),
+            evidence: Evidence::of(&heard).map(|evidence| evidence.total()),
             extra: accepted.map(|sentence| expected.extra(sentence)).unwrap_or_default(),
             decision: report::decision(Some(&heard), &verdict, &self.commands),
             passes_otherwise: judge(&heard, &any_evidence) == Verdict::Accepted,

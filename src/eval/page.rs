@@ -92,7 +92,8 @@ fn section(out: &mut dyn Write, summary: &Summary, clips: &[Clip], thresholds: &
     write!(out, "</table></div>")?;
     let mut silent = 0;
     for clip in clips.iter().filter(|c| c.outcome != Outcome::Right) {
-        let sounds = || clip.utterances.iter().filter_map(|u| Some((u, u.sound.as_ref()?)));
+        let of_utterances = clip.utterances.iter().filter_map(|u| Some((Some(u), u.sound.as_ref()?)));
+        let sounds = || of_utterances.clone().chain(clip.sound.iter().map(|sound| (None, sound)));
         sounds().try_for_each(|(utterance, sound)| card(out, clip, utterance, sound))?;
         silent += usize::from(sounds().next().is_none());
     }
@@ -102,14 +103,18 @@ fn section(out: &mut dyn Write, summary: &Summary, clips: &[Clip], thresholds: &
     Ok(())
 }
 
-/// What was said, what was decided and why.
-fn card(out: &mut dyn Write, clip: &Clip, utterance: &Utterance, sound: &[f32]) -> io::Result<()> {
-    let word = |key: &str| match utterance.decision.get(key) {
+/// What was said, what was decided and why. Without an utterance nothing was.
+fn card(out: &mut dyn Write, clip: &Clip, utterance: Option<&Utterance>, sound: &[f32]) -> io::Result<()> {
+    let word = |key: &str| match utterance.and_then(|utterance| utterance.decision.get(key)) {
         None | Some(Value::Null) => "-".into(),
         Some(Value::String(text)) => escaped(text),
         Some(other) => escaped(&other.to_string()),
     };
-    let decided = if utterance.accepted() { word("sentence") } else { format!("refused: {}", word("reason")) };
+    let decided = match utterance {
+        None => "not heard: the ear found no utterance".into(),
+        Some(utterance) if utterance.accepted() => word("sentence"),
+        Some(_) => format!("refused: {}", word("reason")),
+    };
     let (picture, columns) = bitmap(sound);
     let samples: Vec<u8> = sound.iter().flat_map(|s| ((s * 32_767.0) as i16).to_le_bytes()).collect();
     let file = [&wav::header(samples.len() as u32)[..], &samples].concat();

@@ -7,13 +7,15 @@ use serde_json::{Value, json};
 use super::expected::Expected;
 use super::statistics::{Bins, Estimate, quantile, rate, share};
 use super::{Clip, Outcome, Utterance};
-use crate::evidence::Evidence;
 use crate::verdict::margin;
 
 /// Bins of the evidence: other speech lies far below 0, most sentences between 5 and 25.
 const EVIDENCE: Bins = Bins { from: -30.0, width: 2.0, count: 30 };
 /// Bins of the margin: a runner-up more than 2 nats behind is none.
 const MARGIN: Bins = Bins { from: 0.0, width: 0.1, count: 20 };
+
+/// Nats above the highest score at which the curve ends, where nothing is accepted: the least that its figures show.
+const ABOVE: f32 = 0.001;
 
 /// Expected, but decided as something else.
 #[derive(Debug, Clone, PartialEq)]
@@ -116,7 +118,7 @@ impl Summary {
             extra: utterances.iter().filter(|u| u.is_expected && !u.extra.is_empty()).count(),
             ms: quantile(&ms, 0.5).zip(quantile(&ms, 0.95)).map(|(p50, p95)| [p50, p95]),
             confusions: confusions(clips),
-            evidence: distribution(EVIDENCE, clips, |u| Evidence::of(&u.heard).map(|e| e.total())),
+            evidence: distribution(EVIDENCE, clips, |u| u.evidence),
             margin: distribution(MARGIN, clips, |u| margin(&u.heard)),
             det: det(clips),
         }
@@ -276,25 +278,49 @@ fn confusions(clips: &[Clip]) -> Vec<Confusion> {
 }
 
 /// The curve that the threshold of all commands draws, all other rules as they are: those with a threshold of their own keep it.
+/// It ends just above the highest score.
 fn det(clips: &[Clip]) -> Vec<Point> {
     let utterances = clips.iter().flat_map(|c| &c.utterances).filter(|u| u.passes_otherwise);
-    let mut thresholds: Vec<f32> = utterances.filter_map(|u| Evidence::of(&u.heard).map(|e| e.total())).collect();
-    thresholds.sort_by(f32::total_cmp);
+    let mut thresholds = sorted(utterances.filter_map(|u| u.evidence));
     thresholds.dedup();
+    thresholds.extend(thresholds.last().map(|highest| highest + ABOVE));
     let (negatives, positives): (Vec<&Clip>, Vec<&Clip>) = clips.iter().partition(|c| c.expected == Expected::Rejected);
     if negatives.is_empty() || positives.is_empty() {
         return Vec::new();
     }
-    let failing = |clips: &[&Clip], threshold: f32| {
-        let failed = clips.iter().filter(|c| c.outcome(|u| u.accepted_at(threshold)) != Outcome::Right);
-        failed.count() as f64 / clips.len() as f64
-    };
-    let point = |evidence: f32| Point {
-        evidence,
-        false_accepts: failing(&negatives, evidence),
-        false_rejects: failing(&positives, evidence),
+    let accepted = sorted(negatives.iter().filter_map(|c| best_two(c)[0]).map(|(up_to, _)| up_to));
+    // Right from where the runner-up is refused up to where the best one is.
+    let expected = || positives.iter().map(|c| best_two(c)).filter(|two| two[0].is_some_and(|(_, right)| right));
+    let best = sorted(expected().filter_map(|two| two[0]).map(|(up_to, _)| up_to));
+    let runner_up = sorted(expected().filter_map(|two| two[1]).map(|(up_to, _)| up_to));
+    let point = |evidence: f32| {
+        let right = reaching(&best, evidence) - reaching(&runner_up, evidence);
+        Point {
+            evidence,
+            false_accepts: reaching(&accepted, evidence) as f64 / negatives.len() as f64,
+            false_rejects: (positives.len() - right) as f64 / positives.len() as f64,
+        }
     };
     let mut points: Vec<Point> = thresholds.into_iter().map(point).collect();
     points.dedup_by_key(|p| (p.false_accepts, p.false_rejects));
     points
+}
+
+/// The two utterances of a clip that are accepted up to the highest thresholds: those, and whether it is the expected one.
+fn best_two(clip: &Clip) -> [Option<(f32, bool)>; 2] {
+    let mut reach: Vec<(f32, bool)> =
+        clip.utterances.iter().filter_map(|u| Some((u.accepted_up_to()?, u.is_expected))).collect();
+    reach.sort_by(|one, other| other.0.total_cmp(&one.0));
+    [reach.first().copied(), reach.get(1).copied()]
+}
+
+fn sorted(numbers: impl Iterator<Item = f32>) -> Vec<f32> {
+    let mut numbers: Vec<f32> = numbers.collect();
+    numbers.sort_by(f32::total_cmp);
+    numbers
+}
+
+/// How many of some in order reach `threshold`.
+fn reaching(sorted: &[f32], threshold: f32) -> usize {
+    sorted.len() - sorted.partition_point(|number| *number < threshold)
 }

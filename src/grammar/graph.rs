@@ -55,7 +55,7 @@ pub struct Sentence {
 }
 
 /// All sentences of all commands.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Grammar {
     words: Vec<String>,
     bindings: Vec<(String, SlotValue)>,

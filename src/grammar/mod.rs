@@ -5,6 +5,7 @@
 
 pub mod graph;
 pub mod number;
+pub mod read;
 pub mod sample;
 pub mod spelling;
 pub mod template;
