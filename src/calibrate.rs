@@ -14,7 +14,8 @@
 //! - It is never set lower than [`LEAST`] nor higher than [`MOST`], and lower than usual only as far as [`SLACK`] below the
 //!   lowest score of a sentence that was heard right: nobody knows what lies beyond.
 //! - A command has a threshold of its own if at least [`LEAST_OF_COMMAND`] recordings of it were heard right and that one
-//!   leaves fewer errors at no more false accepts. They are tried one after the other, each with those before in place.
+//!   leaves fewer errors at no more false accepts. They are tried one after the other, each with those before in place. What
+//!   stands in the configuration for a command with fewer stays: the data say nothing about it.
 
 use std::collections::BTreeMap;
 
@@ -54,6 +55,8 @@ pub struct Scored {
 pub struct Recording {
     /// Whether it is of a sentence.
     pub positive: bool,
+    /// How long it is, in hours.
+    pub hours: f64,
     /// What may be accepted in it.
     pub scored: Vec<Scored>,
 }
@@ -63,8 +66,6 @@ pub struct Recording {
 pub struct Data {
     /// The recordings.
     pub recordings: Vec<Recording>,
-    /// Hours of other sound.
-    pub hours: f64,
 }
 
 /// What thresholds would make of the recordings.
@@ -113,17 +114,21 @@ impl Data {
                 let command = u.heard.best.as_ref()?.sentence.command;
                 Some(Scored { evidence: u.evidence?, command, right: u.is_expected })
             });
-            Recording { positive: clip.expected != Expected::Rejected, scored: scored.collect() }
+            let positive = clip.expected != Expected::Rejected;
+            Recording { positive, hours: clip.seconds / 3600.0, scored: scored.collect() }
         };
-        let other = clips.iter().filter(|clip| clip.expected == Expected::Rejected);
-        let hours = other.map(|clip| clip.seconds).sum::<f64>() / 3600.0;
-        Data { recordings: clips.iter().map(recording).collect(), hours }
+        Data { recordings: clips.iter().map(recording).collect() }
+    }
+
+    /// Hours of other sound.
+    pub fn hours(&self) -> f64 {
+        self.recordings.iter().filter(|r| !r.positive).fold(0.0, |sum, r| sum + r.hours)
     }
 
     /// What `thresholds` would make of it. Of several utterances in a recording of a sentence that one only may be accepted.
     pub fn tally(&self, thresholds: &Thresholds) -> Tally {
-        let mut tally = Tally { hours: self.hours, ..Tally::default() };
-        for Recording { positive, scored } in &self.recordings {
+        let mut tally = Tally { hours: self.hours(), ..Tally::default() };
+        for Recording { positive, scored, .. } in &self.recordings {
             let mut accepted = scored.iter().filter(|s| s.evidence >= thresholds.evidence_for(s.command));
             if !positive {
                 tally.false_accepts += accepted.count();
@@ -139,16 +144,24 @@ impl Data {
         tally
     }
 
-    /// Of all commands or one: every utterance that may be accepted.
-    fn scored(&self, command: Option<usize>) -> impl Iterator<Item = &Scored> {
-        let all = self.recordings.iter().flat_map(|r| &r.scored);
-        all.filter(move |s| command.is_none_or(|command| command == s.command))
+    /// What thresholds are chosen on top of: `others` without those of the commands of which enough was heard right.
+    pub fn base(&self, others: &Thresholds) -> Thresholds {
+        let mut base = others.clone();
+        for command in self.commands() {
+            base.commands.remove(&command);
+        }
+        base
+    }
+
+    /// Every utterance that may be accepted.
+    fn scored(&self) -> impl Iterator<Item = &Scored> {
+        self.recordings.iter().flat_map(|r| &r.scored)
     }
 
     /// The commands of which enough was heard right.
     fn commands(&self) -> impl Iterator<Item = usize> {
         let mut right: BTreeMap<usize, usize> = BTreeMap::new();
-        self.scored(None).filter(|s| s.right).for_each(|s| *right.entry(s.command).or_default() += 1);
+        self.scored().filter(|s| s.right).for_each(|s| *right.entry(s.command).or_default() += 1);
         right.into_iter().filter(|(_, count)| *count >= LEAST_OF_COMMAND).map(|(command, _)| command)
     }
 
@@ -160,8 +173,7 @@ impl Data {
             *seen += 1;
             *seen % PARTS == part
         });
-        let hours = self.hours / PARTS as f64;
-        (Data { recordings: left, hours: self.hours - hours }, Data { recordings: out, hours })
+        (Data { recordings: left }, Data { recordings: out })
     }
 }
 
@@ -196,9 +208,11 @@ pub fn rounded_up(rate: f64) -> f64 {
 }
 
 /// The thresholds that keep `target` false accepts an hour on these data with the fewest errors; none if none do. All but
-/// `evidence` and `commands` is taken from `others`.
+/// `evidence`, and `commands` as far as there are data, is taken from `others`.
 pub fn fit(data: &Data, target: f64, others: &Thresholds) -> Option<Thresholds> {
-    let mut chosen = at(best(data, None, |evidence| at(evidence, others), |tally| tally.bound() <= target)?, others);
+    let base = data.base(others);
+    let common = |command| !base.commands.contains_key(&command);
+    let mut chosen = at(best(data, common, |evidence| at(evidence, &base), |tally| tally.bound() <= target)?, &base);
     for command in data.commands() {
         let now = data.tally(&chosen);
         let own = |evidence| {
@@ -207,16 +221,16 @@ pub fn fit(data: &Data, target: f64, others: &Thresholds) -> Option<Thresholds> 
             thresholds
         };
         let better = |tally: &Tally| tally.errors() < now.errors() && tally.false_accepts <= now.false_accepts;
-        if let Some(evidence) = best(data, Some(command), own, better) {
+        if let Some(evidence) = best(data, |one| one == command, own, better) {
             chosen.commands.insert(command, evidence);
         }
     }
     Some(chosen)
 }
 
-/// `evidence` for all commands, and all else from `others`.
-pub fn at(evidence: f32, others: &Thresholds) -> Thresholds {
-    Thresholds { evidence, commands: BTreeMap::new(), ..others.clone() }
+/// `evidence` for the commands that have no threshold of their own, and all else from `base`.
+pub fn at(evidence: f32, base: &Thresholds) -> Thresholds {
+    Thresholds { evidence, ..base.clone() }
 }
 
 /// Thresholds that decide the same: above the first, up to the last.
@@ -232,16 +246,17 @@ impl Gap {
     }
 }
 
-/// The best threshold, for one command or all, of those that are `good`; `with` makes all thresholds of it.
+/// The best threshold for the commands `of` of those that are `good`; `with` makes all thresholds of it.
 fn best(
     data: &Data,
-    command: Option<usize>,
+    of: impl Fn(usize) -> bool,
     with: impl Fn(f32) -> Thresholds,
     good: impl Fn(&Tally) -> bool,
 ) -> Option<f32> {
-    let right = data.scored(command).filter(|s| s.right).map(|s| s.evidence);
+    let scored: Vec<&Scored> = data.scored().filter(|s| of(s.command)).collect();
+    let right = scored.iter().filter(|s| s.right).map(|s| s.evidence);
     let floor = (right.fold(f32::INFINITY, f32::min) - SLACK).clamp(LEAST, Thresholds::default().evidence);
-    let mut edges: Vec<f32> = data.scored(command).map(|s| s.evidence).filter(|edge| *edge > LEAST).collect();
+    let mut edges: Vec<f32> = scored.iter().map(|s| s.evidence).filter(|edge| *edge > LEAST).collect();
     edges.push(LEAST);
     edges.sort_by(f32::total_cmp);
     edges.dedup();
@@ -272,12 +287,14 @@ fn in_few_digits(level: f32, low: f32, high: f32) -> Option<f32> {
 /// (M. Stone, "Cross-validatory choice and assessment of statistical predictions", J. R. Stat. Soc. B 36, 1974). Recordings of
 /// one person on one day are alike: another day may be worse than this says.
 pub fn cross_validated(data: &Data, target: f64, others: &Thresholds) -> Tally {
-    let mut sum = Tally { hours: data.hours, ..Tally::default() };
+    // What stood for a command may come from these very data: no part is to start from it.
+    let base = data.base(others);
+    let mut sum = Tally { hours: data.hours(), ..Tally::default() };
     for part in 0..PARTS {
         let (kept, left_out) = data.without(part);
-        // As many false accepts are allowed as in all of the data, for the hours.
-        let allowed = target * data.hours / kept.hours;
-        let chosen = fit(&kept, allowed, others).unwrap_or_else(|| at(MOST, others));
+        // As many false accepts are allowed as in all of the data, for the hours. Without any hours there are none.
+        let allowed = target * data.hours() / kept.hours();
+        let chosen = fit(&kept, allowed, &base).unwrap_or_else(|| at(MOST, &base));
         let tally = left_out.tally(&chosen);
         sum.positives += tally.positives;
         sum.refused += tally.refused;
@@ -297,8 +314,18 @@ mod tests {
 
     /// Recordings of sentences of command 0 heard right at these scores, and other sound whose nearest sentence is one of it.
     fn data(right: &[f32], other: &[f32], hours: f64) -> Data {
-        let of = |positive| move |evidence: &f32| Recording { positive, scored: vec![scored(*evidence, 0, positive)] };
-        Data { recordings: right.iter().map(of(true)).chain(other.iter().map(of(false))).collect(), hours }
+        let of = |positive| move |evidence: &f32| recording(positive, Some((0, *evidence)));
+        let mut data = Data { recordings: right.iter().map(of(true)).chain(other.iter().map(of(false))).collect() };
+        // In silence, a share for every part.
+        let share = Recording { hours: hours / PARTS as f64, ..recording(false, None) };
+        data.recordings.extend(std::iter::repeat_n(share, PARTS));
+        data
+    }
+
+    /// A recording in which this command is heard with this evidence: right, if it is of a sentence.
+    fn recording(positive: bool, heard: Option<(usize, f32)>) -> Recording {
+        let scored = heard.into_iter().map(|(command, evidence)| scored(evidence, command, positive)).collect();
+        Recording { positive, hours: 0.0, scored }
     }
 
     fn chosen(data: &Data, target: f64) -> Option<(f32, Vec<(usize, f32)>)> {
@@ -334,7 +361,7 @@ mod tests {
 
     #[test]
     fn taken_for_something_else_is_an_error_and_so_are_two_at_once() {
-        let twice = Recording { positive: true, scored: vec![scored(5.0, 0, true), scored(-2.0, 1, false)] };
+        let twice = Recording { scored: vec![scored(5.0, 0, true), scored(-2.0, 1, false)], ..recording(true, None) };
         let mut data = data(&[-1.0, 3.0], &[], 1.0);
         data.recordings.push(twice);
         let tally = |data: &Data, evidence| {
@@ -345,22 +372,53 @@ mod tests {
         assert_eq!(chosen(&data, 3.0), Some((-1.5, Vec::new())));
     }
 
+    /// Other sound is taken for command 0 at -1, twice, and for command 1 at -8; command 0 is spoken at 2, command 1 as said.
+    fn two_commands(count: usize, evidence: f32) -> Data {
+        let mut data = data(&[2.0; 40], &[-1.0; 2], 1.0);
+        data.recordings.extend(std::iter::repeat_n(recording(true, Some((1, evidence))), count));
+        data.recordings.push(recording(false, Some((1, -8.0))));
+        data
+    }
+
     #[test]
     fn a_command_that_bears_it_has_a_threshold_of_its_own() {
-        // Other sound is taken for command 0 at -1; command 1 is spoken at -4 and only ever mistaken at -8.
-        let spoken = |command, count, evidence| {
-            std::iter::repeat_n(Recording { positive: true, scored: vec![scored(evidence, command, true)] }, count)
-        };
-        let other = [(0, -1.0), (1, -8.0)];
-        let other = other.map(|(command, at)| Recording { positive: false, scored: vec![scored(at, command, false)] });
-        let with = |count, evidence| {
-            let recordings = spoken(0, 40, 2.0).chain(spoken(1, count, evidence)).chain(other.clone());
-            chosen(&Data { recordings: recordings.collect(), hours: 1.0 }, 3.0)
-        };
+        let with = |count, evidence| chosen(&two_commands(count, evidence), 3.0);
         assert_eq!(with(20, -4.0), Some((0.5, vec![(1, -6.0)])), "fewer are refused");
         assert_eq!(with(19, -4.0), Some((0.5, Vec::new())), "too few recordings of it");
         assert_eq!(with(20, 3.0), Some((0.5, Vec::new())), "none of it is refused anyway");
         assert_eq!(with(20, -9.0), Some((0.5, Vec::new())), "it would be one more false accept");
+    }
+
+    fn by_hand(command: usize, evidence: f32) -> Thresholds {
+        Thresholds { commands: BTreeMap::from([(command, evidence)]), ..Thresholds::default() }
+    }
+
+    #[test]
+    fn what_was_set_by_hand_stays_where_the_recordings_are_too_few_to_choose_it() {
+        type Case<'a> = (&'a str, usize, f32, f32, Option<(f32, &'a [(usize, f32)])>);
+        let cases: [Case<'_>; 8] = [
+            ("none of it", 0, 0.0, 8.0, Some((0.5, &[(1, 8.0)]))),
+            ("too few of it", 19, 5.0, 8.0, Some((0.5, &[(1, 8.0)]))),
+            ("too few of it, all refused", 19, -4.0, 8.0, Some((0.5, &[(1, 8.0)]))),
+            ("enough, and it needs none", 20, 5.0, 8.0, Some((0.5, &[]))),
+            ("enough, for another", 20, -4.0, 8.0, Some((0.5, &[(1, -6.0)]))),
+            ("enough, for the same", 20, -4.0, -6.0, Some((0.5, &[(1, -6.0)]))),
+            ("what it accepts counts, and is too much", 19, 5.0, -9.0, None),
+            ("what it accepts counts, and is none", 19, 5.0, -7.5, Some((0.5, &[(1, -7.5)]))),
+        ];
+        for (what, count, spoken, set, expected) in cases {
+            let data = two_commands(count, spoken);
+            let fitted = fit(&data, 3.0, &by_hand(1, set));
+            let expected = expected.map(|(evidence, own)| (evidence, BTreeMap::from_iter(own.iter().copied())));
+            assert_eq!(fitted.as_ref().map(|f| (f.evidence, f.commands.clone())), expected, "{what}");
+            if let Some(fitted) = fitted {
+                assert_eq!(fit(&data, 3.0, &fitted), Some(fitted), "{what}: a second time changes nothing");
+            }
+        }
+        // What is heard of it says nothing of the others: with -7 among their scores theirs would be set to -4.5.
+        let mut data = data(&[2.0; 40], &[-11.0], 1.0);
+        data.recordings.push(recording(true, Some((1, -7.0))));
+        assert_eq!(fit(&data, 3.0, &by_hand(1, -9.0)), Some(Thresholds { evidence: 0.0, ..by_hand(1, -9.0) }));
     }
 
     #[test]
@@ -413,5 +471,38 @@ mod tests {
         let left_out = cross_validated(&data, 3.0, &Thresholds::default());
         assert_eq!((left_out.positives, left_out.refused, left_out.false_accepts), (50, 1, 0));
         assert_eq!(left_out.hours, 1.0);
+    }
+
+    #[test]
+    fn a_part_has_the_hours_of_its_own_recordings() {
+        let other = [1.0, 0.5, 0.25].map(|hours| Recording { hours, ..recording(false, None) });
+        let spoken = Recording { hours: 9.0, ..recording(true, None) };
+        let data = Data { recordings: [&other[..], &[spoken]].concat() };
+        let hours: Vec<(f64, f64)> = (0..PARTS)
+            .map(|part| {
+                let (kept, left_out) = data.without(part);
+                (kept.hours(), left_out.hours())
+            })
+            .collect();
+        assert_eq!(hours, [(1.75, 0.0), (0.75, 1.0), (1.25, 0.5), (1.5, 0.25), (1.75, 0.0)]);
+    }
+
+    #[test]
+    fn other_sound_in_a_single_recording_is_decided_by_thresholds_that_know_of_none() {
+        let mut data = data(&[2.0; 50], &[], 0.0);
+        data.recordings.push(Recording { hours: 1.0, ..recording(false, Some((0, 1.0))) });
+        assert_eq!(chosen(&data, 3.0), Some((1.5, Vec::new())));
+        let left_out = cross_validated(&data, 3.0, &Thresholds::default());
+        assert_eq!((left_out.refused, left_out.false_accepts, left_out.hours), (0, 1, 1.0));
+    }
+
+    #[test]
+    fn what_was_chosen_by_the_same_recordings_is_not_taken_for_set_by_hand() {
+        // A fifth less than the 20 recordings of command 1 are too few for a threshold of its own.
+        let data = two_commands(20, -4.0);
+        let once = fit(&data, 3.0, &Thresholds::default()).unwrap();
+        assert_eq!(once.commands, BTreeMap::from([(1, -6.0)]));
+        let [first, second] = [&Thresholds::default(), &once].map(|others| cross_validated(&data, 3.0, others));
+        assert_eq!((first.refused, first), (20, second));
     }
 }

@@ -356,8 +356,10 @@ fn a_daemon_that_holds_the_microphone_is_named() {
 #[test]
 fn a_folder_that_is_not_as_it_should_be_is_refused_in_words_and_left_as_it_is() {
     let good = "{\"file\":\"0001-a.wav\",\"sentence\":\"a\"}\n";
-    let cases: [(&[&str], &str, &str); 5] = [
+    let cases: [(&[&str], &str, &str); 7] = [
         (&["a.wav"], "", "has WAV files and no expected.jsonl"),
+        (&["0001-foo.wav"], "", "has WAV files and no expected.jsonl"),
+        (&["0001-foo.wav", "b.wav"], "", "has WAV files and no expected.jsonl"),
         (&["0001-a.wav"], &format!("{good}{{\"file\":\"0002"), "expected.jsonl:2: not a JSON object"),
         (&["0001-a.wav"], &good.repeat(2), "expected.jsonl:2: file: \"0001-a.wav\" stands in the list twice"),
         (&[], good, "no WAV file in it or below"),

@@ -12,7 +12,7 @@ use crate::calibrate::{self, Data, LEAST, MOST, Tally};
 use crate::command::Command;
 use crate::config::{self, ConfigError, Settings, edit};
 use crate::error::Error;
-use crate::eval::expected::{Case, Expected, cases};
+use crate::eval::expected::{Case, Expected, cases, warnings};
 use crate::eval::summary::{estimate, percent, three_digits};
 use crate::eval::{Clip, Condition};
 use crate::stop::Stop;
@@ -23,11 +23,12 @@ use crate::verdict::Thresholds;
 #[derive(clap::Args)]
 #[command(
     after_help = "DIR is as for `hearken eval`: WAV files of sentences, and of other sound that is to be refused, for as long as it
-takes to know: 3.0 hours of it for one false accept an hour, 30 for 0.1. Television, radio and talk are good.
+takes to know: 3.0 hours of it for one false accept an hour, 30 for 0.1. Television, radio and talk are good. A file may have
+an hour and 512 MiB.
 
 thresholds.evidence and [thresholds.commands] are set in FILE, and nothing else in it is touched. A command has a threshold of
-its own if 20 recordings of it are heard right and fewer are refused by it. Nothing is written if the data are too few, or
-if no threshold keeps what is asked for.
+its own if 20 recordings of it are heard right and fewer are refused by it; with less than 20 what FILE sets for it stays.
+Nothing is written if the data are too few, or if no threshold keeps what is asked for.
 Exit codes: 0 set, or as it should be already; 1 not."
 )]
 pub struct Arguments {
@@ -65,30 +66,40 @@ struct Calibrated {
     data: Data,
 }
 
+impl Calibrated {
+    /// Whether any threshold becomes another. A usual one that would only be written out does not.
+    fn changes(&self) -> bool {
+        self.before != self.after.settings.thresholds
+    }
+}
+
 /// Chooses thresholds by every WAV file under the folder, prints what they trade and writes them into the configuration.
 pub fn calibrate(arguments: &Arguments) -> Result<(), Error> {
     let before = config::read_text(&arguments.config)?;
     let settings = parse(arguments, &before)?;
     let mut cases =
         cases(&arguments.dir, &settings.commands).map_err(|faults| Error::Evaluation(faults.to_string()))?;
+    for warning in warnings(&cases, &settings.commands, &settings.grammar) {
+        writeln!(io::stderr(), "{warning}")?;
+    }
     with_thresholds(arguments, &before, &settings.thresholds, &settings.commands)?;
     enough(arguments, &cases)?;
     trial::first(&settings.recognizer, &Stop::default())?;
-    let calibrated = settle(arguments, &before, settings, &mut cases)?;
+    let data = Data::of(&decided(settings, &mut cases)?);
+    let calibrated = settle(arguments, &before, data)?;
     let target = arguments.false_accepts_per_hour;
     let held_out = calibrate::cross_validated(&calibrated.data, target, &calibrated.before);
     let mut out = io::stdout();
     if !arguments.json {
         table(&mut out, arguments, &calibrated, &held_out)?;
     }
-    let changes = before != calibrated.after.text;
-    if changes && !arguments.dry_run {
+    if calibrated.changes() && !arguments.dry_run {
         put(arguments, &before, &calibrated)?;
     }
     if arguments.json {
-        return Ok(writeln!(out, "{}", object(arguments, &calibrated, &held_out, changes))?);
+        return Ok(writeln!(out, "{}", object(arguments, &calibrated, &held_out))?);
     }
-    Ok(summary(&mut out, arguments, &calibrated, changes)?)
+    Ok(summary(&mut out, arguments, &calibrated)?)
 }
 
 fn parse(arguments: &Arguments, text: &str) -> Result<Settings, Error> {
@@ -137,35 +148,41 @@ fn enough(arguments: &Arguments, cases: &[Case]) -> Result<(), Error> {
     missing.map_or(Ok(()), |what| Err(Error::Evaluation(format!("{}: {what}", arguments.dir.display()))))
 }
 
-/// Decides and chooses.
-fn settle(arguments: &Arguments, text: &str, settings: Settings, cases: &mut Vec<Case>) -> Result<Calibrated, Error> {
-    let (before, commands) = (settings.thresholds.clone(), settings.commands.clone());
-    let data = Data::of(&decided(settings, cases)?);
-    let chosen = calibrate::fit(&data, arguments.false_accepts_per_hour, &before)
-        .ok_or_else(|| Error::Evaluation(unreachable(arguments, &data, &before)))?;
-    let after = with_thresholds(arguments, text, &chosen, &commands)?;
-    Ok(Calibrated { before, after, data })
-}
-
 fn decided(settings: Settings, cases: &mut Vec<Case>) -> Result<Vec<Clip>, Error> {
     let files = cases.len();
     let clips = decide(&mut evaluator(settings, false, 0)?, cases, Condition { noise: None }, false)?;
     if cases.len() < files { Err(Error::Files(files - cases.len(), files)) } else { Ok(clips) }
 }
 
+/// Chooses for the configuration `text`.
+fn settle(arguments: &Arguments, text: &str, data: Data) -> Result<Calibrated, Error> {
+    let Settings { thresholds: before, commands, .. } = parse(arguments, text)?;
+    let chosen = calibrate::fit(&data, arguments.false_accepts_per_hour, &before)
+        .ok_or_else(|| Error::Evaluation(unreachable(arguments, &data, &before, &commands)))?;
+    let after = with_thresholds(arguments, text, &chosen, &commands)?;
+    Ok(Calibrated { before, after, data })
+}
+
 /// Why no threshold will do, and what would.
-fn unreachable(arguments: &Arguments, data: &Data, others: &Thresholds) -> String {
-    let tally = data.tally(&calibrate::at(MOST, others));
+fn unreachable(arguments: &Arguments, data: &Data, before: &Thresholds, commands: &[Command]) -> String {
+    let base = data.base(before);
+    let kept: Vec<String> = named(&base, commands).into_keys().collect();
+    let beside = if kept.is_empty() {
+        String::new()
+    } else {
+        format!(" beside what thresholds.commands sets for {}", kept.join(", "))
+    };
+    let tally = data.tally(&calibrate::at(MOST, &base));
     let refused = percent(tally.refused_share(), tally.refused, tally.positives);
     let rate = calibrate::rounded_up(tally.bound());
     format!(
-        "{}: no threshold up to {MOST:.1} keeps {} false accepts an hour: at {MOST:.1} there are {} in {} h, which bears out \
-         {rate} an hour, and of the sentences {refused} are refused. Other words for what is accepted, or \
+        "{}: no threshold up to {MOST:.1} keeps {} false accepts an hour{beside}: at {MOST:.1} there are {} in {} h, which \
+         bears out {rate} an hour, and of the sentences {refused} are refused. Other words for what is accepted, or \
          --false-accepts-per-hour {rate}, would do; `hearken eval` shows what it is",
         arguments.dir.display(),
         arguments.false_accepts_per_hour,
         tally.false_accepts,
-        three_digits(data.hours),
+        three_digits(tally.hours),
     )
 }
 
@@ -199,10 +216,11 @@ const NOW: &str = "now";
 /// What each threshold would make of the data: whole nats, the one that is there and the one that was chosen.
 fn trade_off(calibrated: &Calibrated) -> Vec<(f32, Tally, &'static str)> {
     let Calibrated { before, after, data } = calibrated;
+    let base = data.base(before);
     let marked = [(before.clone(), NOW), (after.settings.thresholds.clone(), CHOSEN)];
     let nats =
         (LEAST as i32..=MOST as i32).map(|nat| nat as f32).filter(|nat| marked.iter().all(|m| m.0.evidence != *nat));
-    let nats: Vec<_> = nats.map(|nat| (calibrate::at(nat, before), "")).collect();
+    let nats: Vec<_> = nats.map(|nat| (calibrate::at(nat, &base), "")).collect();
     let rows = nats.into_iter().chain(marked).map(|(t, mark)| (t.evidence, data.tally(&t), mark));
     let mut rows: Vec<_> = rows.collect();
     rows.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -241,10 +259,10 @@ fn accepted(tally: &Tally) -> String {
 }
 
 /// What became of the configuration.
-fn summary(out: &mut dyn Write, arguments: &Arguments, calibrated: &Calibrated, changes: bool) -> io::Result<()> {
+fn summary(out: &mut dyn Write, arguments: &Arguments, calibrated: &Calibrated) -> io::Result<()> {
     let Calibrated { before, after: Read { settings, .. }, .. } = calibrated;
     let path = arguments.config.display();
-    if !changes {
+    if !calibrated.changes() {
         return writeln!(out, "{path}: the thresholds are so already; nothing is written");
     }
     let [is, was] = if arguments.dry_run { ["would be", "is"] } else { ["is", "was"] };
@@ -266,7 +284,7 @@ fn summary(out: &mut dyn Write, arguments: &Arguments, calibrated: &Calibrated, 
     if arguments.dry_run { Ok(()) } else { writeln!(out, "{then}") }
 }
 
-fn object(arguments: &Arguments, calibrated: &Calibrated, held_out: &Tally, changes: bool) -> Value {
+fn object(arguments: &Arguments, calibrated: &Calibrated, held_out: &Tally) -> Value {
     let Calibrated { before, after: Read { settings, .. }, data } = calibrated;
     let number = |evidence: f32| format!("{evidence}").parse::<f64>().unwrap_or(f64::from(evidence));
     let thresholds = |thresholds: &Thresholds| {
@@ -291,9 +309,114 @@ fn object(arguments: &Arguments, calibrated: &Calibrated, held_out: &Tally, chan
     };
     json!({
         "config": arguments.config, "target": arguments.false_accepts_per_hour,
-        "positives": data.tally(before).positives, "hours": data.hours,
-        "before": thresholds(before), "after": thresholds(&settings.thresholds), "changed": changes,
+        "positives": data.tally(before).positives, "hours": data.hours(),
+        "before": thresholds(before), "after": thresholds(&settings.thresholds), "changed": calibrated.changes(),
         "trade_off": trade_off(calibrated).into_iter().map(row).collect::<Value>(),
         "cross_validated": tally(held_out),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calibrate::{Recording, Scored};
+
+    const TEXT: &str = r#"board = "host"
+[[commands]]
+name = "lamp"
+say = "turn on the lamp"
+[[commands]]
+name = "bell"
+say = "ring the bell"
+[[commands]]
+name = "unlock"
+say = "unlock the door"
+[thresholds]
+evidence = 3.0 # too strict
+margin = 0.3
+
+[thresholds.commands]
+# never by mistake
+unlock = 8.0 # by hand
+# as of old
+lamp = 5.0
+"#;
+
+    /// A target that two false accepts in an hour keep, and three do not.
+    fn arguments() -> Arguments {
+        let [config, dir] = ["home.toml", "clips"].map(PathBuf::from);
+        Arguments { config, false_accepts_per_hour: 7.0, dry_run: false, json: false, dir }
+    }
+
+    /// An hour of other sound taken for these; and of each command so many sentences, heard right with this evidence.
+    fn data(other: &[(usize, f32)], said: [(usize, f32); 3]) -> Data {
+        let recording = |positive, command, evidence| Recording {
+            positive,
+            hours: 0.0,
+            scored: vec![Scored { evidence, command, right: positive }],
+        };
+        let mut recordings = vec![Recording { positive: false, hours: 1.0, scored: Vec::new() }];
+        recordings.extend(other.iter().map(|(command, evidence)| recording(false, *command, *evidence)));
+        for (command, (count, evidence)) in said.into_iter().enumerate() {
+            recordings.extend(std::iter::repeat_n(recording(true, command, evidence), count));
+        }
+        Data { recordings }
+    }
+
+    fn said(calibrated: &Calibrated) -> String {
+        let mut out = Vec::new();
+        summary(&mut out, &arguments(), calibrated).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn what_is_chosen_is_read_again_from_the_text_and_all_else_in_it_stays() {
+        // Other sound is taken for the lamp at -1 and for the bell at -8: the bell, spoken at -4, has a threshold of its own.
+        let data = data(&[(0, -1.0), (0, -1.0), (0, -1.0), (1, -8.0)], [(40, 2.0), (20, -4.0), (5, 9.0)]);
+        let settled = settle(&arguments(), TEXT, data).unwrap();
+        let after =
+            TEXT.replace("3.0 # too", "0.5 # too").replace("# as of old\nlamp = 5.0\n", "bell = -6.0\n# as of old\n");
+        assert_eq!(settled.after.text, after);
+        let read = config::parse("home.toml", &after).unwrap().thresholds;
+        assert_eq!((read.evidence, read.margin), (0.5, 0.3));
+        assert_eq!(read.commands, BTreeMap::from([(1, -6.0), (2, 8.0)]));
+        let lines = "home.toml: thresholds.evidence is 0.5; it was 3.0\n\
+                     home.toml: thresholds.commands.bell is -6.0; it was as for all\n\
+                     home.toml: thresholds.commands.lamp is as for all; it was 5.0\n\
+                     to put it to use: systemctl reload hearken, or start hearken run again\n";
+        assert_eq!(said(&settled), lines);
+        let again = settle(&arguments(), &after, settled.data).unwrap();
+        assert!(!again.changes());
+        assert_eq!(again.after.text, after);
+    }
+
+    #[test]
+    fn a_usual_threshold_that_is_chosen_is_no_change() {
+        let (commands, _) = TEXT.split_once("[thresholds]").unwrap();
+        for section in ["", "[thresholds]\nmargin = 0.3\n", "[thresholds]\nevidence = 0\n"] {
+            let data = data(&[], [(50, 4.0), (0, 0.0), (0, 0.0)]);
+            let settled = settle(&arguments(), &format!("{commands}{section}"), data).unwrap();
+            assert_eq!(settled.after.settings.thresholds.evidence, 0.0);
+            assert!(!settled.changes(), "{section:?}");
+            assert_eq!(said(&settled), "home.toml: the thresholds are so already; nothing is written\n");
+        }
+    }
+
+    #[test]
+    fn where_no_threshold_will_do_what_was_set_by_hand_is_named() {
+        let lax = TEXT.replace("unlock = 8.0", "unlock = -9.0");
+        let refused = |text: &str, command| {
+            let data = data(&[(command, 13.0); 3], [(40, 14.0), (20, 14.0), (5, 14.0)]);
+            settle(&arguments(), text, data).err().unwrap().to_string()
+        };
+        let said = refused(&lax, 2);
+        assert!(
+            said.contains(
+                "keeps 7 false accepts an hour beside what thresholds.commands sets for unlock: at 12.0 there are 3"
+            ),
+            "{said}"
+        );
+        let none = lax.replace("unlock = -9.0", "");
+        assert!(refused(&none, 2).contains("keeps 7 false accepts an hour: at 12.0 there are 3"));
+    }
 }

@@ -2,7 +2,8 @@
 //! done; nothing else is remembered.
 //!
 //! A file is whole, under its name and on the disk before its line is. A kill at any moment loses at most the utterance that
-//! was just spoken: a file whose line was not written yet is set aside when the folder is opened again.
+//! was just spoken: a file whose line was not written yet is set aside when the folder is opened again. The list is there,
+//! empty, before the first file: WAV files without a list are somebody else's, and nothing of theirs is touched.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -73,13 +74,15 @@ impl Folder {
         })?;
         let list = path.join(LIST);
         let mut folder = Folder { path: path.into(), list, dir, entries: Vec::new(), fresh: 0, set_aside: None };
-        let listed = folder.listed().map_err(&failed)?;
-        folder.set_aside(&listed).map_err(&failed)?;
-        folder.entries = folder.read(listed.is_none(), commands)?;
+        let is_new = match folder.listed().map_err(&failed)? {
+            Some(listed) => folder.tidy(&listed).map_err(&failed)?,
+            None => true,
+        };
+        folder.entries = folder.read(is_new, commands)?;
         Ok(folder)
     }
 
-    /// The files that the list names, as far as it can be read; none if it is empty or missing.
+    /// The files that the list names, as far as it can be read; none if it is missing.
     fn listed(&self) -> io::Result<Option<Listed>> {
         let about = match fs::metadata(&self.list) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -87,42 +90,60 @@ impl Folder {
         };
         if !about.is_file() || about.len() > MAX_BYTES {
             // Not for us to judge: `cases` refuses it.
-            return Ok(Some(Listed { files: Vec::new(), whole: false }));
-        }
-        if about.len() == 0 {
-            fs::remove_file(&self.list)?;
-            return Ok(None);
+            return Ok(Some(Listed { files: Vec::new(), whole: false, empty: false }));
         }
         let mut bytes = Vec::new();
         File::open(&self.list)?.take(MAX_BYTES).read_to_end(&mut bytes)?;
         let file = |line: &[u8]| Some(serde_json::from_slice::<Value>(line).ok()?.get("file")?.as_str()?.to_string());
         let files = bytes.split(|b| *b == b'\n').filter_map(file).collect();
-        Ok(Some(Listed { files, whole: bytes.ends_with(b"\n") }))
+        Ok(Some(Listed { files, whole: bytes.is_empty() || bytes.ends_with(b"\n"), empty: bytes.is_empty() }))
+    }
+
+    /// Leaves nothing of a session that was killed but its recordings. Whether there are none.
+    fn tidy(&mut self, listed: &Listed) -> io::Result<bool> {
+        if listed.whole {
+            self.set_aside(&listed.files)?;
+        }
+        if listed.empty {
+            fs::remove_file(&self.list)?;
+        }
+        Ok(listed.empty)
     }
 
     /// A file with the number that comes next is one whose line was not written, or was taken back: the session was killed in
     /// between. What has another number is not ours.
-    fn set_aside(&mut self, listed: &Option<Listed>) -> io::Result<()> {
-        let empty = Listed { files: Vec::new(), whole: true };
-        let Listed { files, whole } = listed.as_ref().unwrap_or(&empty);
+    fn set_aside(&mut self, files: &[String]) -> io::Result<()> {
         let next = next(files.iter().map(String::as_str));
         for entry in fs::read_dir(&self.path)? {
             let name = entry?.file_name().to_string_lossy().into_owned();
             let unlisted = parts(&name).is_some_and(|(_, number)| number == next) && !files.contains(&name);
-            if *whole && unlisted && name.ends_with(".wav") {
-                let aside = format!("{name}.{ASIDE}");
-                renameat_with(&self.dir, &name, &self.dir, &aside, RenameFlags::NOREPLACE)?;
-                self.set_aside = Some(self.path.join(aside));
+            if unlisted && name.ends_with(".wav") {
+                self.set_aside = Some(self.path.join(self.rename_aside(&name)?));
             }
         }
         Ok(())
+    }
+
+    /// To the first name that no file has that was set aside before.
+    fn rename_aside(&self, name: &str) -> io::Result<String> {
+        let mut aside = format!("{name}.{ASIDE}");
+        let mut times = 1;
+        while let Err(e) = renameat_with(&self.dir, name, &self.dir, &aside, RenameFlags::NOREPLACE) {
+            if e != rustix::io::Errno::EXIST {
+                return Err(e.into());
+            }
+            times += 1;
+            aside = format!("{name}.{ASIDE}-{times}");
+        }
+        Ok(aside)
     }
 
     fn read(&self, is_new: bool, commands: &[Command]) -> Result<Vec<Entry>, FolderError> {
         match cases(&self.path, commands) {
             // Without a list there are cases only where there are WAV files.
             Ok(_) if is_new => Err(FolderError(format!(
-                "{}: has WAV files and no {LIST}; a folder that is empty or was recorded into would do",
+                "{}: has WAV files and no {LIST}, so they are not from here; a folder that is empty or was recorded into \
+                 would do",
                 self.path.display()
             ))),
             Ok(cases) => Ok(cases.into_iter().map(|c| Entry { file: c.name, expected: c.expected }).collect()),
@@ -149,14 +170,15 @@ impl Folder {
     /// are on the disk.
     ///
     /// # Errors
-    /// What the kernel refused; nothing is left of either then.
+    /// What the kernel refused; then there is neither.
     pub fn add(&mut self, speaker: Option<&str>, expected: Expected, sound: &[u8]) -> Result<String, FolderError> {
         let number = next(self.entries.iter().map(|e| e.file.as_str()));
         let speaker = speaker.map(|name| format!("{name}-")).unwrap_or_default();
         let file = format!("{speaker}{number:04}-{}.wav", slug(&expected));
+        let list = self.open_list().map_err(failed(&self.list))?;
         self.write(&file, sound).map_err(failed(&self.path.join(&file)))?;
         let entry = Entry { file, expected };
-        if let Err(error) = self.append(&line(&entry)) {
+        if let Err(error) = append(&list, &line(&entry)) {
             // It would be a file without a line.
             let _ = fs::remove_file(self.path.join(&entry.file));
             return Err(failed(&self.list)(error));
@@ -166,6 +188,12 @@ impl Folder {
         Ok(entry.file)
     }
 
+    /// The list, made if it is missing.
+    fn open_list(&self) -> io::Result<File> {
+        OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&self.list)
+    }
+
+    /// Writes the file. Its name is on the disk then, and the list's, if that is new.
     fn write(&self, file: &str, sound: &[u8]) -> io::Result<()> {
         let part = self.path.join(PART);
         let _ = fs::remove_file(&part);
@@ -179,19 +207,6 @@ impl Folder {
             .and_then(|()| Ok(renameat_with(&self.dir, PART, &self.dir, file, RenameFlags::NOREPLACE)?))
             .inspect_err(|_| drop(fs::remove_file(&part)));
         named.and_then(|()| self.dir.sync_all())
-    }
-
-    /// Appends a line as a whole, or not at all.
-    fn append(&self, line: &str) -> io::Result<()> {
-        let mut list = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&self.list)?;
-        let before = list.metadata()?.len();
-        let mut last = [b'\n'];
-        if before > 0 {
-            list.read_exact_at(&mut last, before - 1)?;
-        }
-        let line = if last == [b'\n'] { line.to_string() } else { format!("\n{line}") };
-        let written = list.write_all(line.as_bytes()).and_then(|()| list.sync_all());
-        written.inspect_err(|_| drop(list.set_len(before)))
     }
 
     /// Deletes the last recording of this session, its line first. What it was; none if there is none.
@@ -227,6 +242,20 @@ struct Listed {
     files: Vec<String>,
     /// Whether the last line is complete.
     whole: bool,
+    /// Whether there is nothing in it.
+    empty: bool,
+}
+
+/// Appends a line as a whole, or not at all.
+fn append(mut list: &File, line: &str) -> io::Result<()> {
+    let before = list.metadata()?.len();
+    let mut last = [b'\n'];
+    if before > 0 {
+        list.read_exact_at(&mut last, before - 1)?;
+    }
+    let line = if last == [b'\n'] { line.to_string() } else { format!("\n{line}") };
+    let written = list.write_all(line.as_bytes()).and_then(|()| list.sync_all());
+    written.inspect_err(|_| drop(list.set_len(before)))
 }
 
 fn line(entry: &Entry) -> String {
@@ -313,9 +342,87 @@ mod tests {
         let mut again = Folder::open(&path, &[]).unwrap();
         assert_eq!(again.entries(), [Entry { file: "ann-0001-turn-it-on.wav".into(), expected: said }]);
         assert_eq!(again.take_back().unwrap(), None, "of an earlier session");
-        let names: Vec<String> =
-            fs::read_dir(&path).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-        assert_eq!(names.len(), 2, "{names:?}");
+        assert_eq!(names(&path), ["ann-0001-turn-it-on.wav", LIST]);
+    }
+
+    /// What is in the folder, in order.
+    fn names(path: &Path) -> Vec<String> {
+        let entries = fs::read_dir(path).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = entries.collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn what_a_killed_session_left_is_set_aside_and_what_a_stranger_left_is_not() {
+        let first = "{\"file\":\"0001-a.wav\",\"sentence\":\"a\"}\n";
+        type Case<'a> = (&'a str, &'a [&'a str], Option<&'a str>, Result<&'a [&'a str], &'a str>);
+        let cases: [Case<'_>; 12] = [
+            ("nothing", &[], None, Ok(&[])),
+            ("before the first file", &[], Some(""), Ok(&[])),
+            ("before the first line", &["0001-a.wav"], Some(""), Ok(&["0001-a.wav.unlisted"])),
+            ("the same of a speaker", &["ann-0001-a.wav"], Some(""), Ok(&["ann-0001-a.wav.unlisted"])),
+            ("in the middle of a file", &[PART, "0001-a.wav"], Some(first), Ok(&[PART, "0001-a.wav", LIST])),
+            (
+                "before a line",
+                &["0001-a.wav", "0002-b.wav"],
+                Some(first),
+                Ok(&["0001-a.wav", "0002-b.wav.unlisted", LIST]),
+            ),
+            (
+                "twice at the same sentence",
+                &["0001-a.wav", "0001-a.wav.unlisted"],
+                Some(""),
+                Ok(&["0001-a.wav.unlisted", "0001-a.wav.unlisted-2"]),
+            ),
+            (
+                "three times",
+                &["0001-a.wav", "0001-a.wav.unlisted", "0001-a.wav.unlisted-2"],
+                Some(""),
+                Ok(&["0001-a.wav.unlisted", "0001-a.wav.unlisted-2", "0001-a.wav.unlisted-3"]),
+            ),
+            ("a stranger's", &["foo.wav"], None, Err("has WAV files and no expected.jsonl, so they are not from here")),
+            (
+                "a stranger's that is named as ours are",
+                &["0001-foo.wav"],
+                None,
+                Err("has WAV files and no expected.jsonl"),
+            ),
+            ("both", &["0001-foo.wav", "b.wav"], None, Err("has WAV files and no expected.jsonl")),
+            ("beside ours", &["0001-a.wav", "b.wav"], Some(first), Err("\"b.wav\" is not in the list")),
+        ];
+        for (what, files, list, expected) in cases {
+            let dir = tempfile::tempdir().unwrap();
+            files.iter().for_each(|file| fs::write(dir.path().join(file), "sound").unwrap());
+            list.iter().for_each(|list| fs::write(dir.path().join(LIST), list).unwrap());
+            let before = names(dir.path());
+            match (Folder::open(dir.path(), &[]), expected) {
+                (Ok(folder), Ok(left)) => {
+                    assert_eq!(names(dir.path()), left, "{what}");
+                    let set_aside = folder.set_aside.is_some_and(|aside| aside.exists());
+                    assert_eq!(set_aside, left.iter().any(|name| name.contains(ASIDE)), "{what}");
+                }
+                (Err(said), Err(words)) => {
+                    assert!(said.to_string().contains(words), "{what}: {said}");
+                    assert_eq!(names(dir.path()), before, "{what}");
+                }
+                (opened, _) => panic!("{what}: {:?}", opened.err()),
+            }
+        }
+    }
+
+    #[test]
+    fn the_list_is_there_before_the_first_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut folder = Folder::open(dir.path(), &[]).unwrap();
+        assert_eq!(names(dir.path()), [""; 0]);
+        // A folder in the way of the file.
+        fs::create_dir(dir.path().join(PART)).unwrap();
+        assert!(folder.add(None, Expected::Rejected, &[]).is_err());
+        assert_eq!(names(dir.path()), [PART, LIST]);
+        fs::remove_dir(dir.path().join(PART)).unwrap();
+        assert_eq!(folder.add(None, Expected::Rejected, &[]).unwrap(), "0001-other.wav");
+        assert_eq!(names(dir.path()), ["0001-other.wav", LIST]);
     }
 
     #[test]
