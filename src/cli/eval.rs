@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -15,7 +16,7 @@ use crate::eval::mix::{Noise, SEED};
 use crate::eval::page::{self, MOST_SOUNDS};
 use crate::eval::summary::Summary;
 use crate::eval::{Clip, Condition, Evaluator, Outcome};
-use crate::recognize::whisper::WhisperRecognizer;
+use crate::recognize::whisper::{RecognizerSettings, WhisperRecognizer};
 use crate::scratch::{self, Scratch};
 use crate::stop::Stop;
 use crate::trial;
@@ -32,7 +33,8 @@ No command:
 Without that file each WAV file's name is its sentence, and those in a folder `other` are to be refused.
 A sentence that no command says is warned of. Files and folders that begin with a dot are left alone.
 
-Files are taken as they are: microphone.gain_db, which is in kept recordings already, is not added.
+Files are taken as they are: microphone.gain_db, which is in kept recordings already, is not added. Nor does recognizer.deadline
+count here, up to a minute: how long decisions take is told.
 Exit codes: 0 evaluated, whatever came of it; 1 a file could not be read, or less is right than --at-least.")]
 pub struct Arguments {
     /// The configuration
@@ -73,6 +75,9 @@ fn percent(text: &str) -> Result<f64, String> {
     let within = |percent: &f64| (0.0..=100.0).contains(percent);
     text.parse().ok().filter(within).ok_or("a number from 0 to 100 would be right".into())
 }
+
+/// Longest time for a decision.
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Decides every WAV file under the folder in every condition and prints what came of it.
 pub fn eval(arguments: &Arguments) -> Result<(), Error> {
@@ -116,10 +121,12 @@ fn read(arguments: &Arguments, settings: &Settings) -> Result<Vec<Case>, Error> 
     Ok(cases)
 }
 
-/// What decides as the daemon would.
+/// What decides as the daemon would, but for its deadline: how long a decision takes is the machine's doing, and is told.
 pub(super) fn evaluator(settings: Settings, cut: bool, keep: usize) -> Result<Evaluator, Error> {
+    let deadline = settings.recognizer.deadline.max(DEADLINE);
+    let recognizer = RecognizerSettings { deadline, ..settings.recognizer };
     Ok(Evaluator {
-        recognizer: Box::new(WhisperRecognizer::load(&settings.recognizer, settings.grammar.clone())?),
+        recognizer: Box::new(WhisperRecognizer::load(&recognizer, settings.grammar.clone())?),
         thresholds: settings.thresholds,
         commands: settings.commands,
         grammar: settings.grammar,
