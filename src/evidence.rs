@@ -1,10 +1,11 @@
 //! Evidence: how much speaks for the best sentence. Pure.
 //!
-//! Three witnesses who know nothing of each other are asked, and what they say is added up, as the log-likelihoods of
-//! independent ones are: how well the model supports the sentence next to what it would rather write; whether what it
-//! would rather write reads like the sentence; whether the speech is as long as the sentence. The weights are those of a
-//! logistic regression on sentences of 1 to 19 words by synthetic voices, clear and in noise, against hours of other
-//! speech: docs/deciding.md. They are in nats of the first witness, and shifted so that 0 divides.
+//! Witnesses who know nothing of each other are asked, and what they say is added up, as the log-likelihoods of independent
+//! ones are: how well the model supports the sentence next to what it would rather write; whether what it would rather
+//! write reads like the sentence, and is no longer; whether the speech is as long as the sentence. The weights are those of
+//! a logistic regression on sentences of 1 to 19 words by synthetic voices, clear and in noise, against hours of other
+//! speech, that of the length but for one: docs/deciding.md. They are in nats of the first witness, and shifted so that 0
+//! divides.
 
 use std::fmt;
 
@@ -19,8 +20,12 @@ const RESEMBLANCE: f32 = 18.0;
 /// Nats for speech that lasts e times as long as usual, or as short; and up to where it costs nothing, as people differ.
 const PACE: f32 = 12.0;
 const USUAL_PACE: f32 = 0.2;
-/// What all three together must bring.
-const NEEDED: f32 = 20.0;
+/// Nats for a free text of e times as many letters as the sentence, and up to where it costs nothing: noise takes letters away
+/// from what Whisper writes, and seldom adds any.
+const SURPLUS: f32 = 18.0;
+const USUAL_SURPLUS: f32 = 0.2;
+/// What all together must bring.
+const NEEDED: f32 = 21.0;
 
 /// Log-probability a token below which Whisper takes its own text for failed: `logprob_threshold` in its transcribe.py. Such
 /// a text is no yardstick: next to it any short sentence would look well.
@@ -43,6 +48,8 @@ pub struct Evidence {
     pub tokens: usize,
     /// How much of the letters the free text and the sentence share in order, 0 to 1 (normalized Levenshtein).
     pub resemblance: f32,
+    /// How many times as many letters the free text has as the sentence.
+    pub surplus: f32,
     /// How many times as long as usual the speech is.
     pub pace: f32,
 }
@@ -56,10 +63,12 @@ impl Evidence {
     /// For one of the sentences that `heard` might be.
     pub fn for_candidate(heard: &Heard, candidate: &Candidate) -> Evidence {
         let Candidate { sentence, joint, tokens, .. } = candidate;
+        let [text, said] = [&heard.text, &sentence.words].map(|text| spelled(text).chars().count().max(1));
         Evidence {
             llr: joint - heard.free.max(LEAST_BELIEF * *tokens as f32),
             tokens: *tokens,
             resemblance: resemblance(&heard.text, &sentence.words),
+            surplus: text as f32 / said as f32,
             pace: heard.speech_ms as f32 / (AROUND_MS + 1000.0 * letters(&sentence.words) as f32 / LETTERS_A_SECOND),
         }
     }
@@ -67,14 +76,20 @@ impl Evidence {
     /// All of it, in nats: positive speaks for the sentence.
     pub fn total(&self) -> f32 {
         let off = (self.pace.max(f32::MIN_POSITIVE).ln().abs() - USUAL_PACE).max(0.0);
-        self.llr + NATS_A_TOKEN * self.tokens as f32 + RESEMBLANCE * self.resemblance - PACE * off - NEEDED
+        let more = (self.surplus.max(f32::MIN_POSITIVE).ln() - USUAL_SURPLUS).max(0.0);
+        let for_it = self.llr + NATS_A_TOKEN * self.tokens as f32 + RESEMBLANCE * self.resemblance;
+        for_it - PACE * off - SURPLUS * more - NEEDED
     }
 }
 
 impl fmt::Display for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Evidence { llr, tokens, resemblance, pace } = self;
-        write!(f, "ratio {llr:.1}, {tokens} tokens, {:.0} % alike, {pace:.1} x the usual time", resemblance * 100.0)
+        let Evidence { llr, tokens, resemblance, surplus, pace } = self;
+        let alike = resemblance * 100.0;
+        write!(
+            f,
+            "ratio {llr:.1}, {tokens} tokens, {alike:.0} % alike, {surplus:.1} x its letters, {pace:.1} x its time"
+        )
     }
 }
 
@@ -133,9 +148,11 @@ mod tests {
 
     #[test]
     fn each_witness_counts_and_only_within_reason() {
-        let clear = Evidence { llr: 0.0, tokens: 5, resemblance: 1.0, pace: 1.0 };
-        let cases: [(&str, Evidence, bool); 7] = [
-            ("all three speak for it", clear, true),
+        let clear = Evidence { llr: 0.0, tokens: 5, resemblance: 1.0, surplus: 1.0, pace: 1.0 };
+        let cases: [(&str, Evidence, bool); 9] = [
+            ("all speak for it", clear, true),
+            ("half of the text is missing", Evidence { resemblance: 0.5, surplus: 0.5, ..clear }, true),
+            ("twice as much text", Evidence { resemblance: 0.5, surplus: 2.0, ..clear }, false),
             ("somewhat slow", Evidence { pace: 1.2, ..clear }, true),
             ("half the letters, in noise", Evidence { llr: -4.0, resemblance: 0.5, tokens: 8, ..clear }, true),
             ("other words", Evidence { llr: -12.0, resemblance: 0.4, ..clear }, false),

@@ -242,6 +242,7 @@ pub fn decision(heard: Option<&Heard>, verdict: &Verdict, commands: &[Command]) 
     put("evidence", json!(evidence.map(|e| round(e.total()))));
     put("llr", json!(evidence.map(|e| round(e.llr))));
     put("resemblance", json!(evidence.map(|e| round(e.resemblance))));
+    put("surplus", json!(evidence.map(|e| round(e.surplus))));
     put("pace", json!(evidence.map(|e| round(e.pace))));
     put("margin", json!(heard.and_then(margin).map(round)));
     put("nearest", json!(best.map(|b| &b.sentence.words)));

@@ -92,8 +92,8 @@ fn outcome() -> impl Strategy<Value = Outcome> {
 
 #[test]
 fn every_outcome_is_one_line_of_json_with_all_its_keys_and_its_texts_unchanged() {
-    const ALWAYS: &str = "utterance time verdict reason rule command sentence slots evidence llr resemblance pace margin nearest runner_up outputs \
-        latency_ms scratch";
+    const ALWAYS: &str = "utterance time verdict reason rule command sentence slots evidence llr resemblance surplus pace margin \
+        nearest runner_up outputs latency_ms scratch";
     const HEARD: &str = "text no_speech duration_ms speech_ms dbfs calls ms";
     let names = [text(), text()];
     for_any((vec(outcome(), 1..3), names), |(outcomes, names)| {
