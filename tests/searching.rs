@@ -7,7 +7,8 @@ use hearken::grammar::graph::Builder;
 use hearken::grammar::template::parse;
 use hearken::grammar::{Grammar, List, Sentence, SlotValue};
 use hearken::recognize::Limit;
-use hearken::recognize::search::{Ends, LanguageModel, SearchSettings, nearest, search};
+use hearken::recognize::search::{Ends, Found, LanguageModel, SearchSettings, nearest, search};
+use hearken::recognize::story::{Told, tell};
 use hearken::recognize::token_graph::{State, TokenGraph};
 use hearken::recognize::tokenizer::{Token, Tokenizer};
 
@@ -17,6 +18,12 @@ struct Dice {
     tokens: usize,
     logits: Vec<f32>,
     calls: usize,
+}
+
+impl Dice {
+    fn new(seed: u64, ends: &Ends) -> Dice {
+        Dice { seed, tokens: ends.text as usize + 1, logits: Vec::new(), calls: 0 }
+    }
 }
 
 impl LanguageModel for Dice {
@@ -69,6 +76,40 @@ const GRAMMARS: [&[&str]; 5] = [
     &["a", "a {state}", "(b|ab) {state}"],
 ];
 
+/// Does `test` with each of these grammars and dice of so many seeds, and tells it where it is.
+fn each(seeds: u64, factor: u64, mut test: impl FnMut(&TokenGraph, &Ends, &mut Dice, &str)) {
+    let (tokenizer, ends) = tokenizer();
+    for templates in GRAMMARS {
+        let graph = TokenGraph::new(grammar(templates), &tokenizer);
+        for seed in 0..seeds {
+            test(&graph, &ends, &mut Dice::new(seed * factor + 1, &ends), &format!("{templates:?}, seed {seed}"));
+        }
+    }
+}
+
+/// By these the search is exact, and ends when all is found.
+fn exact(lambda: f32) -> SearchSettings {
+    SearchSettings {
+        lambda,
+        reach: 1e9,
+        bonus: 0.0,
+        haste: 0.0,
+        curiosity: 1e9,
+        patience: usize::MAX,
+        joint_lead: f32::INFINITY,
+        max_calls: usize::MAX,
+    }
+}
+
+/// The same, but the search ends with the first sentence.
+fn until_the_first(settings: SearchSettings) -> SearchSettings {
+    SearchSettings { curiosity: f32::NEG_INFINITY, ..settings }
+}
+
+fn same_deed(a: &Sentence, b: &Sentence) -> bool {
+    (a.command, &a.slots) == (b.command, &b.slots)
+}
+
 struct Whole {
     rank: f32,
     joint: f32,
@@ -115,54 +156,31 @@ fn walk(
 
 #[test]
 fn the_search_finds_what_listing_every_path_finds() {
-    let (tokenizer, ends) = tokenizer();
     let mut rejected = 0;
-    for templates in GRAMMARS {
-        let graph = TokenGraph::new(grammar(templates), &tokenizer);
-        for seed in 0..40 {
-            for lambda in [0.0, 0.5, 0.8, 1.0] {
-                let tokens = ends.text as usize + 1;
-                let mut dice = Dice { seed: seed * 7919 + 1, tokens, logits: vec![], calls: 0 };
-                let all = everything(&mut dice, &graph, &ends, lambda);
-                let listed = dice.calls;
-                dice.calls = 0;
-                let settings = SearchSettings {
-                    lambda,
-                    reach: 1e9,
-                    bonus: 0.0,
-                    haste: 0.0,
-                    curiosity: 1e9,
-                    patience: usize::MAX,
-                    joint_lead: f32::INFINITY,
-                    max_calls: usize::MAX,
-                };
-                let found = search(&mut dice, &graph, &ends, &settings, 12).unwrap();
-                assert!(dice.calls <= listed + 12, "{templates:?}: {} calls for {listed} prefixes", dice.calls);
-                let best = found.best.unwrap();
-                assert!((best.rank - all[0].rank).abs() < 1e-3, "{templates:?} {seed} {lambda}: {best:?}");
-                assert_eq!(best.sentence, all[0].sentence, "{templates:?} {seed} {lambda}");
-                assert!((best.joint - all[0].joint).abs() < 1e-3, "{templates:?} {seed} {lambda}");
-                let other = all
-                    .iter()
-                    .find(|w| w.sentence.command != best.sentence.command || w.sentence.slots != best.sentence.slots);
-                let runner_up = found.runner_up.unwrap();
-                assert!(
-                    (runner_up.rank - other.unwrap().rank).abs() < 1e-3,
-                    "{templates:?} {seed} {lambda}: {runner_up:?}"
-                );
+    each(40, 7919, |graph, ends, dice, place| {
+        for lambda in [0.0, 0.5, 0.8, 1.0] {
+            dice.calls = 0;
+            let all = everything(dice, graph, ends, lambda);
+            let listed = dice.calls;
+            dice.calls = 0;
+            let found = search(dice, graph, ends, &exact(lambda), 12).unwrap();
+            assert!(dice.calls <= listed + 12, "{place}: {} calls for {listed} prefixes", dice.calls);
+            let best = found.best().unwrap();
+            assert!((best.rank - all[0].rank).abs() < 1e-3, "{place} {lambda}: {best:?}");
+            assert_eq!(best.sentence, all[0].sentence, "{place} {lambda}");
+            assert!((best.joint - all[0].joint).abs() < 1e-3, "{place} {lambda}");
+            let other = all.iter().find(|w| !same_deed(&w.sentence, &best.sentence)).unwrap();
+            let runner_up = found.runner_up().unwrap();
+            assert!((runner_up.rank - other.rank).abs() < 1e-3, "{place} {lambda}: {runner_up:?}");
 
-                let near = SearchSettings { reach: 0.5, ..settings };
-                let within = search(&mut dice, &graph, &ends, &near, 12).unwrap();
-                let expected = all.iter().find(|w| w.joint >= within.free - 0.5 * (within.text.len() + 3) as f32);
-                assert_eq!(
-                    within.best.map(|b| b.sentence),
-                    expected.map(|w| w.sentence.clone()),
-                    "{templates:?} {seed} {lambda}"
-                );
-                rejected += usize::from(expected.is_none());
-            }
+            let near = SearchSettings { reach: 0.5, ..exact(lambda) };
+            let within = search(dice, graph, ends, &near, 12).unwrap();
+            let expected = all.iter().find(|w| w.joint >= within.free - 0.5 * (within.text.len() + 3) as f32);
+            let expected = expected.map(|w| w.sentence.clone());
+            rejected += usize::from(expected.is_none());
+            assert_eq!(within.best().map(|b| b.sentence.clone()), expected, "{place} {lambda}");
         }
-    }
+    });
     assert!(rejected > 0, "some seeds should leave nothing within reach");
 }
 
@@ -170,17 +188,8 @@ fn the_search_finds_what_listing_every_path_finds() {
 fn the_limit_of_calls_is_kept_and_said() {
     let (tokenizer, ends) = tokenizer();
     let graph = TokenGraph::new(grammar(&["(a|b) (a|b) (a|b) (a|b) {n} {state}"]), &tokenizer);
-    let mut dice = Dice { seed: 5, tokens: ends.text as usize + 1, logits: vec![], calls: 0 };
-    let settings = SearchSettings {
-        max_calls: 20,
-        reach: 1e9,
-        bonus: 0.0,
-        haste: 0.0,
-        curiosity: 1e9,
-        patience: usize::MAX,
-        joint_lead: f32::INFINITY,
-        lambda: 0.0,
-    };
+    let mut dice = Dice::new(5, &ends);
+    let settings = SearchSettings { max_calls: 20, ..exact(0.0) };
     let found = search(&mut dice, &graph, &ends, &settings, 5).unwrap();
     assert_eq!(found.gave_up, Some(Limit::Calls));
     assert_eq!((found.calls, dice.calls), (20, 20));
@@ -214,7 +223,7 @@ fn a_clear_sentence_takes_no_call_beyond_the_free_text_whatever_the_grammar() {
         let graph = TokenGraph::new(grammar(templates), &tokenizer);
         let mut parrot = Parrot { text: text.clone(), logits: vec![0.0; ends.text as usize + 1] };
         let found = search(&mut parrot, &graph, &ends, &SearchSettings::default(), 30).unwrap();
-        assert_eq!(found.best.unwrap().sentence.words, "ab ab on 2 b");
+        assert_eq!(found.best().unwrap().sentence.words, "ab ab on 2 b");
         assert_eq!(found.calls, text.len() + 1, "{templates:?}");
     }
 }
@@ -227,22 +236,22 @@ fn a_model_that_repeats_itself_is_cut_short() {
     let graph = TokenGraph::new(grammar(&["ab on b"]), &tokenizer);
     let found = search(&mut parrot, &graph, &ends, &SearchSettings::default(), 200).unwrap();
     assert_eq!(tokenizer.decode(&found.text), " ab on b.");
-    assert_eq!(found.best.unwrap().sentence.words, "ab on b");
+    assert_eq!(found.best().unwrap().sentence.words, "ab on b");
 }
 
-/// A parrot that runs out of time after so many calls.
-struct Hurried {
-    parrot: Parrot,
+/// A model that runs out of time after so many calls.
+struct Hurried<M> {
+    model: M,
     calls_left: usize,
 }
 
-impl LanguageModel for Hurried {
-    type Error = Infallible;
+impl<M: LanguageModel> LanguageModel for Hurried<M> {
+    type Error = M::Error;
 
-    fn next(&mut self, prefix: &[Token]) -> Result<(&[f32], f32), Infallible> {
+    fn next(&mut self, prefix: &[Token]) -> Result<(&[f32], f32), M::Error> {
         assert!(self.calls_left > 0, "a call past the deadline");
         self.calls_left -= 1;
-        self.parrot.next(prefix)
+        self.model.next(prefix)
     }
 
     fn in_time(&self) -> bool {
@@ -260,7 +269,7 @@ fn wherever_the_deadline_falls_it_is_said_and_no_call_is_made_after_it() {
     let needed = search(&mut parrot(), &graph, &ends, &settings, 30).unwrap().calls;
     assert!(needed > text.len());
     for calls_left in 0..needed + 3 {
-        let mut hurried = Hurried { parrot: parrot(), calls_left };
+        let mut hurried = Hurried { model: parrot(), calls_left };
         let found = search(&mut hurried, &graph, &ends, &settings, 30).unwrap();
         let expected = (calls_left <= needed).then_some(Limit::Deadline);
         assert_eq!((found.gave_up, found.calls), (expected, needed.min(calls_left)), "{calls_left} of {needed}");
@@ -269,130 +278,204 @@ fn wherever_the_deadline_falls_it_is_said_and_no_call_is_made_after_it() {
 
 #[test]
 fn what_is_not_looked_for_any_more_is_further_behind_than_it_must_be() {
-    let (tokenizer, ends) = tokenizer();
     let mut without = 0;
-    for templates in GRAMMARS {
-        let graph = TokenGraph::new(grammar(templates), &tokenizer);
-        for seed in 0..60 {
-            let mut dice = Dice { seed: seed * 104_729 + 1, tokens: ends.text as usize + 1, logits: vec![], calls: 0 };
-            let all = everything(&mut dice, &graph, &ends, 0.8);
-            let settings = SearchSettings {
-                bonus: 0.0,
-                haste: 0.0,
-                lambda: 0.8,
-                reach: 1e9,
-                patience: usize::MAX,
-                joint_lead: f32::INFINITY,
-                max_calls: usize::MAX,
-                ..SearchSettings::default()
-            };
-            let found = search(&mut dice, &graph, &ends, &settings, 12).unwrap();
-            let best = found.best.unwrap();
-            assert_eq!((best.sentence.clone(), found.gave_up), (all[0].sentence.clone(), None));
-            if found.runner_up.is_none() {
-                without += 1;
-                let near = all.iter().find(|w| {
-                    (w.sentence.command, &w.sentence.slots) != (best.sentence.command, &best.sentence.slots)
-                        && w.rank >= best.rank - settings.curiosity
-                });
-                assert!(near.is_none(), "{templates:?} {seed}: {:?}", near.map(|w| (&w.sentence, w.rank)));
-            }
+    each(60, 104_729, |graph, ends, dice, place| {
+        let all = everything(dice, graph, ends, 0.8);
+        let settings = SearchSettings { curiosity: 1.0, ..exact(0.8) };
+        let found = search(dice, graph, ends, &settings, 12).unwrap();
+        let best = found.best().unwrap();
+        assert_eq!((&best.sentence, found.gave_up), (&all[0].sentence, None), "{place}");
+        if found.runner_up().is_none() {
+            without += 1;
+            let rival = |w: &&Whole| !same_deed(&w.sentence, &best.sentence) && w.rank >= best.rank - 1.0;
+            let near = all.iter().find(rival);
+            assert!(near.is_none(), "{place}: {:?}", near.map(|w| (&w.sentence, w.rank)));
         }
-    }
+    });
     assert!(without > 10, "{without} searches ended without a runner-up");
 }
 
 #[test]
 fn with_a_bonus_the_best_of_the_two_that_come_up_has_the_better_rank_or_clearly_the_better_sound() {
-    let (tokenizer, ends) = tokenizer();
     let mut both = 0;
-    for templates in GRAMMARS {
-        let graph = TokenGraph::new(grammar(templates), &tokenizer);
-        for seed in 0..200 {
-            let mut dice =
-                Dice { seed: seed * 15_485_863 + 1, tokens: ends.text as usize + 1, logits: vec![], calls: 0 };
-            let settings =
-                SearchSettings { bonus: 1.0, reach: 1e9, curiosity: 1e9, joint_lead: 2.0, ..SearchSettings::default() };
-            let found = search(&mut dice, &graph, &ends, &settings, 12).unwrap();
-            let (Some(best), Some(other)) = (found.best, found.runner_up) else { continue };
-            both += 1;
-            let lead = best.joint - other.joint;
-            assert!(
-                lead > 2.0 || (lead >= -2.0 && best.rank >= other.rank),
-                "{templates:?} {seed}: {best:?}, {other:?}"
-            );
-        }
-    }
+    let settings =
+        SearchSettings { bonus: 1.0, reach: 1e9, curiosity: 1e9, joint_lead: 2.0, ..SearchSettings::default() };
+    each(200, 15_485_863, |graph, ends, dice, place| {
+        let found = search(dice, graph, ends, &settings, 12).unwrap();
+        let (Some(best), Some(other)) = (found.best(), found.runner_up()) else { return };
+        both += 1;
+        let lead = best.joint - other.joint;
+        assert!(lead > 2.0 || (lead >= -2.0 && best.rank >= other.rank), "{place}: {best:?}, {other:?}");
+    });
     assert!(both > 100, "{both} searches found two");
 }
 
 #[test]
-fn the_nearest_sentences_are_the_best_of_each_deed_in_the_order_of_their_ranks() {
-    let (tokenizer, ends) = tokenizer();
-    let mut overtaken = 0;
-    for templates in GRAMMARS {
-        let graph = TokenGraph::new(grammar(templates), &tokenizer);
-        for seed in 0..40 {
-            let mut dice = Dice { seed: seed * 7919 + 1, tokens: ends.text as usize + 1, logits: vec![], calls: 0 };
-            let mut deeds: Vec<Whole> = Vec::new();
-            for whole in everything(&mut dice, &graph, &ends, 0.8) {
-                let same = |w: &Whole| {
-                    (w.sentence.command, &w.sentence.slots) == (whole.sentence.command, &whole.sentence.slots)
-                };
-                if !deeds.iter().any(same) {
-                    deeds.push(whole);
-                }
+fn the_nearest_sentences_are_the_best_of_each_deed_in_the_order_of_their_ranks_and_none_of_a_known_deed() {
+    each(40, 7919, |graph, ends, dice, place| {
+        let mut deeds: Vec<Whole> = Vec::new();
+        for whole in everything(dice, graph, ends, 0.8) {
+            if !deeds.iter().any(|w| same_deed(&w.sentence, &whole.sentence)) {
+                deeds.push(whole);
             }
-            let settings = SearchSettings {
-                lambda: 0.8,
-                bonus: 0.0,
-                haste: 0.0,
-                max_calls: usize::MAX,
-                ..SearchSettings::default()
-            };
-            for most in [1, 3, usize::MAX] {
-                let found = nearest(&mut dice, &graph, &ends, &settings, (0.0, 0), most).unwrap();
-                let ranks: Vec<_> = found.sentences.iter().map(|(c, _)| c.rank).collect();
-                let expected: Vec<_> = deeds.iter().take(most).map(|w| w.rank).collect();
-                assert_eq!(ranks.len(), expected.len(), "{templates:?} {seed}");
-                let alike = ranks.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-3);
-                assert!(alike, "{templates:?} {seed}: {ranks:?}, not {expected:?}");
-                for (candidate, tokens) in &found.sentences {
-                    assert_eq!(graph.sentence(tokens).as_ref(), Some(&candidate.sentence), "{templates:?} {seed}");
-                }
-                assert_eq!(found.gave_up, None);
-            }
-            // The deed of the best path within reach comes before those of better ranks beyond it.
-            let all = everything(&mut dice, &graph, &ends, 0.8);
-            let floor = all.iter().map(|w| w.joint).fold(f32::MIN, f32::max) - 0.5;
-            let within = all.iter().find(|w| w.joint >= floor).unwrap();
-            let found = nearest(&mut dice, &graph, &ends, &settings, (floor, 1), usize::MAX).unwrap();
-            assert_eq!(found.sentences[0].0.sentence, within.sentence, "{templates:?} {seed}");
-            assert_eq!(found.sentences.len(), deeds.len(), "and nothing is lost");
-            let too_many = nearest(&mut dice, &graph, &ends, &settings, (floor, 99), usize::MAX).unwrap();
-            assert_eq!(too_many.sentences.len(), deeds.len(), "though fewer are within reach than were asked for");
-            overtaken += usize::from(within.sentence != all[0].sentence);
-            dice.calls = 0;
-            let settings = SearchSettings { max_calls: 1, ..settings };
-            let few = nearest(&mut dice, &graph, &ends, &settings, (0.0, 0), 99).unwrap();
-            assert_eq!((few.gave_up, few.calls, dice.calls), (Some(Limit::Calls), 1, 1), "{templates:?} {seed}");
         }
-    }
-    assert!(overtaken > 10, "{overtaken} times a better rank lay beyond the reach");
+        let mut all = Vec::new();
+        for most in [1, 3, usize::MAX] {
+            let found = nearest(dice, graph, ends, &exact(0.8), vec![], most).unwrap();
+            let ranks: Vec<_> = found.paths.iter().map(|(c, _)| c.rank).collect();
+            let expected: Vec<_> = deeds.iter().take(most).map(|w| w.rank).collect();
+            assert_eq!(ranks.len(), expected.len(), "{place}");
+            let alike = ranks.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-3);
+            assert!(alike, "{place}: {ranks:?}, not {expected:?}");
+            for (candidate, tokens) in &found.paths {
+                assert_eq!(graph.sentence(tokens).as_ref(), Some(&candidate.sentence), "{place}");
+            }
+            assert_eq!(found.gave_up, None);
+            all = found.paths;
+        }
+        let mut last_first = all.clone();
+        last_first.rotate_right(1);
+        let known = last_first[..1].to_vec();
+        let found = nearest(dice, graph, ends, &exact(0.8), known.clone(), usize::MAX).unwrap();
+        assert_eq!(found.paths, last_first, "{place}");
+        dice.calls = 0;
+        assert_eq!(nearest(dice, graph, ends, &exact(0.8), known, 1).unwrap().calls, 0, "there are enough");
+        let settings = SearchSettings { max_calls: 1, ..exact(0.8) };
+        let few = nearest(dice, graph, ends, &settings, vec![], 99).unwrap();
+        assert_eq!((few.gave_up, few.calls, dice.calls), (Some(Limit::Calls), 1, 1), "{place}");
+    });
+}
+
+/// Many paths, most of them of the same deed.
+fn wide(tokenizer: &Tokenizer) -> TokenGraph {
+    TokenGraph::new(grammar(&["(a|b|ab) (a|b|ab) (a|b|ab) (a|b|ab) (a|b|ab) {n} {state}"]), tokenizer)
+}
+
+/// By these it takes long until a sentence comes up.
+fn slow(max_calls: usize) -> SearchSettings {
+    SearchSettings { max_calls, ..exact(1.0) }
 }
 
 #[test]
-fn when_half_of_the_calls_are_spent_a_good_sentence_is_better_than_none() {
+fn when_half_of_the_calls_are_spent_sentences_are_found_that_would_take_more_than_all() {
     let (tokenizer, ends) = tokenizer();
-    let graph = TokenGraph::new(grammar(&["(a|b|ab) (a|b|ab) (a|b|ab) (a|b|ab) (a|b|ab) {n} {state}"]), &tokenizer);
-    let (mut found, mut hurried) = (0, 0);
-    for seed in 0..40 {
-        let mut dice = Dice { seed: seed * 7919 + 3, tokens: ends.text as usize + 1, logits: vec![], calls: 0 };
-        let slow = SearchSettings { lambda: 1.0, bonus: 0.0, haste: 0.0, ..SearchSettings::default() };
-        let settings = SearchSettings { reach: 1e9, max_calls: 80, ..slow };
-        let late = search(&mut dice, &graph, &ends, &settings, 1).unwrap();
-        found += usize::from(late.best.is_some());
-        hurried += usize::from(late.calls > 40);
+    let graph = wide(&tokenizer);
+    let (mut late, mut found) = (0, 0);
+    for seed in 0..120 {
+        let first = |max_calls| {
+            let settings = until_the_first(slow(max_calls));
+            search(&mut Dice::new(seed * 7919 + 3, &ends), &graph, &ends, &settings, 1).unwrap()
+        };
+        let at_leisure = first(100_000);
+        assert!(at_leisure.best().is_some() && at_leisure.calls < 50_000, "seed {seed}: {} calls", at_leisure.calls);
+        if at_leisure.calls > 80 {
+            late += 1;
+            found += usize::from(first(80).best().is_some());
+        }
     }
-    assert!(found >= 30 && hurried >= 4, "{found} of 40 found, {hurried} after half of the calls");
+    assert!(late >= 40, "{late} seeds take more than 80 calls");
+    assert_eq!(found, late, "found in 80 calls");
+}
+
+#[test]
+fn after_the_first_sentence_the_search_makes_as_many_calls_more_as_its_patience_allows() {
+    let (tokenizer, ends) = tokenizer();
+    let graph = wide(&tokenizer);
+    let (mut all, mut none) = (0, 0);
+    for seed in 0..120 {
+        let calls = |settings: SearchSettings| {
+            let found = search(&mut Dice::new(seed * 7919 + 3, &ends), &graph, &ends, &settings, 12).unwrap();
+            found.best().map(|_| found.calls)
+        };
+        let Some(first) = calls(until_the_first(SearchSettings::default())) else { continue };
+        let more = calls(SearchSettings::default()).unwrap() - first;
+        assert!(more <= 16, "seed {seed}: {more} calls more");
+        all += usize::from(more == 16);
+        none += usize::from(more == 0);
+    }
+    assert!(all >= 20 && none >= 5, "{all} searches used all their patience, {none} none of it");
+}
+
+/// Whether the story of `found` is that of the decision: its sentence first with its scores, then others by their rank; each
+/// as probable as its tokens together.
+fn is_of(told: &Told, found: &Found, graph: &TokenGraph) {
+    let best = found.best().unwrap();
+    assert_eq!(&told.sentences[0].0, best);
+    let ranks: Vec<f32> = told.sentences[1..].iter().map(|(c, _)| c.rank).collect();
+    assert!(ranks.is_sorted_by(|a, b| a >= b), "{ranks:?}");
+    if let Some(second) = found.runner_up() {
+        assert!(told.sentences.iter().any(|(c, _)| c == second), "{second:?}");
+    }
+    for (i, (candidate, choices)) in told.sentences.iter().enumerate() {
+        assert!(told.sentences[..i].iter().all(|(other, _)| !same_deed(&other.sentence, &candidate.sentence)));
+        let Some((_, tokens)) = choices.split_last() else { continue };
+        let tokens: Vec<Token> = tokens.iter().map(|(token, _, _)| *token).collect();
+        assert_eq!(graph.sentence(&tokens).as_ref(), Some(&candidate.sentence));
+        let sum: f32 = choices.iter().map(|(_, p, _)| p).sum();
+        assert!((sum - candidate.joint).abs() < 1e-3, "{sum}: {candidate:?}");
+    }
+}
+
+#[test]
+fn a_story_begins_with_the_decisions_own_sentence_however_it_was_found_and_whenever_time_runs_out() {
+    let (tokenizer, ends) = tokenizer();
+    let graph = wide(&tokenizer);
+    let (mut elsewhere, mut overtaken) = (0, 0);
+    for seed in 0..40 {
+        // Found with haste, some with hurry, and some against their rank.
+        let settings = SearchSettings { haste: 1.0, joint_lead: 1.0, patience: 16, ..slow(60) };
+        let model = |calls_left| Hurried { model: Dice::new(seed * 7919 + 3, &ends), calls_left };
+        let found = search(&mut model(60), &graph, &ends, &settings, 1).unwrap();
+        let Some(best) = found.best() else { continue };
+        let settings = SearchSettings { max_calls: 300, ..settings };
+        let at_once = |calls_left| tell(&mut model(calls_left), &graph, &ends, &settings, &found, 5).unwrap();
+        let told = at_once(usize::MAX);
+        is_of(&told, &found, &graph);
+        assert_eq!((told.sentences.len(), told.gave_up), (5, None), "seed {seed}");
+        assert!(told.sentences.iter().all(|(_, choices)| !choices.is_empty()), "seed {seed}");
+        for calls_left in 0..told.calls {
+            let cut = at_once(calls_left);
+            is_of(&cut, &found, &graph);
+            assert_eq!(cut.calls, calls_left, "seed {seed}");
+            assert_eq!(!cut.sentences[0].1.is_empty(), calls_left >= best.tokens, "seed {seed}, {calls_left} calls");
+        }
+        let without = nearest(&mut model(usize::MAX), &graph, &ends, &settings, vec![], 5).unwrap();
+        elsewhere += usize::from(without.paths.iter().all(|(c, _)| c != best));
+        overtaken += usize::from(told.sentences[1..].iter().any(|(c, _)| c.rank > best.rank));
+    }
+    assert!(elsewhere >= 5 && overtaken >= 5, "{elsewhere} not come to otherwise, {overtaken} not the best in rank");
+}
+
+/// A parrot that says of one token no number.
+struct Broken {
+    parrot: Parrot,
+    token: Token,
+    logit: f32,
+}
+
+impl LanguageModel for Broken {
+    type Error = Infallible;
+
+    fn next(&mut self, prefix: &[Token]) -> Result<(&[f32], f32), Infallible> {
+        let (_, normalizer) = self.parrot.next(prefix)?;
+        self.parrot.logits[self.token as usize] = self.logit;
+        Ok((&self.parrot.logits, normalizer))
+    }
+}
+
+#[test]
+fn a_token_of_which_the_model_gives_no_number_is_impossible_not_certain() {
+    let (tokenizer, ends) = tokenizer();
+    let graph = TokenGraph::new(grammar(&["on a", "on b"]), &tokenizer);
+    let [a, b] = [" a", " b"].map(|t| tokenizer.encode(t).unwrap()[0]);
+    let text = tokenizer.encode(" on a").unwrap();
+    let settings = SearchSettings { reach: 1e9, ..SearchSettings::default() };
+    for logit in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        for (token, other) in [(a, "on b"), (b, "on a")] {
+            let parrot = Parrot { text: text.clone(), logits: vec![0.0; ends.text as usize + 1] };
+            let found = search(&mut Broken { parrot, token, logit }, &graph, &ends, &settings, 12).unwrap();
+            assert_eq!(found.best().unwrap().sentence.words, other, "{logit}");
+            assert!(!found.free.is_nan(), "{logit}");
+        }
+    }
 }

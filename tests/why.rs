@@ -1,6 +1,8 @@
 //! The story of a decision: of a file, and of the daemon's last utterance.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Output, Stdio};
 
@@ -100,6 +102,27 @@ fn the_story_of_a_file_is_whole_and_its_verdict_that_of_decide() {
         assert!(words.contains(&nearest) && words.contains(story["text"].as_str().unwrap()), "{words}");
         assert_eq!(words.matches("REFUSED").count(), usize::from(!rule.is_null()), "{words}");
     }
+}
+
+#[test]
+fn a_file_without_a_sample_whose_name_is_no_text_is_told_of_all_the_same() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join(OsStr::from_bytes(b"\xff.wav"));
+    let header = fs::read(data("home/turn on the TV.wav")).unwrap()[..44].to_vec();
+    assert_eq!(&header[36..40], b"data");
+    fs::write(&file, [&header[..40], &[0; 4]].concat()).unwrap();
+    let told = |arguments: &[&str]| {
+        let config = data("home.toml");
+        said(hearken().args(arguments).arg("--config").arg(config).arg(&file).output().unwrap())
+    };
+    for arguments in [["why", "--json"], ["decide", "--json"]] {
+        let object: Value = serde_json::from_str(&told(&arguments)).unwrap();
+        assert_eq!(object["file"], file.to_string_lossy().into_owned());
+        assert_eq!((&object["rule"], &object["duration_ms"]), (&"no-speech".into(), &0.into()));
+    }
+    let words = told(&["why"]);
+    assert!(words.contains("\nsound     0.00 s, no speech in it\nfree text "), "{words}");
 }
 
 #[test]

@@ -308,7 +308,7 @@ fn object(arguments: &Arguments, calibrated: &Calibrated, held_out: &Tally) -> V
         row
     };
     json!({
-        "config": arguments.config, "target": arguments.false_accepts_per_hour,
+        "config": arguments.config.to_string_lossy(), "target": arguments.false_accepts_per_hour,
         "positives": data.tally(before).positives, "hours": data.hours(),
         "before": thresholds(before), "after": thresholds(&settings.thresholds), "changed": calibrated.changes(),
         "trade_off": trade_off(calibrated).into_iter().map(row).collect::<Value>(),

@@ -33,7 +33,7 @@ pub fn decide(config: &Path, files: &[PathBuf], as_json: bool) -> Result<(), Err
         let verdict = judge(&heard, &thresholds);
         let mut decision = report::decision(Some(&heard), &verdict, &commands);
         if as_json {
-            decision.insert("file".into(), json!(file));
+            decision.insert("file".into(), json!(file.to_string_lossy()));
             writeln!(io::stdout(), "{}", Value::Object(decision))?;
         } else {
             writeln!(io::stdout(), "{}: {}", file.display(), words(&heard, &verdict, &decision))?;

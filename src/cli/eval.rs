@@ -220,7 +220,8 @@ fn print(
     if arguments.json || arguments.each {
         let mut all = summaries[0].json();
         all["unreadable"] = json!(unreadable);
-        all["noise"] = json!(arguments.noise.as_ref().map(|path| json!({"file": path, "seed": SEED})));
+        all["noise"] =
+            json!(arguments.noise.as_ref().map(|path| json!({"file": path.to_string_lossy(), "seed": SEED})));
         all["snr"] = summaries[1..].iter().map(|s| s.json()).collect();
         return Ok(writeln!(io::stdout(), "{all}")?);
     }

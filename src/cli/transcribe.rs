@@ -21,7 +21,11 @@ pub fn transcribe(files: &[PathBuf], model: String, sha256: Option<String>, as_j
     for file in files {
         match read(&mut whisper, file) {
             Ok((text, language)) if as_json => {
-                writeln!(io::stdout(), "{}", json!({"file": file, "text": text, "language": language}))?;
+                writeln!(
+                    io::stdout(),
+                    "{}",
+                    json!({"file": file.to_string_lossy(), "text": text, "language": language})
+                )?;
             }
             Ok((text, language)) => writeln!(io::stdout(), "{}: [{language}] {text}", file.display())?,
             Err(error) => {

@@ -104,8 +104,8 @@ pub trait Recognizer {
     fn hear(&mut self, samples: &[f32]) -> Result<Heard, RecognizeError>;
 
     /// More of the sound that was heard last, for a person: how it was, and its nearest sentences token by token, at most
-    /// `most`. Nothing where no sound was heard since the start, or the last one was lost. Blocks for up to
-    /// twice as long as a decision may take.
+    /// `most`, the decision's own first. Nothing where no sound was heard since the start, or the last one was lost. Blocks
+    /// for as long as a decision may take at most, and a call of the decoder.
     ///
     /// # Errors
     /// [`RecognizeError`].

@@ -46,7 +46,9 @@ pub struct SearchSettings {
     /// Nats that each token adds on top to the place in the heap, not to the rank: what a longer path has come through already
     /// counts for it. Finds whole sentences in fewer calls in noise, and a few more of the right ones.
     pub haste: f32,
-    /// Nats below the free text, for each token of it and a few more, at which a path is given up: no threshold would accept it.
+    /// Nats below the free text, for each token of it and three more, at which a path is given up. Below that a sentence of
+    /// no more tokens has evidence of less than -3 by the default weights (evidence.rs), however well its letters and its
+    /// pace fit.
     pub reach: f32,
     /// Nats behind the first sentence that comes up, down to which others are looked for.
     pub curiosity: f32,
@@ -99,9 +101,17 @@ impl Ends {
     /// Log of the probability that the sentence ends here.
     pub(super) fn log_probability(&self, logits: &[f32], normalizer: f32) -> f32 {
         let p = |t: &Token| (logits[*t as usize] - normalizer).exp();
-        (p(&self.text) + self.punctuation.iter().map(p).sum::<f32>()).max(f32::MIN_POSITIVE).ln()
+        or_impossible((p(&self.text) + self.punctuation.iter().map(p).sum::<f32>()).max(f32::MIN_POSITIVE).ln())
     }
 }
+
+/// A log-probability; of the impossible, where the model gave no number. `f32::min` would make it certain.
+pub(super) fn or_impossible(log_probability: f32) -> f32 {
+    if log_probability.is_finite() { log_probability } else { f32::NEG_INFINITY }
+}
+
+/// A sentence with its scores, and its tokens without the end.
+pub type Path = (Candidate, Vec<Token>);
 
 /// What the search found.
 #[derive(Debug, Clone, PartialEq)]
@@ -110,16 +120,24 @@ pub struct Found {
     pub text: Vec<Token>,
     /// Log-probability of the free text up to its first end of a sentence.
     pub free: f32,
-    /// Joint log-probability below which nothing was looked for; that of the free text where nothing was looked for at all.
-    pub floor: f32,
-    /// The best sentence within reach.
-    pub best: Option<Candidate>,
-    /// The best one of another command or with other slots.
-    pub runner_up: Option<Candidate>,
+    /// The best sentence and the runner-up, as far as they came up.
+    pub(super) paths: Vec<Path>,
     /// What ended the search before a sentence came up, or the deadline, if that passed at all.
     pub gave_up: Option<Limit>,
     /// Calls of the model.
     pub calls: usize,
+}
+
+impl Found {
+    /// The best sentence within reach.
+    pub fn best(&self) -> Option<&Candidate> {
+        self.paths.first().map(|(candidate, _)| candidate)
+    }
+
+    /// The best one of another command or with other slots.
+    pub fn runner_up(&self) -> Option<&Candidate> {
+        self.paths.get(1).map(|(candidate, _)| candidate)
+    }
 }
 
 /// Searches `graph` with `model`. The free text is cut after `max_text` tokens.
@@ -135,13 +153,12 @@ pub fn search<M: LanguageModel>(
 ) -> Result<Found, M::Error> {
     let mut search = Search { model, graph, ends, calls: 0, max_calls: settings.max_calls, opened: HashMap::new() };
     let (text, free, gave_up) = search.write_freely(max_text)?;
-    let mut found = Found { text, free, floor: free, best: None, runner_up: None, gave_up, calls: search.calls };
+    let mut found = Found { text, free, paths: Vec::new(), gave_up, calls: search.calls };
     if gave_up.is_some() {
         // Nothing may be judged by half a yardstick.
         return Ok(found);
     }
     let floor = free - settings.reach * (found.text.len() + MORE_TOKENS) as f32;
-    found.floor = floor;
     let mut settings = settings.clone();
     let mut open = BinaryHeap::from([Open::root(graph)]);
     let (mut whole, mut hurried) = (Whole::default(), false);
@@ -160,7 +177,7 @@ pub fn search<M: LanguageModel>(
         }
         if next.whole {
             if let Some(sentence) = graph.sentence(&next.tokens) {
-                whole.add(&next, sentence, search.calls);
+                whole.add(next, sentence, search.calls);
             }
             continue;
         }
@@ -170,7 +187,7 @@ pub fn search<M: LanguageModel>(
         }
         search.open(&next, &settings, floor, &mut open)?;
     }
-    (found.best, found.runner_up) = whole.best(settings.joint_lead);
+    found.paths = whole.two(settings.joint_lead);
     found.calls = search.calls;
     if !search.model.in_time() {
         found.gave_up = Some(Limit::Deadline);
@@ -181,7 +198,7 @@ pub fn search<M: LanguageModel>(
 /// The whole sentences that came up, the best one of each deed.
 #[derive(Default)]
 struct Whole {
-    candidates: Vec<Candidate>,
+    paths: Vec<Path>,
     /// Where the first stood in the heap, and the calls until then.
     first: Option<(f32, usize)>,
 }
@@ -193,40 +210,41 @@ impl Whole {
         first - next.promise > settings.curiosity || calls >= calls_then.saturating_add(settings.patience)
     }
 
-    fn add(&mut self, path: &Open, sentence: Sentence, calls: usize) {
+    fn add(&mut self, path: Open, sentence: Sentence, calls: usize) {
         self.first.get_or_insert((path.promise, calls));
-        let candidate = Candidate::of(sentence, path);
-        match self.candidates.iter_mut().find(|known| same_deed(&known.sentence, &candidate.sentence)) {
-            Some(known) if known.rank >= candidate.rank => {}
-            Some(known) => *known = candidate,
-            None => self.candidates.push(candidate),
+        match self.paths.iter_mut().find(|(known, _)| same_deed(&known.sentence, &sentence)) {
+            Some((known, _)) if known.rank >= path.rank => {}
+            Some(known) => *known = path.told(sentence),
+            None => self.paths.push(path.told(sentence)),
         }
     }
 
     /// The best and the second, by rank but where the sound itself says clearly otherwise.
-    fn best(mut self, joint_lead: f32) -> (Option<Candidate>, Option<Candidate>) {
-        self.candidates.sort_by(|a, b| b.rank.total_cmp(&a.rank));
-        let mut ranked = self.candidates.into_iter();
-        match (ranked.next(), ranked.next()) {
-            (Some(first), Some(second)) if second.joint - first.joint > joint_lead => (Some(second), Some(first)),
-            two => two,
+    fn two(mut self, joint_lead: f32) -> Vec<Path> {
+        self.paths.sort_by(|(a, _), (b, _)| b.rank.total_cmp(&a.rank));
+        self.paths.truncate(2);
+        if let [(first, _), (second, _)] = &self.paths[..]
+            && second.joint - first.joint > joint_lead
+        {
+            self.paths.swap(0, 1);
         }
+        self.paths
     }
 }
 
 /// The nearest sentences, whatever they are worth.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Nearest {
-    /// In the order in which they come up, with their tokens. No two would do the same.
-    pub sentences: Vec<(Candidate, Vec<Token>)>,
+    /// Those that were known, then others in the order in which they came up. No two would do the same.
+    pub paths: Vec<Path>,
     /// What ended the search before there were enough, if anything did.
     pub gave_up: Option<Limit>,
     /// Calls of the model.
     pub calls: usize,
 }
 
-/// The first `most` sentences that come up: what [`search`] would find if it did not stop when it is sure. Those that lie at
-/// `floor` or above come first, until `within` are found, as many as the search had; then all others, however far they lie.
+/// Adds to `paths`, which are known already, the first that come up of other deeds until there are `most`, however far they
+/// lie.
 ///
 /// # Errors
 /// The model's.
@@ -235,26 +253,18 @@ pub fn nearest<M: LanguageModel>(
     graph: &TokenGraph,
     ends: &Ends,
     settings: &SearchSettings,
-    (floor, mut within): (f32, usize),
+    mut paths: Vec<Path>,
     most: usize,
 ) -> Result<Nearest, M::Error> {
     let mut search = Search { model, graph, ends, calls: 0, max_calls: settings.max_calls, opened: HashMap::new() };
-    let mut sentences: Vec<(Candidate, Vec<Token>)> = Vec::new();
     let mut gave_up = None;
     let mut open = BinaryHeap::from([Open::root(graph)]);
-    let mut beyond = Vec::new();
-    while sentences.len() < most {
-        if sentences.len() >= within || open.is_empty() {
-            within = 0;
-            open.extend(beyond.drain(..));
-        }
+    while paths.len() < most {
         let Some(next) = open.pop() else { break };
-        if sentences.len() < within && next.joint < floor {
-            beyond.push(next);
-        } else if next.whole {
+        if next.whole {
             let Some(sentence) = graph.sentence(&next.tokens) else { continue };
-            if sentences.iter().all(|(other, _)| !same_deed(&other.sentence, &sentence)) {
-                sentences.push((Candidate::of(sentence, &next), next.tokens));
+            if paths.iter().all(|(known, _)| !same_deed(&known.sentence, &sentence)) {
+                paths.push(next.told(sentence));
             }
         } else {
             gave_up = search.limit();
@@ -264,13 +274,7 @@ pub fn nearest<M: LanguageModel>(
             search.open(&next, settings, f32::NEG_INFINITY, &mut open)?;
         }
     }
-    Ok(Nearest { sentences, gave_up, calls: search.calls })
-}
-
-impl Candidate {
-    fn of(sentence: Sentence, path: &Open) -> Candidate {
-        Candidate { sentence, rank: path.rank, joint: path.joint, tokens: path.tokens.len() + 1 }
-    }
+    Ok(Nearest { paths, gave_up, calls: search.calls })
 }
 
 /// Whether two sentences would do the same.
@@ -301,6 +305,12 @@ impl Open {
     /// The same, with its place in the heap.
     fn placed(self, settings: &SearchSettings) -> Open {
         Open { promise: self.rank + settings.haste * self.tokens.len() as f32, ..self }
+    }
+
+    /// As the sentence that it says.
+    fn told(self, sentence: Sentence) -> Path {
+        let Open { rank, joint, tokens, .. } = self;
+        (Candidate { sentence, rank, joint, tokens: tokens.len() + 1 }, tokens)
     }
 
     fn state(&self) -> &State {
@@ -384,7 +394,7 @@ impl<M: LanguageModel> Search<'_, M> {
             if first_sentence {
                 // A full stop inside a word, as in "T.V.", does not end the sentence.
                 first_sentence = !self.ends.contains(token) || next.is_some();
-                free += if first_sentence { best - normalizer } else { end };
+                free += if first_sentence { or_impossible(best - normalizer) } else { end };
             }
             if token == self.ends.text {
                 break;
@@ -451,7 +461,7 @@ fn repeats(text: &mut Vec<Token>, ends: &Ends) -> bool {
 
 fn expand(graph: &TokenGraph, state: &State, end: f32, logits: &[f32], normalizer: f32) -> Expansion {
     let steps = graph.step(state);
-    let log_probabilities = steps.keys().map(|t| (logits[*t as usize] - normalizer).min(0.0)).collect();
+    let log_probabilities = steps.keys().map(|t| or_impossible(logits[*t as usize] - normalizer).min(0.0)).collect();
     Expansion { steps: Rc::new(steps), log_probabilities, end: end.min(0.0) }
 }
 

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::search::{Ends, LanguageModel, argmax};
+use super::search::{Ends, Found, LanguageModel, Nearest, Path, SearchSettings, argmax, nearest, or_impossible};
+use super::token_graph::TokenGraph;
 use super::tokenizer::{Token, Tokenizer};
 use super::{Candidate, Limit};
 use crate::audio::{duration_ms, level_dbfs};
@@ -84,10 +85,10 @@ pub struct Weighed {
 pub struct Story {
     /// How it was.
     pub sound: Traits,
-    /// The sentences that came up first, each of which would do something else.
+    /// The decision's best sentence, then others by their rank. Each would do something else.
     pub sentences: Vec<Weighed>,
-    /// What ended the search before there were enough, if anything did.
-    pub gave_up: Option<Limit>,
+    /// What ended the search for others before there were enough, if anything did, and after how many calls of the decoder.
+    pub gave_up: Option<(Limit, usize)>,
     /// Calls of the decoder for all this.
     pub calls: usize,
     /// How long it took.
@@ -97,12 +98,48 @@ pub struct Story {
 /// A token, its log-probability, and the token that the model would rather have written, with its own.
 pub type Choice = (Token, f32, Option<(Token, f32)>);
 
-/// Asks `model` for each token of `paths` and their ends, the first path first, as long as there is time. The choices of each path,
-/// none for one that was not finished, and the calls that it took.
+/// The sentences that a sound may be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Told {
+    /// As in [`Story::sentences`], with their choices: none for one for which time ran out.
+    pub sentences: Vec<(Candidate, Vec<Choice>)>,
+    /// As in [`Story::gave_up`].
+    pub gave_up: Option<(Limit, usize)>,
+    /// Calls of the model.
+    pub calls: usize,
+}
+
+/// The sentences that were `found`, and others that lie near, at most `most`. The tokens of those found are asked for before
+/// others are looked for, which may take all the time that there is.
 ///
 /// # Errors
 /// The model's.
-pub fn weigh<M: LanguageModel>(
+pub fn tell<M: LanguageModel>(
+    model: &mut M,
+    graph: &TokenGraph,
+    ends: &Ends,
+    settings: &SearchSettings,
+    found: &Found,
+    most: usize,
+) -> Result<Told, M::Error> {
+    let known: Vec<Path> = found.paths.iter().take(most).cloned().collect();
+    let (mut choices, asked) = weigh(model, ends, &tokens(&known))?;
+    let Nearest { paths, gave_up, calls } = nearest(model, graph, ends, settings, known, most)?;
+    let (others, asked_more) = weigh(model, ends, &tokens(&paths[choices.len()..]))?;
+    choices.extend(others);
+    let mut sentences: Vec<_> = paths.into_iter().map(|(candidate, _)| candidate).zip(choices).collect();
+    let own = usize::from(found.best().is_some()).min(sentences.len());
+    sentences[own..].sort_by(|(a, _), (b, _)| b.rank.total_cmp(&a.rank));
+    Ok(Told { sentences, gave_up: gave_up.map(|limit| (limit, calls)), calls: asked + calls + asked_more })
+}
+
+fn tokens(paths: &[Path]) -> Vec<&[Token]> {
+    paths.iter().map(|(_, tokens)| &tokens[..]).collect()
+}
+
+/// Asks `model` for each token of `paths` and their ends, the first path first, as long as there is time. The choices of each path,
+/// none for one that was not finished, and the calls that it took.
+fn weigh<M: LanguageModel>(
     model: &mut M,
     ends: &Ends,
     paths: &[&[Token]],
@@ -121,7 +158,7 @@ pub fn weigh<M: LanguageModel>(
         for (path, choices) in paths.iter().zip(&mut choices).filter(|(path, _)| path.starts_with(prefix)) {
             choices.push(match path.get(prefix.len()) {
                 Some(&token) => {
-                    let log_probability = (logits[token as usize] - normalizer).min(0.0);
+                    let log_probability = or_impossible(logits[token as usize] - normalizer).min(0.0);
                     (token, log_probability, (token != first).then_some((first, best - normalizer)))
                 }
                 None => {
@@ -212,6 +249,12 @@ mod tests {
         for (calls, weighed) in [(9, [first.clone(), second.clone()]), (3, [first, vec![]]), (0, [vec![], vec![]])] {
             let (choices, used) = weigh(&mut Halves(calls, logits), &ends, &[&[0, 1], &[0, 2]]).unwrap();
             assert_eq!((&choices[..], used), (&weighed[..], calls.min(4)), "{calls} calls");
+        }
+        for logit in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let logits = [half, logit, eighth, logit];
+            let (choices, _) = weigh(&mut Halves(9, logits), &ends, &[&[1]]).unwrap();
+            let told: Vec<_> = choices[0].iter().map(|choice| choice.1).collect();
+            assert!(told[0] == f32::NEG_INFINITY && told[1] < -87.0, "{logit}: {told:?}");
         }
         let tokenizer = Tokenizer::new([" on", " of", "f"].map(|t| t.as_bytes().to_vec()).to_vec());
         let steps = spelled(&[(1, -1.0, Some((0, -0.5))), (3, -2.0, None)], &tokenizer);

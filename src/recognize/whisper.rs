@@ -13,11 +13,11 @@ use whisper_rs::{
     WhisperVadContextParams,
 };
 
-use super::search::{Ends, LanguageModel, SearchSettings, nearest, search};
-use super::story::{self, Story, Traits, Weighed};
+use super::search::{Ends, Found, LanguageModel, SearchSettings, search};
+use super::story::{self, Choice, Story, Told, Traits, Weighed};
 use super::token_graph::TokenGraph;
 use super::tokenizer::{Token, Tokenizer};
-use super::{Heard, MAX_SAMPLES, RecognizeError, Recognizer, Timings};
+use super::{Candidate, Heard, MAX_SAMPLES, RecognizeError, Recognizer, Timings};
 use crate::audio::{SAMPLE_RATE, duration_ms, level_dbfs};
 use crate::grammar::Grammar;
 use crate::models::{self, Verified};
@@ -307,8 +307,8 @@ pub struct WhisperRecognizer {
     graph: TokenGraph,
     search: SearchSettings,
     deadline: Duration,
-    /// Of the sound that the encoder holds: how it was, how far down the search looked, and how many sentences were found.
-    last: Option<(Traits, f32, usize)>,
+    /// Of the sound that the encoder holds: how it was, and what was found.
+    last: Option<(Traits, Found)>,
 }
 
 impl WhisperRecognizer {
@@ -352,37 +352,37 @@ impl Recognizer for WhisperRecognizer {
         let ends = self.whisper.ends.clone();
         let max_text = TEXT_TOKENS + TEXT_TOKENS_A_SECOND * samples.len() / SAMPLE_RATE as usize;
         let found = search(&mut self.whisper, &self.graph, &ends, &self.search, max_text)?;
-        self.last = Some((traits, found.floor, [&found.best, &found.runner_up].into_iter().flatten().count()));
-        Ok(Heard {
+        let heard = Heard {
             text: self.whisper.tokenizer.decode(&found.text).trim().to_string(),
             free: found.free,
             no_speech,
-            best: found.best,
-            runner_up: found.runner_up,
+            best: found.best().cloned(),
+            runner_up: found.runner_up().cloned(),
             gave_up: found.gave_up,
             calls: found.calls + 1,
             duration_ms: duration_ms(samples.len()),
             speech_ms,
             dbfs: level_dbfs(&sound[..samples.len()]),
             took: Timings { mel, encode, search: searching.elapsed(), total: begun.elapsed() },
-        })
+        };
+        self.last = Some((traits, found));
+        Ok(heard)
     }
 
     fn explain(&mut self, most: usize) -> Result<Option<Story>, RecognizeError> {
-        let Some((sound, floor, within)) = self.last.clone() else { return Ok(None) };
+        let Some((sound, found)) = self.last.clone() else { return Ok(None) };
         let begun = Instant::now();
         self.whisper.deadline = Some(begun + self.deadline);
         let settings = SearchSettings { max_calls: story::SEARCH_CALLS, ..self.search.clone() };
         let ends = self.whisper.ends.clone();
-        let found = nearest(&mut self.whisper, &self.graph, &ends, &settings, (floor, within), most)?;
-        self.whisper.deadline = Some(Instant::now() + self.deadline);
-        let paths: Vec<&[Token]> = found.sentences.iter().map(|(_, tokens)| &tokens[..]).collect();
-        let (choices, asked) = story::weigh(&mut self.whisper, &ends, &paths)?;
-        let steps = choices.iter().map(|choices| story::spelled(choices, &self.whisper.tokenizer));
-        let told = found.sentences.into_iter().zip(steps);
-        let sentences = told.map(|((candidate, _), steps)| Weighed { candidate, steps }).collect();
-        let (calls, took) = (found.calls + asked, begun.elapsed());
-        Ok(Some(Story { sound, sentences, gave_up: found.gave_up, calls, took }))
+        let told = story::tell(&mut self.whisper, &self.graph, &ends, &settings, &found, most)?;
+        let Told { sentences, gave_up, calls } = told;
+        let weighed = |(candidate, choices): (Candidate, Vec<Choice>)| {
+            let steps = story::spelled(&choices, &self.whisper.tokenizer);
+            Weighed { candidate, steps }
+        };
+        let sentences = sentences.into_iter().map(weighed).collect();
+        Ok(Some(Story { sound, sentences, gave_up, calls, took: begun.elapsed() }))
     }
 }
 

@@ -9,7 +9,7 @@ use super::{decision, round, slots};
 use crate::command::Command;
 use crate::evidence::Evidence;
 use crate::grammar::Sentence;
-use crate::recognize::story::{Step, Story, Traits, Weighed};
+use crate::recognize::story::{Step, Story, Traits};
 use crate::recognize::{Candidate, Heard, Limit};
 use crate::verdict::{Check, Reason, Verdict};
 
@@ -58,7 +58,8 @@ impl Why<'_> {
 
     /// The story of a file.
     pub fn of_file(&self, file: &Path) -> Value {
-        json!({WORDS: self.words(&file.display().to_string()), STORY: self.json([("file", json!(file))])})
+        let name = file.to_string_lossy();
+        json!({WORDS: self.words(&name), STORY: self.json([("file", json!(name))])})
     }
 
     /// The decision's own sentence.
@@ -66,17 +67,17 @@ impl Why<'_> {
         self.heard.and_then(|heard| heard.best.as_ref()).map(|best| &best.sentence)
     }
 
-    /// The nearest sentences, the decision's own first.
-    fn sentences(&self) -> Vec<&Weighed> {
-        let best = self.best();
-        let mut sentences: Vec<&Weighed> = self.story.iter().flat_map(|story| &story.sentences).collect();
-        sentences.sort_by(|a, b| b.candidate.rank.total_cmp(&a.candidate.rank));
-        sentences.sort_by_key(|told| best.is_some_and(|best| *best != told.candidate.sentence));
-        sentences
+    /// The nearest sentences with their tokens, the decision's own first; without a story, only those of the decision.
+    fn sentences(&self) -> Vec<(&Candidate, &[Step])> {
+        let decided = || self.heard.into_iter().flat_map(|heard| [&heard.best, &heard.runner_up]).flatten();
+        match self.story {
+            Some(story) => story.sentences.iter().map(|told| (&told.candidate, &told.steps[..])).collect(),
+            None => decided().map(|candidate| (candidate, &[][..])).collect(),
+        }
     }
 
-    fn evidence(&self, told: &Weighed) -> Option<Evidence> {
-        self.heard.map(|heard| Evidence::for_candidate(heard, &told.candidate))
+    fn evidence(&self, candidate: &Candidate) -> Option<Evidence> {
+        self.heard.map(|heard| Evidence::for_candidate(heard, candidate))
     }
 
     fn json<const N: usize>(&self, place: [(&str, Value); N]) -> Value {
@@ -84,19 +85,20 @@ impl Why<'_> {
         map.append(&mut decision(self.heard, self.verdict, self.commands));
         map.insert("free".into(), json!(self.heard.map(|heard| round(heard.free))));
         map.insert("sound".into(), self.story.map_or(Value::Null, |story| sound(&story.sound)));
-        let sentence = |told: &Weighed| {
-            let Sentence { command, words, slots: values } = &told.candidate.sentence;
+        let sentence = |(candidate, steps): (&Candidate, &[Step])| {
+            let Sentence { command, words, slots: values } = &candidate.sentence;
+            let evidence = self.evidence(candidate);
             json!({
                 "sentence": words, "command": self.commands[*command].name, "slots": slots(values),
-                "rank": round(told.candidate.rank), "joint": round(told.candidate.joint),
-                "evidence": self.evidence(told).map(|e| round(e.total())), "llr": self.evidence(told).map(|e| round(e.llr)),
-                "tokens": told.steps.iter().map(token).collect::<Value>(),
+                "rank": round(candidate.rank), "joint": round(candidate.joint),
+                "evidence": evidence.map(|e| round(e.total())), "llr": evidence.map(|e| round(e.llr)),
+                "tokens": steps.iter().map(token).collect::<Value>(),
             })
         };
         map.insert("sentences".into(), self.sentences().into_iter().map(sentence).collect());
         map.insert("rules".into(), self.rules.iter().map(rule).collect());
         let looked = |story: &Story| {
-            let gave_up = story.gave_up.map(in_words);
+            let gave_up = story.gave_up.map(|(limit, _)| in_words(limit));
             json!({"calls": story.calls, "ms": story.took.as_millis() as u64, "gave_up": gave_up})
         };
         map.insert("looked".into(), json!(self.story.map(looked)));
@@ -140,31 +142,27 @@ impl Why<'_> {
 
     fn sentence_lines(&self) -> Vec<String> {
         let sentences = self.sentences();
+        let found = sentences.len();
         let mut lines = vec!["sentences     rank    joint evidence   (nats: 2.3 less is a tenth as likely)".into()];
-        for (i, told) in sentences.iter().enumerate() {
-            let Candidate { sentence, rank, joint, .. } = &told.candidate;
-            let (evidence, meaning) = (self.evidence(told).map_or(0.0, |e| e.total()), self.meaning(sentence));
+        for (i, (candidate, steps)) in sentences.into_iter().enumerate() {
+            let Candidate { sentence, rank, joint, .. } = candidate;
+            let (evidence, meaning) = (self.evidence(candidate).map_or(0.0, |e| e.total()), self.meaning(sentence));
             lines.push(format!("{:>8}  {rank:>8.2} {joint:>8.2} {evidence:>8.2}   {meaning}", i + 1));
-            if told.steps.is_empty() {
-                lines.push(format!("{:10}  no time was left for its tokens", ""));
-            } else if i == 0 {
-                lines.extend(told.steps.iter().map(full));
+            if i == 0 {
+                lines.extend(steps.iter().map(full));
             } else {
-                lines.extend(wrapped(told.steps.iter().map(short)).map(|line| format!("{:10}  {line}", "")));
+                lines.extend(wrapped(steps.iter().map(short)).map(|line| format!("{:10}  {line}", "")));
+            }
+            if steps.is_empty() && self.story.is_some() {
+                lines.push(format!("{:10}  no time was left for its tokens", ""));
             }
         }
-        if let Some(best) =
-            self.best().filter(|best| sentences.first().is_some_and(|told| told.candidate.sentence != **best))
-        {
-            lines.push(format!("          not come to again: {}", self.meaning(best)));
-        }
-        let found = sentences.len();
-        match self.story.map(|story| (story.gave_up, story.calls)) {
-            None => lines.push("          cannot be looked for now".into()),
-            Some((Some(limit), calls)) => {
+        match self.story.map(|story| story.gave_up) {
+            None => lines.push("          no more can be looked for now".into()),
+            Some(Some((limit, calls))) => {
                 lines.push(format!("          {found} found: {} after {calls} calls of the decoder", in_words(limit)));
             }
-            Some((None, _)) => {}
+            Some(None) => {}
         }
         lines
     }
@@ -213,7 +211,7 @@ fn sound_lines(sound: &Traits) -> Vec<String> {
     let levels = [level("speech", sound.speech_dbfs), level("the rest", sound.quiet_dbfs), apart];
     let clipped = (sound.clipped > 0).then(|| format!("{} samples clipped: less gain would be right", sound.clipped));
     let levels = levels.into_iter().flatten().collect::<Vec<_>>().join(", ");
-    [Some(first), Some(levels), clipped].into_iter().flatten().collect()
+    [Some(first), Some(levels).filter(|levels| !levels.is_empty()), clipped].into_iter().flatten().collect()
 }
 
 fn heard_lines(heard: &Heard) -> Vec<String> {
@@ -296,6 +294,7 @@ mod tests {
     use super::*;
     use crate::grammar::{SlotValue, Slots};
     use crate::recognize::Timings;
+    use crate::recognize::story::Weighed;
     use crate::verdict::{Thresholds, checks, judge};
 
     fn command(name: &str) -> Command {
@@ -341,11 +340,11 @@ mod tests {
         let unlock = vec![step(" unlock", -19.0, Some((" Then", -0.25))), step("", -0.5, None)];
         let lock = vec![step(" lock", -19.75, None), step(",", -0.25, Some(("", -0.5)))];
         let sentences = vec![
-            weighed(candidate(0, "lock the front door", -8.0, -20.0), lock),
             weighed(candidate(1, "unlock the front door", -9.0, -19.5), unlock),
             weighed(candidate(2, "resume", -7.0, -30.0), vec![]),
+            weighed(candidate(0, "lock the front door", -8.0, -20.0), lock),
         ];
-        Story { sound, sentences, gave_up: Some(Limit::Calls), calls: 312, took: Duration::from_secs(1) }
+        Story { sound, sentences, gave_up: Some((Limit::Calls, 300)), calls: 312, took: Duration::from_secs(1) }
     }
 
     fn told(heard: Option<&Heard>, story: Option<&Story>, lost: Option<&str>) -> Value {
@@ -359,7 +358,7 @@ mod tests {
     }
 
     const REFUSED: &str = r#"#6, 4 s ago: refused by the rule unlike
-  not a command: nearest is "unlock the front door", with evidence -21.9 where 0.0 is needed
+  not a command: nearest is "unlock the front door", with evidence -23.8 where 0.0 is needed
 
 sound     1.98 s, speech from 0.26 to 1.76 s, 1.31 s of it
           speech -21.3 dBFS, the rest -58.2 dBFS, 36.9 dB between them
@@ -369,24 +368,24 @@ free text "Then lock the frozen dollar."
           155 ms: spectrogram 0, encoder 0, text and search 0 (71 calls)
 
 sentences     rank    joint evidence   (nats: 2.3 less is a tenth as likely)
-       1     -9.00   -19.50   -21.94   "unlock the front door" = unlock, lock front door
+       1     -9.00   -19.50   -23.76   "unlock the front door" = unlock, lock front door
                      -19.00            " unlock"      rather " Then" -0.25
                       -0.50            (end)
-       2     -7.00   -30.00   -45.36   "resume" = resume, lock front door
+       2     -7.00   -30.00   -66.95   "resume" = resume, lock front door
             no time was left for its tokens
-       3     -8.00   -20.00   -22.63   "lock the front door" = lock, lock front door
+       3     -8.00   -20.00   -26.56   "lock the front door" = lock, lock front door
             lock -19.8  "," -0.2 ((end) -0.5)
-          3 found: as many calls as may be after 312 calls of the decoder
+          3 found: as many calls as may be after 300 calls of the decoder
 
-rules     no-speech    ok         1312 ms of speech                                                         at least 192 ms
-          silence      ok         1 % that nobody spoke                                                     at most 80 %
-          too-late     ok         155 ms                                                                    within the deadline
-          no-sentence  ok         one found                                                                 one within reach of the free text
-          unlike       REFUSED    evidence -21.9: ratio -17.5, 2 tokens, 61 % alike, 0.8 x the usual time   at least 0.0
-          pace         ok         1312 ms of speech                                                         360 to 4500 ms for its 18 letters
-          goes-on      ok         0 more words, 0 new after its end                                         fewer than 2, fewer than 3
-          gave-up      ok         71 calls                                                                  a sentence found
-          ambiguous    ok         no rival near                                                             at least 0.20
+rules     no-speech    ok         1312 ms of speech                                                                      at least 192 ms
+          silence      ok         1 % that nobody spoke                                                                  at most 80 %
+          too-late     ok         155 ms                                                                                 within the deadline
+          no-sentence  ok         one found                                                                              one within reach of the free text
+          unlike       REFUSED    evidence -23.8: ratio -17.5, 2 tokens, 61 % alike, 1.3 x its letters, 0.8 x its time   at least 0.0
+          pace         ok         1312 ms of speech                                                                      360 to 4500 ms for its 18 letters
+          goes-on      ok         0 more words, 0 new after its end                                                      fewer than 2, fewer than 3
+          gave-up      ok         71 calls                                                                               a sentence found
+          ambiguous    ok         no rival near                                                                          at least 0.20
 "#;
 
     #[test]
@@ -417,10 +416,18 @@ rules     no-speech    ok         1312 ms of speech                             
             words.starts_with("#6, 4 s ago: accepted\n  \"unlock the front door\" = unlock, lock front door\n"),
             "{words}"
         );
-        assert!(words.contains("cannot be looked for now") && !words.contains("sound  "), "{words}");
-        let elsewhere = Heard { best: Some(candidate(2, "resume the music", -9.0, -19.5)), ..heard() };
-        let words = told(Some(&elsewhere), Some(&story()), None)[WORDS].as_str().unwrap().to_string();
-        assert!(words.contains("not come to again: \"resume the music\" = resume, lock front door\n"), "{words}");
+        assert!(!words.contains("sound  "), "{words}");
+        let own = "\n       1     -1.00    -1.60     2.00   \"unlock the front door\" = unlock, lock front door\n";
+        assert!(words.contains(&format!("{own}          no more can be looked for now\n")), "{words}");
+        let mut late = story();
+        late.sentences.truncate(1);
+        late.sentences[0].steps.clear();
+        late.gave_up = Some((Limit::Deadline, 0));
+        let words = told(Some(&heard()), Some(&late), None)[WORDS].as_str().unwrap().to_string();
+        let end = "no time was left for its tokens\n          1 found: out of time after 0 calls of the decoder\n";
+        assert!(words.contains(end), "{words}");
+        let nothing = Traits::of(&[], &[], 512);
+        assert_eq!(sound_lines(&nothing), ["0.00 s, no speech in it"]);
         let two_rules = told(Some(&Heard { speech_ms: 0, ..heard() }), None, None)[WORDS].as_str().unwrap().to_string();
         let results: Vec<_> = ["REFUSED", "fails too"].map(|result| words_of(&two_rules, result)).concat();
         assert_eq!(results, ["no-speech", "unlike", "pace"]);
