@@ -48,7 +48,7 @@ pub struct Evidence {
     pub tokens: usize,
     /// How much of the letters the free text and the sentence share in order, 0 to 1 (normalized Levenshtein).
     pub resemblance: f32,
-    /// How many times as many letters the free text has as the sentence.
+    /// How many times as many letters the free text has as the sentence, but for words of the sentence that it repeats.
     pub surplus: f32,
     /// How many times as long as usual the speech is.
     pub pace: f32,
@@ -63,12 +63,11 @@ impl Evidence {
     /// For one of the sentences that `heard` might be.
     pub fn for_candidate(heard: &Heard, candidate: &Candidate) -> Evidence {
         let Candidate { sentence, joint, tokens, .. } = candidate;
-        let [text, said] = [&heard.text, &sentence.words].map(|text| spelled(text).chars().count().max(1));
         Evidence {
             llr: joint - heard.free.max(LEAST_BELIEF * *tokens as f32),
             tokens: *tokens,
             resemblance: resemblance(&heard.text, &sentence.words),
-            surplus: text as f32 / said as f32,
+            surplus: surplus(&heard.text, &sentence.words),
             pace: heard.speech_ms as f32 / (AROUND_MS + 1000.0 * letters(&sentence.words) as f32 / LETTERS_A_SECOND),
         }
     }
@@ -96,6 +95,18 @@ impl fmt::Display for Evidence {
 /// How much of their letters two texts share in order, 0 to 1: normalized Levenshtein, numbers as they are said.
 pub fn resemblance(one: &str, other: &str) -> f32 {
     strsim::normalized_levenshtein(&spelled(one), &spelled(other)) as f32
+}
+
+/// See [`Evidence::surplus`]. At a short context Whisper may repeat itself: that is nothing more.
+fn surplus(text: &str, sentence: &str) -> f32 {
+    let words: Vec<String> = sentence.split_whitespace().map(spelled).collect();
+    let mut unsaid = words.clone();
+    let new = |word: &String| match unsaid.iter().position(|w| w == word) {
+        Some(at) => !unsaid.swap_remove(at).is_empty(),
+        None => !words.iter().any(|said| said.starts_with(word.as_str())),
+    };
+    let letters: usize = text.split_whitespace().map(spelled).filter(new).map(|word| word.len()).sum();
+    letters as f32 / spelled(sentence).len().max(1) as f32
 }
 
 /// The letters of a text, numbers as they are said.
@@ -144,6 +155,21 @@ mod tests {
         for (text, letters) in cases {
             assert_eq!(spelled(text), letters, "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_repeated_is_no_surplus() {
+        let cases = [
+            ("Turn on the lamp.", 13),
+            ("Turn on the lamp, turn on the la", 13),
+            ("Turn on the lamps of the ship.", 13 - 4 + 5 + 2 + 4),
+            ("Turn.", 4),
+            ("", 0),
+        ];
+        for (text, letters) in cases {
+            assert_eq!(surplus(text, "turn on the lamp"), letters as f32 / 13.0, "{text}");
+        }
+        assert_eq!(surplus("Dim to 12%", "dim to 12 percent"), 1.0);
     }
 
     #[test]

@@ -166,6 +166,7 @@ pub fn search<M: LanguageModel>(
         if !hurried && whole.first.is_none() && search.calls >= settings.max_calls / 2 {
             hurried = true;
             settings.haste += HURRY;
+            settings.curiosity = f32::INFINITY;
             open = open.into_iter().chain([next]).map(|path| path.placed(&settings)).collect();
             continue;
         }
