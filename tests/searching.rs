@@ -103,7 +103,7 @@ fn exact(lambda: f32) -> SearchSettings {
 
 /// The same, but the search ends with the first sentence.
 fn until_the_first(settings: SearchSettings) -> SearchSettings {
-    SearchSettings { curiosity: f32::NEG_INFINITY, ..settings }
+    SearchSettings { patience: 0, ..settings }
 }
 
 fn same_deed(a: &Sentence, b: &Sentence) -> bool {
@@ -381,7 +381,7 @@ fn when_half_of_the_calls_are_spent_sentences_are_found_that_would_take_more_tha
 fn after_the_first_sentence_the_search_makes_as_many_calls_more_as_its_patience_allows() {
     let (tokenizer, ends) = tokenizer();
     let graph = wide(&tokenizer);
-    let (mut all, mut none) = (0, 0);
+    let mut all = 0;
     for seed in 0..120 {
         let calls = |settings: SearchSettings| {
             let found = search(&mut Dice::new(seed * 7919 + 3, &ends), &graph, &ends, &settings, 12).unwrap();
@@ -391,9 +391,8 @@ fn after_the_first_sentence_the_search_makes_as_many_calls_more_as_its_patience_
         let more = calls(SearchSettings::default()).unwrap() - first;
         assert!(more <= 16, "seed {seed}: {more} calls more");
         all += usize::from(more == 16);
-        none += usize::from(more == 0);
     }
-    assert!(all >= 20 && none >= 5, "{all} searches used all their patience, {none} none of it");
+    assert!(all >= 20, "{all} searches used all their patience");
 }
 
 /// Whether the story of `found` is that of the decision: its sentence first with its scores, then others by their rank; each
