@@ -64,7 +64,12 @@ impl Folder {
     /// [`FolderError`]: another session writes into it, its list has faults, or it has WAV files and no list.
     pub fn open(path: &Path, commands: &[Command]) -> Result<Folder, FolderError> {
         let failed = failed(path);
-        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(&failed)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|e| match e.kind() {
+            io::ErrorKind::AlreadyExists => {
+                FolderError(format!("{}: not a folder; one would be right", path.display()))
+            }
+            _ => failed(e),
+        })?;
         let dir = File::open(path).map_err(&failed)?;
         flock(&dir, FlockOperation::NonBlockingLockExclusive).map_err(|e| match e {
             rustix::io::Errno::WOULDBLOCK => {
@@ -329,6 +334,9 @@ mod tests {
     #[test]
     fn what_is_added_stands_in_the_list_and_what_is_taken_back_is_gone() {
         let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("file"), "").unwrap();
+        let file = Folder::open(&dir.path().join("file"), &[]).err().unwrap().to_string();
+        assert!(file.ends_with("/file: not a folder; one would be right"), "{file}");
         let path = dir.path().join("new/er");
         let mut folder = Folder::open(&path, &[]).unwrap();
         assert!(Folder::open(&path, &[]).is_err_and(|e| e.to_string().contains("another `hearken record`")));
