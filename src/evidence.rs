@@ -25,7 +25,7 @@ const USUAL_PACE: f32 = 0.2;
 const SURPLUS: f32 = 18.0;
 const USUAL_SURPLUS: f32 = 0.2;
 /// What all together must bring.
-const NEEDED: f32 = 21.0;
+const NEEDED: f32 = 20.0;
 
 /// Log-probability a token below which Whisper takes its own text for failed: `logprob_threshold` in its transcribe.py. Such
 /// a text is no yardstick: next to it any short sentence would look well.

@@ -47,7 +47,7 @@ pub struct SearchSettings {
     /// counts for it. Finds whole sentences in fewer calls in noise, and a few more of the right ones.
     pub haste: f32,
     /// Nats below the free text, for each token of it and three more, at which a path is given up. Below that a sentence of
-    /// no more tokens has evidence of less than -3 by the default weights (evidence.rs), however well its letters and its
+    /// no more tokens has evidence of less than -2 by the default weights (evidence.rs), however well its letters and its
     /// pace fit.
     pub reach: f32,
     /// Nats behind the first sentence that comes up, down to which others are looked for.
