@@ -188,8 +188,12 @@ fn every_fault_of_a_list_is_named_with_its_line_and_what_would_be_right() {
     }
     let nothing = cases(folder(&["a.mp3"], None).path(), &commands()).unwrap_err().to_string();
     assert!(nothing.contains("no WAV file in it or below; files that end in .wav would do"), "{nothing}");
-    let nowhere = cases(Path::new("/nowhere"), &commands()).unwrap_err().to_string();
-    assert!(nowhere.contains("/nowhere: No such file"), "{nowhere}");
+    let dir = folder(&["a.wav"], None);
+    for no_folder in [Path::new("/nowhere"), &dir.path().join("a.wav")] {
+        let said = cases(no_folder, &commands()).unwrap_err().to_string();
+        let words = format!("{}: no such folder; one with WAV files in it would be right", no_folder.display());
+        assert_eq!(said, words);
+    }
 }
 
 #[test]
@@ -359,6 +363,7 @@ fn the_summary_counts_them_and_says_what_they_may_really_be() {
     for (key, value) in counts {
         assert_eq!(summary[key], value, "{key}");
     }
+    assert_eq!(Summary::of(&[], None).json()["hours"].to_string(), "0.0", "and not -0.0");
     assert_eq!(summary["share"]["right"]["is"], 0.4);
     let upper = summary["false_accepts_per_hour"]["high"].as_f64().unwrap();
     assert!((upper - 5.5716 * 1800.0).abs() < 1.0, "{upper}");

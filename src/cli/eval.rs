@@ -207,7 +207,8 @@ pub(super) fn progress(line: &str) -> io::Result<()> {
 fn about(arguments: &Arguments, files: usize) -> String {
     let noise = arguments.noise.as_ref().map(|path| format!("; noise {}, seed {SEED}", path.display()));
     let cut = if arguments.cut { ", all cut by the ear" } else { "" };
-    format!("{files} WAV files{cut}, decided by {}{}", arguments.config.display(), noise.unwrap_or_default())
+    let s = if files == 1 { "" } else { "s" };
+    format!("{files} WAV file{s}{cut}, decided by {}{}", arguments.config.display(), noise.unwrap_or_default())
 }
 
 fn print(

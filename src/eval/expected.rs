@@ -140,6 +140,9 @@ pub fn listed_cases(
     noise: Option<&Path>,
 ) -> Result<(Vec<Case>, Vec<String>), Faults> {
     let fault = |path: &Path, what: &dyn fmt::Display| Faults(vec![format!("{}: {what}", path.display())]);
+    if !dir.is_dir() {
+        return Err(fault(dir, &"no such folder; one with WAV files in it would be right"));
+    }
     let mut found = Vec::new();
     wavs(dir, dir, MAX_DEPTH, &mut found).map_err(|(path, e)| fault(&path, &e))?;
     found.sort();

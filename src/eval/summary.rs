@@ -94,13 +94,17 @@ pub struct Summary {
     pub det: Vec<Point>,
 }
 
+/// The hours of `clips`; of none 0, where the sum of no floats is -0.
+fn hours<'a>(clips: impl Iterator<Item = &'a Clip>) -> f64 {
+    clips.fold(0.0, |seconds, clip| seconds + clip.seconds) / 3600.0
+}
+
 impl Summary {
     /// Counts `clips`.
     pub fn of(clips: &[Clip], snr_db: Option<f32>) -> Summary {
         let all = || clips.iter();
         let are = |outcome| all().filter(|c| c.outcome == outcome).count();
         let negatives = || all().filter(|c| c.expected == Expected::Rejected);
-        let hours = |seconds: f64| seconds / 3600.0;
         let utterances: Vec<&Utterance> = all().flat_map(|c| &c.utterances).collect();
         let ms: Vec<f64> = utterances.iter().map(|u| u.heard.took.total.as_secs_f64() * 1000.0).collect();
         Summary {
@@ -112,8 +116,8 @@ impl Summary {
             false_accepts: negatives().flat_map(|c| &c.utterances).filter(|u| u.accepted()).count(),
             negatives: negatives().count(),
             negatives_accepted: are(Outcome::FalseAccept),
-            hours: hours(negatives().map(|c| c.seconds).sum()),
-            audio_hours: hours(all().map(|c| c.seconds).sum()),
+            hours: hours(negatives()),
+            audio_hours: hours(all()),
             utterances: utterances.len(),
             extra: utterances.iter().filter(|u| u.is_expected && !u.extra.is_empty()).count(),
             ms: quantile(&ms, 0.5).zip(quantile(&ms, 0.95)).map(|(p50, p95)| [p50, p95]),
