@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
-use hearken::grammar::graph::Builder;
 use hearken::grammar::template::parse;
 use hearken::grammar::{Grammar, List, Sentence, SlotValue};
 use hearken::recognize::Limit;
@@ -61,11 +60,7 @@ fn grammar(commands: &[&str]) -> Grammar {
         ("n".to_string(), List::Range { from: 1, to: 3, step: 1 }),
     ]);
     let rules = BTreeMap::from([("a".to_string(), parse("(a|ab)").unwrap())]);
-    let mut builder = Builder::new(&lists, &rules);
-    for (i, template) in commands.iter().enumerate() {
-        builder.add(i as u32, &parse(template).unwrap()).unwrap();
-    }
-    builder.finish()
+    Grammar::of_commands(commands, &lists, &rules).unwrap()
 }
 
 const GRAMMARS: [&[&str]; 5] = [

@@ -8,7 +8,7 @@ use std::collections::hash_map::{DefaultHasher, Entry};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 
-use super::template::{Node, parse};
+use super::template::Node;
 use super::{List, SlotValue, Slots, TemplateError};
 
 /// Most arcs in a grammar: 24 MB.
@@ -65,17 +65,6 @@ pub struct Grammar {
 }
 
 impl Grammar {
-    /// The grammar of one command with one template, without lists and rules.
-    ///
-    /// # Errors
-    /// The template's fault.
-    pub fn of(template: &str) -> Result<Grammar, TemplateError> {
-        let (lists, rules) = (BTreeMap::new(), BTreeMap::new());
-        let mut builder = Builder::new(&lists, &rules);
-        builder.add(0, &parse(template)?).map_err(|e| e.error)?;
-        Ok(builder.finish())
-    }
-
     /// The node before the first word.
     pub fn start(&self) -> NodeId {
         (self.first.len() as NodeId).saturating_sub(2)
@@ -481,6 +470,7 @@ fn unknown<'n>(kind: &str, name: &str, known: impl Iterator<Item = &'n String>) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::grammar::template::parse;
 
     fn lists() -> BTreeMap<String, List> {
         let text = |s: &str| SlotValue::Text(s.into());

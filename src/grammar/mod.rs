@@ -108,3 +108,29 @@ impl List {
         values
     }
 }
+
+impl Grammar {
+    /// The grammar of one command with one template, without lists and rules.
+    ///
+    /// # Errors
+    /// The template's fault.
+    pub fn of(template: &str) -> Result<Grammar, TemplateError> {
+        Grammar::of_commands(&[template], &BTreeMap::new(), &BTreeMap::new())
+    }
+
+    /// The grammar of commands with one template each, in their order.
+    ///
+    /// # Errors
+    /// The first fault of a template or rule.
+    pub fn of_commands(
+        templates: &[&str],
+        lists: &BTreeMap<String, List>,
+        rules: &BTreeMap<String, template::Node>,
+    ) -> Result<Grammar, TemplateError> {
+        let mut builder = graph::Builder::new(lists, rules);
+        for (command, template) in templates.iter().enumerate() {
+            builder.add(command as u32, &template::parse(template)?).map_err(|e| e.error)?;
+        }
+        Ok(builder.finish())
+    }
+}

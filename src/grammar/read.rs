@@ -112,7 +112,6 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::grammar::graph::Builder;
     use crate::grammar::template::parse;
     use crate::grammar::{List, SlotValue, Slots};
 
@@ -122,12 +121,7 @@ mod tests {
             ("room".into(), List::Values([("kitchen", "kitchen"), ("(lounge|den)", "living_room")].map(value).into())),
             ("n".into(), List::Range { from: 0, to: 200, step: 1 }),
         ]);
-        let rules = BTreeMap::new();
-        let mut builder = Builder::new(&lists, &rules);
-        for (command, template) in commands.iter().enumerate() {
-            builder.add(command as u32, &parse(template).unwrap()).unwrap();
-        }
-        builder.finish()
+        Grammar::of_commands(commands, &lists, &BTreeMap::new()).unwrap()
     }
 
     #[test]

@@ -216,7 +216,6 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::grammar::graph::Builder;
     use crate::grammar::template::parse;
     use crate::grammar::{List, SlotValue};
 
@@ -226,12 +225,7 @@ mod tests {
             ("room".into(), List::Values(vec![value("kitchen"), value("office")])),
             ("n".into(), List::Range { from: 0, to: 100, step: 1 }),
         ]);
-        let rules = BTreeMap::new();
-        let mut builder = Builder::new(&lists, &rules);
-        for (command, template) in commands.iter().enumerate() {
-            builder.add(command as u32, &parse(template).unwrap()).unwrap();
-        }
-        builder.finish()
+        Grammar::of_commands(commands, &lists, &BTreeMap::new()).unwrap()
     }
 
     #[test]

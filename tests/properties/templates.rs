@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use hearken::grammar::graph::{Builder, Label, NodeId};
+use hearken::grammar::graph::{Label, NodeId};
 use hearken::grammar::{Grammar, SlotValue, Slots, template};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -228,9 +228,7 @@ fn a_grammar_reads_a_sentence_in_all_the_ways_that_its_template_says_it_and_no_o
             assert!(error.at == (0..text.len()) && error.what.contains("without a word"), "{text:?}: {error:?}");
             return false;
         }
-        let mut builder = Builder::new(&lists, &rules);
-        builder.add(0, &template::parse(&text).unwrap()).unwrap();
-        let grammar = builder.finish();
+        let grammar = Grammar::of_commands(&[&text], &lists, &rules).unwrap();
         let said = tree.say(&mut |ways| laws::roll(&mut dice, ways));
         let words: Vec<&str> = said.split_whitespace().collect();
         let slipped = misspoken(words.clone(), slip);
