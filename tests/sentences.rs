@@ -90,6 +90,8 @@ fn the_command_shows_counts_samples_and_templates() {
     let counts = said.lines().filter(|line| line.ends_with(" sentences") || line.ends_with(" sentence"));
     assert_eq!(counts.count(), 30, "{said}");
     assert!(said.starts_with("81318 sentences of 30 commands\nnever-mind: 2 sentences\n  never mind\n  nevermind\n"));
+    let coffee = run(&["sentences", &data("coffee.toml").display().to_string()]).1;
+    assert!(coffee.lines().next().is_some_and(|line| line.ends_with(" sentences of 1 command")), "{coffee}");
     assert_eq!(run(&["sentences", &file, "--count"]).1, "81318\n");
     let (_, tree, _) = run(&["sentences", &file, "--tree"]);
     assert_eq!(tree.matches("{area} = kitchen, office, bedroom, living room, garage\n").count(), 1, "{tree}");

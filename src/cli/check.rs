@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use super::counted;
 use crate::error::Error;
 use crate::models::vocabulary::vocabulary;
 use crate::recognize::tokenizer::Tokenizer;
@@ -11,13 +12,9 @@ use crate::{config, lint};
 /// Checks the configuration and says what is in it, and what is allowed but works badly.
 pub fn check(file: &Path) -> Result<(), Error> {
     let settings = config::load(file)?;
-    let sentences = match settings.grammar.count() {
-        u64::MAX => "more than 10^19 sentences".into(),
-        1 => "1 sentence".to_string(),
-        count => format!("{count} sentences"),
-    };
-    let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-    let (commands, outputs) = (count(settings.commands.len(), "command"), count(settings.outputs.len(), "output"));
+    let sentences = counted(settings.grammar.count(), "sentence");
+    let commands = counted(settings.commands.len() as u64, "command");
+    let outputs = counted(settings.outputs.len() as u64, "output");
     writeln!(io::stdout(), "{}: good: {commands}, {sentences}, {outputs} on {}", file.display(), settings.board.name)?;
     let note = |what: String| writeln!(io::stdout(), "  {what}");
     for output in &settings.outputs {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::counted;
 use crate::audio::wav;
 use crate::config::{self, Settings};
 use crate::error::Error;
@@ -207,8 +208,8 @@ pub(super) fn progress(line: &str) -> io::Result<()> {
 fn about(arguments: &Arguments, files: usize) -> String {
     let noise = arguments.noise.as_ref().map(|path| format!("; noise {}, seed {SEED}", path.display()));
     let cut = if arguments.cut { ", all cut by the ear" } else { "" };
-    let s = if files == 1 { "" } else { "s" };
-    format!("{files} WAV file{s}{cut}, decided by {}{}", arguments.config.display(), noise.unwrap_or_default())
+    let files = counted(files as u64, "WAV file");
+    format!("{files}{cut}, decided by {}{}", arguments.config.display(), noise.unwrap_or_default())
 }
 
 fn print(

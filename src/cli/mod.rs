@@ -194,3 +194,13 @@ fn run(command: Subcommands) -> Result<(), Error> {
         Subcommands::Scratch { command } => scratch::scratch(command),
     }
 }
+
+/// So many of `what`, which takes an s: "1 file", "2 files".
+fn counted(count: u64, what: &str) -> String {
+    format!("{} {what}{}", number(count), if count == 1 { "" } else { "s" })
+}
+
+/// The sentences of a grammar may be more than can be counted.
+fn number(count: u64) -> String {
+    if count == u64::MAX { "more than 10^19".into() } else { count.to_string() }
+}

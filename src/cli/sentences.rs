@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::{counted, number};
 use crate::command::Command;
 use crate::config::{self, ConfigError, Settings, Templates};
 use crate::error::Error;
@@ -60,15 +61,6 @@ pub fn sentences(file: &Path, what: &What) -> Result<(), Error> {
     Ok(out.flush()?)
 }
 
-/// As many as there are; where they are too many to count, so much.
-fn number(count: u64) -> String {
-    if count == u64::MAX { "more than 10^19".into() } else { count.to_string() }
-}
-
-fn plural(count: u64) -> String {
-    format!("{} sentence{}", number(count), if count == 1 { "" } else { "s" })
-}
-
 fn object(sentence: &Sentence, command: &str) -> Value {
     let value = |value: &SlotValue| match value {
         SlotValue::Text(text) => json!(text),
@@ -86,10 +78,11 @@ fn line(sentence: &Sentence, command: &str) -> String {
 
 /// How many sentences each command has, and a few of them.
 fn overview(grammar: &Grammar, commands: &[Command], seed: u64, out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "{} of {} commands", plural(grammar.count()), commands.len())?;
+    let all = counted(commands.len() as u64, "command");
+    writeln!(out, "{} of {all}", counted(grammar.count(), "sentence"))?;
     let mut sample = grammar.sample(seed);
     for (command, count) in grammar.counts() {
-        writeln!(out, "{}: {}", commands[command as usize].name, plural(count))?;
+        writeln!(out, "{}: {}", commands[command as usize].name, counted(count, "sentence"))?;
         let drawn: BTreeSet<String> =
             (0..DRAWS).filter_map(|_| sample.next_of(command)).map(|sentence| sentence.words).collect();
         for words in drawn.iter().take(A_FEW) {
@@ -110,7 +103,8 @@ impl Tree<'_> {
     fn write(mut self, grammar: &Grammar, out: &mut impl Write) -> io::Result<()> {
         let counts = grammar.counts();
         for (index, (name, templates)) in self.templates.commands.iter().enumerate() {
-            writeln!(out, "{name} ({})", plural(counts.get(&(index as u32)).copied().unwrap_or(0)))?;
+            let count = counts.get(&(index as u32)).copied().unwrap_or(0);
+            writeln!(out, "{name} ({})", counted(count, "sentence"))?;
             for (written, node) in templates {
                 writeln!(out, "  {written}")?;
                 self.explain(node, 2, out)?;

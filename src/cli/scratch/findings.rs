@@ -6,6 +6,7 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use super::victim::{End, State, Way};
+use crate::cli::counted;
 
 /// Each state, and how a person would say it.
 pub const STATES: [(State, &str); 8] = [
@@ -141,13 +142,12 @@ impl Display for Left {
         if *self == Left::default() {
             return f.write_str("nothing");
         }
-        let plural = if self.files == 1 { "" } else { "s" };
         let bytes = match self.bytes {
             0..1000 => format!("{} B", self.bytes),
             1000..1_000_000 => format!("{} kB", self.bytes / 1000),
             _ => format!("{:.1} MB", self.bytes as f64 / 1e6),
         };
-        write!(f, "{} file{plural} {bytes}", self.files)?;
+        write!(f, "{} {bytes}", counted(self.files, "file"))?;
         if self.open > 0 { write!(f, " {} open", self.open) } else { Ok(()) }
     }
 }
