@@ -34,12 +34,13 @@ PACKAGES += libstd-rust-web-dev:arm64
 endif
 endif
 
-.PHONY: help setup build for-a-board check-binary deb for-a-device flash logs unflash demo test test-service test-package \
-  test-flash test-kernel pi test-pi test-sd fuzz fuzz-ci bench soak false-accepts lint clean
+.PHONY: help setup build for-a-board check-binary deb for-a-device flash logs unflash demo test test-page test-service \
+  test-package test-flash test-kernel pi test-pi test-sd fuzz fuzz-ci bench soak false-accepts lint clean
 
 help:
 	@echo 'make demo    the daemon on a virtual microphone: recorded sentences switch simulated pins (sets up first)'
 	@echo 'make test    all tests (sets up first)'
+	@echo 'make test-page   the page of hearken eval --html in chromium, which it installs; make test does that where there is one'
 	@echo 'make test-kernel   the program on a real kernel with a gpiochip and a sound card; the first time makes the kernel'
 	@echo 'make fuzz    a million made-up configurations, templates, sounds and events: a minute or two'
 	@echo 'make build   target/release/hearken; with BOARD=pi-5 (or pi-4, pi-3, pi-zero-2w) the program for that board'
@@ -166,6 +167,11 @@ demo: setup
 
 test: setup
 	$(CARGO) test --release --locked
+
+# make test looks at the page only where there is a browser: chromium is 300 MB.
+test-page: PACKAGES += chromium
+test-page: setup
+	NEEDS_BROWSER=1 $(CARGO) test --release --locked --test hearken the_page_stands_alone
 
 # The program on a kernel in user mode, with a gpiochip and a sound card. Making the kernel takes minutes, once.
 test-kernel: PACKAGES += linux-source flex bison bc patch xz-utils alsa-utils python3

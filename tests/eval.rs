@@ -695,6 +695,7 @@ fn the_page_stands_alone_and_a_browser_shows_all_of_it() {
     for width in [1200, 500] {
         let picture = corpus.path().join(format!("{width}.png"));
         let Some(facts) = browsed(&page, width, &picture) else {
+            assert!(std::env::var_os("NEEDS_BROWSER").is_none(), "make test-page needs the program chromium");
             eprintln!("not looked at in a browser: there is no program chromium (Debian's package chromium)");
             return;
         };
