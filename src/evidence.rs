@@ -2,10 +2,9 @@
 //!
 //! Witnesses who know nothing of each other are asked, and what they say is added up, as the log-likelihoods of independent
 //! ones are: how well the model supports the sentence next to what it would rather write; whether what it would rather
-//! write reads like the sentence, and is no longer; whether the speech is as long as the sentence. The weights are those of
-//! a logistic regression on sentences of 1 to 19 words by synthetic voices, clear and in noise, against hours of other
-//! speech, that of the length but for one: docs/deciding.md. They are in nats of the first witness, and shifted so that 0
-//! divides.
+//! write reads like the sentence, and is no longer; whether the speech is as long as the sentence. The weights, but for that
+//! of `surplus`, are those of a logistic regression on sentences of 1 to 19 words by synthetic voices, clear and in noise,
+//! against hours of other speech: docs/deciding.md. They are in nats of the first witness, and shifted so that 0 divides.
 
 use std::fmt;
 
@@ -101,11 +100,15 @@ pub fn resemblance(one: &str, other: &str) -> f32 {
 fn surplus(text: &str, sentence: &str) -> f32 {
     let words: Vec<String> = sentence.split_whitespace().map(spelled).collect();
     let mut unsaid = words.clone();
-    let new = |word: &String| match unsaid.iter().position(|w| w == word) {
-        Some(at) => !unsaid.swap_remove(at).is_empty(),
-        None => !words.iter().any(|said| said.starts_with(word.as_str())),
-    };
-    let letters: usize = text.split_whitespace().map(spelled).filter(new).map(|word| word.len()).sum();
+    let mut letters = 0;
+    for word in text.split_whitespace().map(spelled) {
+        if let Some(at) = unsaid.iter().position(|unsaid| *unsaid == word) {
+            unsaid.swap_remove(at);
+        } else if words.iter().any(|said| said.starts_with(&word)) {
+            continue;
+        }
+        letters += word.len();
+    }
     letters as f32 / spelled(sentence).len().max(1) as f32
 }
 

@@ -202,9 +202,10 @@ impl Evaluator {
         let Case { name, expected, .. } = case;
         let seconds = sound.len() as f64 / f64::from(SAMPLE_RATE);
         let cut = self.cuts(expected, sound.len());
-        let (pieces, whole) = match cut {
-            true => (cut::utterances(&sound, &self.endpoint, &self.scratch)?, Some(sound)),
-            false => (vec![sound], None),
+        let (pieces, whole) = if cut {
+            (cut::utterances(&sound, &self.endpoint, &self.scratch)?, Some(sound))
+        } else {
+            (vec![sound], None)
         };
         let decided: Result<Vec<_>, _> = pieces.into_iter().map(|piece| self.hear(piece, expected)).collect();
         let mut utterances = decided?;

@@ -188,7 +188,7 @@ pub fn search<M: LanguageModel>(
         }
         search.open(&next, &settings, floor, &mut open)?;
     }
-    found.paths = whole.two(settings.joint_lead);
+    found.paths = whole.best_two(settings.joint_lead);
     found.calls = search.calls;
     if !search.model.in_time() {
         found.gave_up = Some(Limit::Deadline);
@@ -221,7 +221,7 @@ impl Whole {
     }
 
     /// The best and the second, by rank but where the sound itself says clearly otherwise.
-    fn two(mut self, joint_lead: f32) -> Vec<Path> {
+    fn best_two(mut self, joint_lead: f32) -> Vec<Path> {
         self.paths.sort_by(|(a, _), (b, _)| b.rank.total_cmp(&a.rank));
         self.paths.truncate(2);
         if let [(first, _), (second, _)] = &self.paths[..]
