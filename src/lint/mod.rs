@@ -22,7 +22,7 @@ const FEW_LETTERS: usize = 6;
 const MANY_TOKENS: usize = 3;
 
 /// Words of a home that have another name, which no list of this kind is likely to hold as well.
-const OTHER_NAMES: [(&str, &str); 15] = [
+const OTHER_NAMES: [(&str, &str); 16] = [
     ("bathroom", "bath"),
     ("bedroom", "sleeping room"),
     ("blinds", "shutters"),
@@ -38,6 +38,7 @@ const OTHER_NAMES: [(&str, &str); 15] = [
     ("lounge", "living room"),
     ("office", "study"),
     ("tv", "television"),
+    ("unlock", "open"),
 ];
 
 /// Kinds of warnings, in the order in which they are told.
@@ -253,7 +254,7 @@ mod tests {
 
     #[test]
     fn what_works_badly_is_told_with_what_would_be_better() {
-        let cases: [(&[&str], &str); 9] = [
+        let cases: [(&[&str], &str); 11] = [
             (
                 &["turn on the kitchen lights", "turn on the chicken lights [now]"],
                 "\"turn on the kitchen lights\" and \"turn on the chicken lights\" differ by \"kitchen\" and \"chicken\" \
@@ -276,7 +277,17 @@ mod tests {
                 &["the night", "the light", "the right"],
                 "\"the night\" and \"the light\" differ by \"night\" and \"light\"",
             ),
-            (&["dim to fifteen", "dim to fifty"], ""),
+            (
+                &["dim to fifteen", "dim to (fifty|sixteen|sixty)"],
+                "\"dim to fifteen\" and \"dim to fifty\" differ by \"fifteen\" and \"fifty\" only, which sound alike; say \
+                 \"fifteen\" in other, longer words",
+            ),
+            (&["dim to (ten|twenty|thirty)"], ""),
+            (
+                &["lock the door", "unlock the door"],
+                "\"lock the door\" and \"unlock the door\" differ by \"lock\" and \"unlock\" only, which sound alike; say \
+                 \"open\" instead of \"unlock\", for one",
+            ),
         ];
         for (says, expected) in cases {
             let said = warned(&commands(says)).join("\n");
