@@ -339,6 +339,8 @@ fn each_clip_is_right_wrong_refused_or_a_false_accept() {
     let outcomes: Vec<Outcome> = clips.iter().map(|c| c.outcome).collect();
     let expected = [Outcome::Right, Outcome::Wrong, Outcome::Refused, Outcome::FalseAccept, Outcome::Right];
     assert_eq!(outcomes, expected);
+    let found: Vec<Value> = clips.iter().map(|c| c.json(None)["found"].clone()).collect();
+    assert_eq!(json!(found), json!([true, false, true, null, null]), "the best sentence, whatever was decided");
     let kept: Vec<bool> = clips.iter().map(|c| c.utterances[0].sound.is_some()).collect();
     assert_eq!(kept, [false, true, true, true, false], "the sound of what is not right");
 }
@@ -349,6 +351,7 @@ fn the_summary_counts_them_and_says_what_they_may_really_be() {
     let counts = [
         ("snr_db", json!(12.0)),
         ("clips", json!(5)),
+        ("found", json!(2)),
         ("right", json!(2)),
         ("wrong", json!(1)),
         ("refused", json!(1)),
@@ -380,7 +383,8 @@ fn the_summary_counts_them_and_says_what_they_may_really_be() {
         let counts = evidence[group].as_array().unwrap().iter().enumerate();
         counts.filter(|(_, count)| **count == 1).map(|(bin, _)| bin).collect()
     };
-    assert_eq!([bins("right"), bins("wrong"), bins("negatives")], [[16], [15], [15]], "a bin for two nats, from -30");
+    let groups = ["right", "found_refused", "wrong", "negatives"];
+    assert_eq!(groups.map(bins), [[16], [12], [15], [15]], "a bin for two nats, from -30");
 }
 
 #[test]
@@ -476,6 +480,8 @@ fn a_sentence_that_is_cut_out_is_right_only_alone_and_its_end_is_not_lost_with_t
     let decided = evaluated(&[("turn it on", 1.0)], true, sounds);
     let found: Vec<(usize, Outcome)> = decided.iter().map(|c| (c.utterances.len(), c.outcome)).collect();
     assert_eq!(found, [(1, Outcome::Right), (2, Outcome::Wrong), (0, Outcome::Refused)]);
+    let found: Vec<Option<bool>> = decided.iter().map(Clip::found).collect();
+    assert_eq!(found, [Some(true), Some(true), Some(false)], "among the utterances of the clip");
     let confusions = Summary::of(&decided, None).confusions;
     let decided: Vec<&str> = confusions.iter().map(|c| c.decided.as_str()).collect();
     assert_eq!(decided, ["not heard", "turn it on + turn it on"]);
@@ -570,8 +576,8 @@ fn eval_prints_one_object_a_clip_and_one_for_all_clean_and_with_noise() {
     assert!(found.iter().zip(&expected).all(|(f, e)| (f.0, f.1) == (&e.0, &e.1)), "{found:?}");
     assert_eq!(each.iter().filter(|line| line["snr_db"] == 30.0).count(), 4, "{each:?}");
     assert_eq!((&each[1]["slots"]["brightness"], &each[1]["extra"]), (&json!(75), &json!(["light"])));
-    let counts = ["clips", "right", "wrong", "refused", "false_accepts", "negatives", "extra", "unreadable"];
-    assert_eq!(counts.map(|key| all[key].as_u64().unwrap()), [4, 3, 1, 0, 0, 1, 1, 0]);
+    let counts = ["clips", "found", "right", "wrong", "refused", "false_accepts", "negatives", "extra", "unreadable"];
+    assert_eq!(counts.map(|key| all[key].as_u64().unwrap()), [4, 2, 3, 1, 0, 0, 1, 1, 0]);
     assert_eq!(all["confusions"][0]["expected"], "skip this song");
     assert_eq!(all["confusions"][0]["decided"], "next track");
     assert_eq!((&all["snr"][0]["snr_db"], &all["snr"][0]["clips"]), (&json!(30.0), &json!(4)));

@@ -116,11 +116,11 @@ const WIDTH: f64 = 460.0;
 const ROW: f64 = 56.0;
 const NAMES: f64 = 96.0;
 
-/// How a score is distributed in three groups, one above the other, with a line at the `threshold`.
+/// How a score is distributed in four groups, one above the other, with a line at the `threshold`.
 pub fn distribution(name: &str, scores: &Distribution, threshold: f32) -> String {
-    let Distribution { bins, right, wrong, negatives } = scores;
-    let rows = [("right", right), ("wrong", wrong), ("to be refused", negatives)];
-    let bottom = TOP + 3.0 * ROW;
+    let Distribution { bins, right, found_refused, wrong, negatives } = scores;
+    let rows = [("right", right), ("found, refused", found_refused), ("wrong", wrong), ("to be refused", negatives)];
+    let bottom = TOP + rows.len() as f64 * ROW;
     let width = NAMES + WIDTH + 12.0;
     let mut svg =
         format!("<svg class=\"bars\" viewBox=\"0 0 {width} {}\" role=\"img\" aria-label=\"{name}\">", bottom + BELOW);

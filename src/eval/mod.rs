@@ -138,6 +138,12 @@ pub struct Clip {
 }
 
 impl Clip {
+    /// Whether the best sentence was the expected one, whatever was decided: of a clip that was cut, that of any utterance.
+    /// None for a clip that should be refused.
+    pub fn found(&self) -> Option<bool> {
+        (self.expected != Expected::Rejected).then(|| self.utterances.iter().any(|u| u.is_expected))
+    }
+
     /// As one JSON object: with the keys of `hearken decide --json` for a clip in one piece, with `utterances` for one that
     /// was cut.
     pub fn json(&self, snr_db: Option<f32>) -> Map<String, Value> {
@@ -146,6 +152,7 @@ impl Clip {
         map.insert("snr_db".into(), json!(snr_db));
         map.insert("expected".into(), self.expected.json());
         map.insert("outcome".into(), json!(self.outcome.code()));
+        map.insert("found".into(), json!(self.found()));
         map.insert("seconds".into(), json!((self.seconds * 1000.0).round() / 1000.0));
         let decisions = self.utterances.iter().map(|utterance| {
             let mut decision = utterance.decision.clone();

@@ -66,8 +66,8 @@ fn figures(out: &mut dyn Write, summaries: &[&Summary]) -> io::Result<()> {
     write!(
         out,
         "</table></div><p class=\"soft\">In parentheses: the 95 % interval, Wilson's for shares, Garwood's for what happens \
-         in an hour. Right: of all clips, due refusals included. Wrong, refused: of those that are sentences. False accepts: \
-         of those that are not.</p>"
+         in an hour. Right: of all clips, due refusals included. Found, wrong, refused: of those that are sentences. \
+         Found: the best sentence was the expected one, whatever was decided. False accepts: of those that are not.</p>"
     )
 }
 
@@ -76,7 +76,10 @@ fn section(out: &mut dyn Write, summary: &Summary, clips: &[Clip], thresholds: &
     let lead = "margin: nats before the runner-up";
     write!(
         out,
-        "<h2>Clips, {}</h2><div class=\"side\"><figure>{}</figure><figure>{}</figure></div>",
+        "<h2>Clips, {}</h2><div class=\"side\"><figure>{}</figure><figure>{}</figure></div>\
+         <p class=\"soft\">Right: accepted as expected. Found, refused: the best sentence was the expected one, and a rule refused \
+         it. Wrong: accepted as something else. To be refused: all that is no command. A sentence that was neither found nor \
+         accepted is in no group. The broken line is the threshold.</p>",
         summary.condition(),
         charts::distribution(evidence, &summary.evidence, thresholds.evidence),
         charts::distribution(lead, &summary.margin, thresholds.margin)

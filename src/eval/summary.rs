@@ -30,13 +30,15 @@ pub struct Confusion {
     pub file: String,
 }
 
-/// How a score is distributed, in three groups.
+/// How a score is distributed, in four groups.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Distribution {
     /// The bins.
     pub bins: Bins,
     /// Sentences that were decided right.
     pub right: Vec<usize>,
+    /// Sentences that were found, and refused.
+    pub found_refused: Vec<usize>,
     /// Sentences that were accepted as something else.
     pub wrong: Vec<usize>,
     /// What is to be refused, whatever was decided.
@@ -62,6 +64,8 @@ pub struct Summary {
     pub snr_db: Option<f32>,
     /// Clips decided.
     pub clips: usize,
+    /// Clips that should be accepted whose best sentence was the expected one, whatever was decided.
+    pub found: usize,
     /// As expected.
     pub right: usize,
     /// As another sentence than was said.
@@ -110,6 +114,7 @@ impl Summary {
         Summary {
             snr_db,
             clips: clips.len(),
+            found: all().filter(|c| c.found() == Some(true)).count(),
             right: are(Outcome::Right),
             wrong: are(Outcome::Wrong),
             refused: are(Outcome::Refused),
@@ -131,6 +136,11 @@ impl Summary {
     /// Clips that should be accepted.
     pub fn positives(&self) -> usize {
         self.clips - self.negatives
+    }
+
+    /// The share of what should be accepted whose best sentence was the expected one.
+    pub fn found_share(&self) -> Option<Estimate> {
+        share(self.found, self.positives())
     }
 
     /// The share of all clips that is right.
@@ -164,13 +174,14 @@ impl Summary {
     }
 
     /// The figures in words: what, and how much.
-    pub fn rows(&self) -> [(&'static str, String); 7] {
+    pub fn rows(&self) -> [(&'static str, String); 8] {
         let positives = self.positives();
         let hourly = self.false_accept_rate().map_or("-".into(), |Estimate { is, low, high }| {
             let [is, low, high] = [is, low, high].map(three_digits);
             format!("{is} ({low} to {high}), {} in {} h", self.false_accepts, three_digits(self.hours))
         });
         [
+            ("found", percent(self.found_share(), self.found, positives)),
             ("right", percent(self.right_share(), self.right, self.clips)),
             ("wrong", percent(self.wrong_share(), self.wrong, positives)),
             ("refused", percent(self.refused_share(), self.refused, positives)),
@@ -183,16 +194,17 @@ impl Summary {
 
     /// As one JSON object.
     pub fn json(&self) -> Value {
-        let Summary { clips, right, wrong, refused, false_accepts, negatives, hours, .. } = self;
+        let Summary { clips, found, right, wrong, refused, false_accepts, negatives, hours, .. } = self;
         let confusion = |Confusion { expected, decided, count, file }: &Confusion| json!({"expected": expected, "decided": decided, "count": count, "file": file});
         let point = |Point { evidence, false_accepts, false_rejects }: &Point| json!({"evidence": thousandths(*evidence), "false_accepts": false_accepts, "false_rejects": false_rejects});
         json!({
-            "snr_db": self.snr_db, "clips": clips, "right": right, "wrong": wrong, "refused": refused,
-            "false_accepts": false_accepts, "negatives": negatives, "negatives_accepted": self.negatives_accepted,
+            "snr_db": self.snr_db, "clips": clips, "found": found, "right": right, "wrong": wrong,
+            "refused": refused, "false_accepts": false_accepts, "negatives": negatives, "negatives_accepted": self.negatives_accepted,
             "hours": hours, "audio_hours": self.audio_hours, "utterances": self.utterances, "extra": self.extra,
             "share": {
-                "right": estimate(self.right_share()), "wrong": estimate(self.wrong_share()),
-                "refused": estimate(self.refused_share()), "negatives_accepted": estimate(self.false_accept_share()),
+                "found": estimate(self.found_share()), "right": estimate(self.right_share()),
+                "wrong": estimate(self.wrong_share()), "refused": estimate(self.refused_share()),
+                "negatives_accepted": estimate(self.false_accept_share()),
             },
             "false_accepts_per_hour": estimate(self.false_accept_rate()),
             "ms": {"p50": self.ms.map(|ms| ms[0]), "p95": self.ms.map(|ms| ms[1])},
@@ -230,8 +242,11 @@ pub fn estimate(estimate: Option<Estimate>) -> Value {
 
 impl Distribution {
     fn json(&self) -> Value {
-        let Distribution { bins, right, wrong, negatives } = self;
-        json!({"from": bins.from, "width": thousandths(bins.width), "right": right, "wrong": wrong, "negatives": negatives})
+        let Distribution { bins, right, found_refused, wrong, negatives } = self;
+        json!({
+            "from": bins.from, "width": thousandths(bins.width), "right": right, "found_refused": found_refused,
+            "wrong": wrong, "negatives": negatives,
+        })
     }
 }
 
@@ -243,6 +258,7 @@ fn distribution(bins: Bins, clips: &[Clip], score: impl Fn(&Utterance) -> Option
     Distribution {
         bins,
         right: of(&|_, u| u.is_expected && u.accepted()),
+        found_refused: of(&|_, u| u.is_expected && !u.accepted()),
         wrong: of(&|c, u| c.expected != Expected::Rejected && !u.is_expected && u.accepted()),
         negatives: of(&|c, _| c.expected == Expected::Rejected),
     }
