@@ -12,6 +12,7 @@ use hearken::command::Command as Commanded;
 use hearken::config;
 use hearken::endpoint::EndpointSettings;
 use hearken::eval::expected::{Case, Expected, cases, listed_cases, warnings};
+use hearken::eval::folders;
 use hearken::eval::page;
 use hearken::eval::summary::Summary;
 use hearken::eval::{Clip, Evaluator, Outcome};
@@ -171,6 +172,17 @@ fn every_fault_of_a_list_is_named_with_its_line_and_what_would_be_right() {
         (r#"{"file": "a.wav", "sentence": "on", "rejected": true}"#, ":1: one of \"sentence\", \"command\""),
         (r#"{"file": "a.wav", "rejected": "yes"}"#, ":1: rejected: \"yes\"; true would be right"),
         (r#"{"file": "a.wav", "sentence": "on", "slots": {"a": 1}}"#, ":1: slots: only together with \"command\""),
+        (r#"{"file": "a.wav", "sentence": "on", "speaker": 7}"#, ":1: speaker: 7 is not a string"),
+        (
+            r#"{"file": "a.wav", "sentence": "on", "speakr": "ann"}"#,
+            ":1: unknown key \"speakr\"; did you mean \"speaker\"?",
+        ),
+        (r#"{"file": "a.wav", "sentence": "on", "set": ["far"]}"#, ":1: set: [\"far\"] is not a string"),
+        (r#"{"file": "a.wav", "sentence": "on", "Sets": "far"}"#, ":1: unknown key \"Sets\"; did you mean \"set\"?"),
+        (
+            r#"{"file": "a.wav", "rejected": true, "set": " "}"#,
+            ":1: set: \" \" is no name; without the key there is none",
+        ),
         (r#"{"file": "a.wav", "command": "lmap"}"#, "no command \"lmap\"; did you mean \"lamp\"?"),
         (
             r#"{"file": "a.wav", "command": "lamp", "slots": 1}"#,
@@ -206,6 +218,8 @@ fn a_list_may_say_the_same_in_the_ways_of_other_programs() {
         (r#"{"file": "a.wav", "sentence": "on", "rejected": false}"#, on()),
         (r#"{"file": "a.wav", "sentence": "on", "slots": {}}"#, on()),
         (r#"{"file": "a.wav", "sentence": "on", "time": 3, "speaker": "ann", "colour": "red"}"#, on()),
+        (r#"{"file": "a.wav", "sentence": "on", "text": "On.", "user": 3, "test": true, "sex": "f"}"#, on()),
+        (r#"{"file": "a.wav", "sentence": "on", "speaker": null, "set": null}"#, on()),
         (r#"{"file": "a.wav", "rejected": true, "slots": {}}"#, Expected::Rejected),
         (r#"{"file": "a.wav", "command": "lamp", "slots": {"a": true, "b": null}}"#, command(&[("a", "true")])),
         (r#"{"file": "a.wav", "command": "lamp", "slots": {"a": 40.0}}"#, command(&[("a", "40.0")])),
@@ -261,6 +275,41 @@ fn what_no_command_says_and_a_slot_that_it_does_not_have_are_warned_of() {
     assert_eq!(by_name, format!("x/turn it up.wav: \"turn it up\": {never}"));
 }
 
+#[test]
+fn several_folders_have_names_of_their_own_and_each_file_has_a_set() {
+    let near = r#"{"file": "a.wav", "sentence": "on", "set": "near", "speaker": "ann"}"#;
+    let listed = folder(&["a.wav", "b.wav"], Some(&format!("{near}\n{{\"file\": \"b.wav\", \"rejected\": true}}")));
+    let unlisted = folder(&["a.wav", "x/turn on.wav"], None);
+    let [one, two] = [&listed, &unlisted].map(|dir| dir.path().to_path_buf());
+    let read = |dirs: &[PathBuf]| -> Vec<[String; 4]> {
+        let (cases, left_out) = folders::cases(dirs, &commands(), None).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(left_out.len(), 0);
+        let shown = |name: Option<String>| name.unwrap_or_default();
+        cases.into_iter().map(|c| [c.name, c.path_in_folder, shown(c.set), shown(c.speaker)]).collect()
+    };
+    let last = |dir: &Path| dir.file_name().unwrap().to_str().unwrap().to_string();
+    let lines = |lines: &[[&str; 4]]| -> Vec<[String; 4]> { lines.iter().map(|line| line.map(String::from)).collect() };
+    let alone = lines(&[["a.wav", "a.wav", "near", "ann"], ["b.wav", "b.wav", &last(&one), ""]]);
+    assert_eq!(read(std::slice::from_ref(&one)), alone, "one folder, in which a set is named");
+    let plain = lines(&[["a.wav", "a.wav", "", ""], ["x/turn on.wav", "x/turn on.wav", "", ""]]);
+    assert_eq!(read(std::slice::from_ref(&two)), plain, "one folder, in which none is");
+    let below = |dir: &Path, name: &str| dir.join(name).display().to_string();
+    let both = lines(&[
+        [&below(&one, "a.wav"), "a.wav", "near", "ann"],
+        [&below(&one, "b.wav"), "b.wav", &last(&one), ""],
+        [&below(&two, "a.wav"), "a.wav", &last(&two), ""],
+        [&below(&two, "x/turn on.wav"), "x/turn on.wav", &last(&two), ""],
+    ]);
+    assert_eq!(read(&[one.clone(), two.clone()]), both);
+    let faults = |dirs: &[PathBuf]| folders::cases(dirs, &commands(), None).unwrap_err().to_string();
+    let twice = faults(&[two.clone(), two.join("x/.."), one.join("nowhere")]);
+    let lines: Vec<&str> = twice.lines().collect();
+    let [shared, missing] = lines[..] else { panic!("two faults: {twice}") };
+    let expected = format!("{}: its files are in {} too", two.join("x/..").display(), two.display());
+    assert!(shared.starts_with(&expected), "{shared}");
+    assert!(missing.contains("nowhere: no such folder"), "{missing}");
+}
+
 /// Hears what its script says, utterance after utterance: the sentence and the evidence for it; then the last one for ever.
 struct Script(Vec<(&'static str, f32)>);
 
@@ -311,8 +360,16 @@ fn evaluated_by(
         keep: 3,
     };
     let case = |(i, expected)| {
-        let (name, place) = (format!("{i}.wav"), String::new());
-        Case { name, path: PathBuf::new(), place, expected }
+        let name = format!("{i}.wav");
+        Case {
+            path_in_folder: name.clone(),
+            name,
+            path: PathBuf::new(),
+            place: String::new(),
+            set: None,
+            speaker: None,
+            expected,
+        }
     };
     let decided = sounds
         .into_iter()
@@ -583,6 +640,69 @@ fn eval_prints_one_object_a_clip_and_one_for_all_clean_and_with_noise() {
     assert_eq!((&all["snr"][0]["snr_db"], &all["snr"][0]["clips"]), (&json!(30.0), &json!(4)));
     assert_eq!(all["noise"], json!({"file": "noise.wav", "seed": 1}));
     assert!(all["ms"]["p95"].as_f64() >= all["ms"]["p50"].as_f64() && all["hours"].as_f64() > Some(0.0), "{all}");
+}
+
+/// Two folders: one with a list that names sets and speakers, and one without a list.
+fn two_folders() -> tempfile::TempDir {
+    let corpus = corpus();
+    let at = |name: &str| corpus.path().join(name);
+    ["1.wav", "3.wav"].iter().for_each(|name| fs::remove_file(at("clips").join(name)).unwrap());
+    let list = r#"{"file": "0.wav", "sentence": "turn on the TV", "set": "near", "speaker": "ann"}
+        {"file": "2.wav", "sentence": "skip this song", "speaker": "bob"}"#;
+    fs::write(at("clips/expected.jsonl"), list).unwrap();
+    fs::create_dir_all(at("more/other")).unwrap();
+    for (clip, name) in [("home/turn on the TV.wav", "turn on the TV.wav"), ("other/tell me a joke.wav", "other/0.wav")]
+    {
+        fs::copy(data(clip), at("more").join(name)).unwrap();
+    }
+    corpus
+}
+
+#[test]
+fn eval_counts_two_folders_by_set_and_by_speaker() {
+    let _alone = alone();
+    let corpus = two_folders();
+    let output = eval(corpus.path(), &["--html", "page.html", "more"]);
+    let said = words(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{}", words(&output.stderr));
+    assert!(said.starts_with("more, clips: 4 WAV files"), "{said}");
+    let rows = |table: &str| -> Vec<String> {
+        let lines = said.split(table).nth(1).unwrap_or_else(|| panic!("{table}: {said}")).lines().skip(2);
+        let row = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        lines.take_while(|line| !line.is_empty()).map(row).collect()
+    };
+    let sets = rows("clean, by set:");
+    assert_eq!((&sets[0][..], &sets[2][..]), ("clips 1 0 0 0.0 1 0 0 -", "near 1 1 1 100.0 0 0 0 -"), "{said}");
+    assert!(sets.len() == 3 && sets[1].starts_with("more 2 1 2 100.0 0 0 0 0.000"), "{said}");
+    let speakers = rows("clean, 2 speakers, the lowest share right first:");
+    assert_eq!(speakers, ["bob 1 0 0 0.0 1 0 0 -", "ann 1 1 1 100.0 0 0 0 -"]);
+    let page = fs::read_to_string(corpus.path().join("page.html")).unwrap();
+    for part in ["<h3>By set</h3>", "<td>near</td>", "<td>bob</td>", "found, refused"] {
+        assert!(page.contains(part), "{part}");
+    }
+}
+
+#[test]
+fn each_object_of_two_folders_has_its_set_and_its_speaker() {
+    let _alone = alone();
+    let corpus = two_folders();
+    let output = eval(corpus.path(), &["--each", "more"]);
+    assert_eq!(output.status.code(), Some(0), "{}", words(&output.stderr));
+    let lines: Vec<Value> = words(&output.stdout).lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let [each @ .., all] = &lines[..] else { panic!("lines: {lines:?}") };
+    let found: Vec<[&Value; 4]> =
+        each.iter().map(|line| ["file", "set", "speaker", "found"].map(|key| &line[key])).collect();
+    let expected = json!([
+        ["more/other/0.wav", "more", null, null],
+        ["more/turn on the TV.wav", "more", null, true],
+        ["clips/0.wav", "near", "ann", true],
+        ["clips/2.wav", "clips", "bob", false],
+    ]);
+    assert_eq!(json!(found), expected);
+    let one = |found: usize, wrong: usize| json!({"clips": 1, "negatives": 0, "found": found, "right": found, "wrong": wrong, "refused": 0, "false_accepts": 0, "hours": 0.0});
+    assert_eq!(all["speakers"], json!({"ann": one(1, 0), "bob": one(0, 1)}));
+    assert_eq!((&all["sets"]["near"], &all["sets"]["clips"]), (&one(1, 0), &one(0, 1)));
+    assert_eq!((&all["sets"]["more"]["negatives"], &all["sets"]["more"]["hours"]), (&json!(1), &all["hours"]));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `hearken eval --config FILE DIR`
+//! `hearken eval --config FILE DIR...`
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -12,7 +12,9 @@ use super::counted;
 use crate::audio::wav;
 use crate::config::{self, Settings};
 use crate::error::Error;
-use crate::eval::expected::{Case, Faults, listed_cases, warnings};
+use crate::eval::expected::{Case, Faults, warnings};
+use crate::eval::folders;
+use crate::eval::groups::{self, COLUMNS, Counts};
 use crate::eval::mix::{Noise, SEED};
 use crate::eval::page::{self, MOST_SOUNDS};
 use crate::eval::summary::Summary;
@@ -32,6 +34,10 @@ A command, with at least these slots:
 No command:
   {\"file\": \"c.wav\", \"rejected\": true}
 Without that file each WAV file's name is its sentence, and those in a folder `other` are to be refused.
+Who speaks, and a set to count the file in, may stand in any of these lines; then there is a table of them:
+  {\"file\": \"d.wav\", \"sentence\": \"stop\", \"speaker\": \"ann\", \"set\": \"far\"}
+Each DIR has a list of its own, or none. With several, files are named with the DIR as typed, and a file for which no set is
+named is in one that has the name of its DIR.
 A sentence that no command says is warned of. Files and folders that begin with a dot are left alone.
 
 Files are taken as they are: microphone.gain_db, which is in kept recordings already, is not added. Nor does recognizer.deadline
@@ -64,7 +70,16 @@ pub struct Arguments {
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     at_least: Option<f64>,
     /// Where the WAV files are, or folders of them
-    dir: PathBuf,
+    #[arg(required = true, value_name = "DIR")]
+    dirs: Vec<PathBuf>,
+}
+
+impl Arguments {
+    /// The folders as typed.
+    fn folders(&self) -> String {
+        let dirs: Vec<String> = self.dirs.iter().map(|dir| dir.display().to_string()).collect();
+        dirs.join(", ")
+    }
 }
 
 fn snr(text: &str) -> Result<f32, String> {
@@ -80,7 +95,7 @@ fn percent(text: &str) -> Result<f64, String> {
 /// Longest time for a decision.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Decides every WAV file under the folder in every condition and prints what came of it.
+/// Decides every WAV file under the folders in every condition and prints what came of it.
 pub fn eval(arguments: &Arguments) -> Result<(), Error> {
     let settings = config::load(&arguments.config)?;
     let mut cases = read(arguments, &settings)?;
@@ -101,8 +116,7 @@ pub fn eval(arguments: &Arguments) -> Result<(), Error> {
     print(arguments, &conditions, files, unreadable)?;
     if let Some(page) = page {
         let mut page = emptied(page)?;
-        let title = arguments.dir.display().to_string();
-        page::write(&mut page, &title, &about(arguments, files), &conditions, &evaluator.thresholds)?;
+        page::write(&mut page, &arguments.folders(), &about(arguments, files), &conditions, &evaluator.thresholds)?;
         page.flush()?;
     }
     if unreadable > 0 {
@@ -115,7 +129,7 @@ pub fn eval(arguments: &Arguments) -> Result<(), Error> {
 fn read(arguments: &Arguments, settings: &Settings) -> Result<Vec<Case>, Error> {
     let fault = |faults: Faults| Error::Evaluation(faults.to_string());
     let (cases, left_out) =
-        listed_cases(&arguments.dir, &settings.commands, arguments.noise.as_deref()).map_err(fault)?;
+        folders::cases(&arguments.dirs, &settings.commands, arguments.noise.as_deref()).map_err(fault)?;
     for warning in left_out.into_iter().chain(warnings(&cases, &settings.commands, &settings.grammar)) {
         writeln!(io::stderr(), "{warning}")?;
     }
@@ -174,7 +188,7 @@ pub(super) fn decide(
     for (number, case) in cases.iter().enumerate() {
         let at = condition.snr_db().map_or(String::new(), |snr_db| format!(" at {snr_db} dB"));
         progress(&format!("{number} of {}{at}, {right} right", cases.len()))?;
-        let sound = condition.sound(&case.path, &case.name);
+        let sound = condition.sound(&case.path, &case.path_in_folder);
         let decided = sound.and_then(|sound| evaluator.decide(case, sound));
         progress("")?;
         match decided {
@@ -229,8 +243,11 @@ fn print(
     }
     let mut out = io::stdout().lock();
     let minutes = summaries[0].audio_hours * 60.0;
-    writeln!(out, "{}: {}, {minutes:.1} min of sound", arguments.dir.display(), about(arguments, files))?;
+    writeln!(out, "{}: {}, {minutes:.1} min of sound", arguments.folders(), about(arguments, files))?;
     table(&mut out, &summaries)?;
+    for summary in &summaries {
+        group_tables(&mut out, summary)?;
+    }
     for summary in summaries.iter().filter(|s| !s.confusions.is_empty()) {
         writeln!(out, "\n{}, expected -> decided:", summary.condition())?;
         for c in &summary.confusions {
@@ -254,6 +271,31 @@ fn table(out: &mut dyn Write, summaries: &[&Summary]) -> io::Result<()> {
     line("", conditions.iter().map(String::as_str).collect())?;
     (0..columns[0].len())
         .try_for_each(|row| line(columns[0][row].0, columns.iter().map(|c| c[row].1.as_str()).collect()))
+}
+
+/// The sets, if there are several, and the worst speakers, if any is named.
+fn group_tables(out: &mut dyn Write, summary: &Summary) -> io::Result<()> {
+    let condition = summary.condition();
+    if summary.sets.len() > 1 {
+        writeln!(out, "\n{condition}, by set:")?;
+        group_table(out, &summary.sets.iter().collect::<Vec<_>>())?;
+    }
+    if !summary.speakers.is_empty() {
+        let worst = groups::worst(&summary.speakers);
+        writeln!(out, "\n{condition}, {}:", groups::speakers_heading(summary.speakers.len(), worst.len()))?;
+        group_table(out, &worst)?;
+    }
+    Ok(())
+}
+
+fn group_table(out: &mut dyn Write, groups: &[(&String, &Counts)]) -> io::Result<()> {
+    let longest = groups.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    let mut line = |name: &str, cells: [&str; 8]| {
+        let cells = cells.iter().zip(COLUMNS).map(|(cell, column)| format!("  {cell:>0$}", column.len()));
+        writeln!(out, "{name:<longest$}{}", cells.collect::<String>())
+    };
+    line("", COLUMNS)?;
+    groups.iter().try_for_each(|(name, counts)| line(name, counts.cells().each_ref().map(String::as_str)))
 }
 
 fn sufficient(summary: &Summary, at_least: Option<f64>) -> Result<(), Error> {

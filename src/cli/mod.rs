@@ -100,7 +100,7 @@ enum Subcommands {
         #[arg(long)]
         json: bool,
     },
-    /// Decide every WAV file under a folder and count what is right
+    /// Decide every WAV file under folders and count what is right
     Eval(eval::Arguments),
     /// Prompt sentences of a configuration and record them, for `hearken eval`
     Record(record::Arguments),

@@ -21,7 +21,7 @@ const MAX_BYTES: u64 = 16 << 20;
 /// Most folders in each other.
 const MAX_DEPTH: usize = 16;
 
-const KEYS: [&str; 5] = ["file", "sentence", "command", "slots", "rejected"];
+const KEYS: [&str; 7] = ["file", "sentence", "command", "slots", "rejected", "speaker", "set"];
 const AS_IN: &str = r#"as in {"file": "a.wav", "sentence": "turn on the lamp"}"#;
 
 /// What a clip should be decided as.
@@ -105,12 +105,18 @@ impl fmt::Display for Expected {
 /// A WAV file and what it should be decided as.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Case {
-    /// Its path below the folder.
+    /// Its name in what is written about it: its path below the folder, with the folder before it if there are several.
     pub name: String,
+    /// Its path below the folder.
+    pub path_in_folder: String,
     /// Its path.
     pub path: PathBuf,
     /// Where that is said: file and line of the list; without a list the file's own path.
     pub place: String,
+    /// The set that it is counted in.
+    pub set: Option<String>,
+    /// Who speaks.
+    pub speaker: Option<String>,
     /// What it should be.
     pub expected: Expected,
 }
@@ -118,7 +124,7 @@ pub struct Case {
 /// Why a folder cannot be evaluated: every fault, a line each.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
-pub struct Faults(Vec<String>);
+pub struct Faults(pub(super) Vec<String>);
 
 /// The WAV files under `dir` and what each should be, in the order of their names. What begins with a dot is none of them.
 ///
@@ -237,7 +243,8 @@ fn by_name(dir: &Path, name: &str) -> Case {
     let stem = Path::new(name).file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let expected = if refused { Expected::Rejected } else { Expected::Sentence(stem) };
     let path = dir.join(name);
-    Case { name: name.into(), place: path.display().to_string(), path, expected }
+    let place = path.display().to_string();
+    Case { name: name.into(), path_in_folder: name.into(), path, place, set: None, speaker: None, expected }
 }
 
 /// The cases that `text`, the list, gives to the `found` files, by their names.
@@ -256,14 +263,15 @@ fn listed(
         let mut fault = |what: String| faults.push(format!("{place}: {what}"));
         match entry(line, commands) {
             Err(what) => fault(what),
-            Ok((name, _)) if !known.contains(&name) => {
+            Ok(Entry { name, .. }) if !known.contains(&name) => {
                 fault(format!("file: there is no WAV file {name:?} under {}", dir.display()));
             }
-            Ok((name, _)) if cases.contains_key(&name) => {
+            Ok(Entry { name, .. }) if cases.contains_key(&name) => {
                 fault(format!("file: {name:?} stands in the list twice; once would be right"));
             }
-            Ok((name, expected)) => {
-                cases.insert(name.clone(), Case { path: dir.join(&name), name, place, expected });
+            Ok(Entry { name, set, speaker, expected }) => {
+                let (path, path_in_folder) = (dir.join(&name), name.clone());
+                cases.insert(name.clone(), Case { name, path_in_folder, path, place, set, speaker, expected });
             }
         }
     }
@@ -271,21 +279,31 @@ fn listed(
 }
 
 /// What one line of the list says.
-fn entry(line: &str, commands: &[Command]) -> Result<(String, Expected), String> {
+struct Entry {
+    name: String,
+    set: Option<String>,
+    speaker: Option<String>,
+    expected: Expected,
+}
+
+fn entry(line: &str, commands: &[Command]) -> Result<Entry, String> {
     let object = object(line)?;
     let name = text(&object, "file")?.ok_or_else(|| format!("file: missing; {AS_IN}"))?;
     let name = name.trim_start_matches("./").to_string();
-    let slots = slots(&object)?;
-    let expected = match (text(&object, "sentence")?, text(&object, "command")?, object.get("rejected")) {
-        (None, Some(command), None) => {
-            return Ok((name, Expected::Command { command: known(command, commands)?, slots }));
-        }
+    let [set, speaker] = [group(&object, "set")?, group(&object, "speaker")?];
+    Ok(Entry { name, set, speaker, expected: expected(&object, commands)? })
+}
+
+fn expected(object: &Map<String, Value>, commands: &[Command]) -> Result<Expected, String> {
+    let slots = slots(object)?;
+    let expected = match (text(object, "sentence")?, text(object, "command")?, object.get("rejected")) {
+        (None, Some(command), None) => return Ok(Expected::Command { command: known(command, commands)?, slots }),
         (Some(words), None, None) => Expected::Sentence(words),
         (None, None, Some(Value::Bool(true))) => Expected::Rejected,
         (None, None, Some(other)) => return Err(format!("rejected: {other}; true would be right")),
         _ => return Err(format!("one of \"sentence\", \"command\", \"rejected\" would be right; {AS_IN}")),
     };
-    if slots.is_empty() { Ok((name, expected)) } else { Err("slots: only together with \"command\"".into()) }
+    if slots.is_empty() { Ok(expected) } else { Err("slots: only together with \"command\"".into()) }
 }
 
 /// The keys of a line that say something: `null` says nothing, nor does "rejected" that is false. Unknown ones are the writer's
@@ -299,11 +317,29 @@ fn object(line: &str) -> Result<Map<String, Value>, String> {
     let says_nothing =
         |key: &str, value: &Value| value.is_null() || (key == "rejected" && *value == Value::Bool(false));
     object.retain(|key, value| !says_nothing(key, value));
-    let missing: Vec<&str> = KEYS.into_iter().filter(|key| !object.contains_key(*key)).collect();
+    let missing = |key: &str| -> Vec<&str> {
+        KEYS.into_iter().filter(|known| !object.contains_key(*known) && may_be_meant(known, key)).collect()
+    };
     let unknown = object.keys().filter(|key| !KEYS.contains(&key.as_str()));
-    let typo = unknown.into_iter().find_map(|key| Some((key, nearest(key, &missing)?)));
+    let typo = unknown.into_iter().find_map(|key| Some((key, nearest(key, &missing(key))?)));
     typo.map_or(Ok(()), |(key, meant)| Err(format!("unknown key {key:?}; did you mean {meant:?}?")))?;
     Ok(object)
+}
+
+/// Whether the unknown `key` may be compared with the `known` one. "set" is so short that keys of the writer's own, as "text" and
+/// "user", look like it: only a key that begins like it may be meant for it.
+fn may_be_meant(known: &str, key: &str) -> bool {
+    known != "set" || key.to_lowercase().starts_with("set")
+}
+
+/// The name of a group that the clip is counted in.
+fn group(object: &Map<String, Value>, key: &str) -> Result<Option<String>, String> {
+    match text(object, key)? {
+        Some(name) if name.trim().is_empty() => {
+            Err(format!("{key}: {name:?} is no name; without the key there is none"))
+        }
+        name => Ok(name),
+    }
 }
 
 fn text(object: &Map<String, Value>, key: &str) -> Result<Option<String>, String> {

@@ -18,6 +18,8 @@ use crate::verdict::{Thresholds, Verdict, judge};
 pub mod charts;
 pub mod cut;
 pub mod expected;
+pub mod folders;
+pub mod groups;
 pub mod mix;
 pub mod page;
 pub mod spectrogram;
@@ -123,6 +125,10 @@ impl Outcome {
 pub struct Clip {
     /// Its name.
     pub name: String,
+    /// The set that it is counted in.
+    pub set: Option<String>,
+    /// Who speaks.
+    pub speaker: Option<String>,
     /// What it should be.
     pub expected: Expected,
     /// How long it is.
@@ -149,6 +155,8 @@ impl Clip {
     pub fn json(&self, snr_db: Option<f32>) -> Map<String, Value> {
         let mut map = Map::new();
         map.insert("file".into(), json!(self.name));
+        map.insert("set".into(), json!(self.set));
+        map.insert("speaker".into(), json!(self.speaker));
         map.insert("snr_db".into(), json!(snr_db));
         map.insert("expected".into(), self.expected.json());
         map.insert("outcome".into(), json!(self.outcome.code()));
@@ -206,17 +214,17 @@ impl Evaluator {
     /// # Errors
     /// Why its sound cannot be decided, in words.
     pub fn decide(&mut self, case: &Case, sound: Vec<f32>) -> Result<Clip, String> {
-        let Case { name, expected, .. } = case;
+        let Case { name, set, speaker, expected, .. } = case.clone();
         let seconds = sound.len() as f64 / f64::from(SAMPLE_RATE);
-        let cut = self.cuts(expected, sound.len());
+        let cut = self.cuts(&expected, sound.len());
         let (pieces, whole) = if cut {
             (cut::utterances(&sound, &self.endpoint, &self.scratch)?, Some(sound))
         } else {
             (vec![sound], None)
         };
-        let decided: Result<Vec<_>, _> = pieces.into_iter().map(|piece| self.hear(piece, expected)).collect();
+        let decided: Result<Vec<_>, _> = pieces.into_iter().map(|piece| self.hear(piece, &expected)).collect();
         let mut utterances = decided?;
-        let outcome = outcome(expected, &utterances);
+        let outcome = outcome(&expected, &utterances);
         for utterance in &mut utterances {
             let telling = outcome != Outcome::FalseAccept || utterance.accepted();
             utterance.sound = utterance.sound.take().filter(|_| outcome != Outcome::Right && telling && self.keeps());
@@ -224,7 +232,7 @@ impl Evaluator {
         let unheard = outcome != Outcome::Right && utterances.is_empty();
         let sound = whole.filter(|_| unheard && self.keeps());
         let sound = sound.map(|sound| sound[..sound.len().min(MAX_SAMPLES)].to_vec());
-        Ok(Clip { name: name.clone(), expected: expected.clone(), seconds, cut, utterances, sound, outcome })
+        Ok(Clip { name, set, speaker, expected, seconds, cut, utterances, sound, outcome })
     }
 
     /// Whether the ear cuts so many samples. What is no sentence and goes on for longer than an utterance can is several: as one

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use serde_json::Value;
 
+use super::groups::{self, COLUMNS, Counts};
 use super::spectrogram::{ROWS, bitmap};
 use super::summary::{Confusion, Summary};
 use super::{Clip, Outcome, Utterance, charts};
@@ -16,7 +17,7 @@ pub const MOST_SOUNDS: usize = 100;
 
 const STYLE: &str = include_str!("page.css");
 
-/// Writes the page about the folder `title`. `about`: how it was made.
+/// Writes the page about what `title` names, one folder or several. `about`: how it was made.
 ///
 /// # Errors
 /// When `out` fails.
@@ -84,10 +85,14 @@ fn section(out: &mut dyn Write, summary: &Summary, clips: &[Clip], thresholds: &
         charts::distribution(evidence, &summary.evidence, thresholds.evidence),
         charts::distribution(lead, &summary.margin, thresholds.margin)
     )?;
+    groups(out, summary)?;
     if summary.confusions.is_empty() {
         return write!(out, "<p>Every clip was decided as expected.</p>");
     }
-    write!(out, "<div class=\"wide\"><table><tr><th></th><th>expected</th><th>decided</th><th>first in</th></tr>")?;
+    write!(
+        out,
+        "<h3>Confusions</h3><div class=\"wide\"><table><tr><th></th><th>expected</th><th>decided</th><th>first in</th></tr>"
+    )?;
     for Confusion { expected, decided, count, file } in &summary.confusions {
         let [expected, decided, file] = [expected, decided, file].map(|text| escaped(text));
         write!(out, "<tr><td>{count}</td><td>{expected}</td><td>{decided}</td><td class=\"soft\">{file}</td></tr>")?;
@@ -104,6 +109,37 @@ fn section(out: &mut dyn Write, summary: &Summary, clips: &[Clip], thresholds: &
         write!(out, "<p>{silent} more clips went wrong, without their sound: a page has room for {MOST_SOUNDS}.</p>")?;
     }
     Ok(())
+}
+
+/// The table of the sets, if there are several, and that of the worst speakers, if any is named.
+fn groups(out: &mut dyn Write, summary: &Summary) -> io::Result<()> {
+    if summary.sets.len() > 1 {
+        write!(out, "<h3>By set</h3>")?;
+        group_table(out, "set", summary.sets.iter())?;
+    }
+    if !summary.speakers.is_empty() {
+        let worst = groups::worst(&summary.speakers);
+        write!(out, "<h3>{}</h3>", groups::speakers_heading(summary.speakers.len(), worst.len()))?;
+        group_table(out, "speaker", worst.into_iter())?;
+    }
+    Ok(())
+}
+
+fn group_table<'a>(
+    out: &mut dyn Write,
+    of: &str,
+    groups: impl Iterator<Item = (&'a String, &'a Counts)>,
+) -> io::Result<()> {
+    let cells = |tag: &str, cells: &[&str]| -> String {
+        cells.iter().map(|cell| format!("<{tag} class=\"number\">{cell}</{tag}>")).collect()
+    };
+    write!(out, "<div class=\"wide\"><table><tr><th>{of}</th>{}</tr>", cells("th", &COLUMNS))?;
+    for (name, counts) in groups {
+        let figures = counts.cells();
+        let figures = figures.each_ref().map(String::as_str);
+        write!(out, "<tr><td>{}</td>{}</tr>", escaped(name), cells("td", &figures))?;
+    }
+    write!(out, "</table></div>")
 }
 
 /// What was said, what was decided and why. Without an utterance nothing was.

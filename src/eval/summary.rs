@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::expected::Expected;
+use super::groups::{self, Groups};
 use super::statistics::{Bins, Estimate, quantile, rate, share};
 use super::{Clip, Outcome, Utterance};
 use crate::verdict::margin;
@@ -88,6 +89,10 @@ pub struct Summary {
     pub extra: usize,
     /// The time of a decision: the median, and what 95 % do not exceed.
     pub ms: Option<[f64; 2]>,
+    /// The same clips by their sets.
+    pub sets: Groups,
+    /// Those whose speaker is named, by speaker.
+    pub speakers: Groups,
     /// What was taken for what, most frequent first.
     pub confusions: Vec<Confusion>,
     /// The evidence.
@@ -126,6 +131,8 @@ impl Summary {
             utterances: utterances.len(),
             extra: utterances.iter().filter(|u| u.is_expected && !u.extra.is_empty()).count(),
             ms: quantile(&ms, 0.5).zip(quantile(&ms, 0.95)).map(|(p50, p95)| [p50, p95]),
+            sets: groups::counted(clips, |clip| clip.set.as_ref()),
+            speakers: groups::counted(clips, |clip| clip.speaker.as_ref()),
             confusions: confusions(clips),
             evidence: distribution(EVIDENCE, clips, |u| u.evidence),
             margin: distribution(MARGIN, clips, |u| margin(&u.heard)),
@@ -208,6 +215,7 @@ impl Summary {
             },
             "false_accepts_per_hour": estimate(self.false_accept_rate()),
             "ms": {"p50": self.ms.map(|ms| ms[0]), "p95": self.ms.map(|ms| ms[1])},
+            "sets": groups::json(&self.sets), "speakers": groups::json(&self.speakers),
             "confusions": self.confusions.iter().map(confusion).collect::<Value>(),
             "scores": {"evidence": self.evidence.json(), "margin": self.margin.json()},
             "det": self.det.iter().map(point).collect::<Value>(),
