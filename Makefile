@@ -35,7 +35,7 @@ endif
 endif
 
 .PHONY: help setup build for-a-board check-binary deb for-a-device flash logs unflash demo test test-page test-service \
-  test-package test-flash test-kernel pi test-pi test-sd fuzz fuzz-ci bench soak false-accepts lint clean
+  test-package test-flash test-kernel pi test-pi test-sd fuzz fuzz-ci bench endpoint soak false-accepts lint clean
 
 help:
 	@echo 'make demo    the daemon on a virtual microphone: recorded sentences switch simulated pins (sets up first)'
@@ -54,6 +54,7 @@ help:
 	@echo 'make test-package BOARD=pi-5   they install, upgrade and vanish, on an emulated Debian'
 	@echo 'make test-service   the unit under a real systemd: killed, hung, reloaded, upgraded'
 	@echo 'make bench   how long a decision takes, against stock whisper on the same clip'
+	@echo 'make endpoint FIT=DIR   which share of short utterances is recorded whole, by the settings of [endpoint]; DIR has folders of WAV files'
 	@echo 'make soak    a day of sound through the daemon in an hour, with faults: does anything leak? SOAK_MINUTES=$(SOAK_MINUTES)'
 	@echo 'make false-accepts   how often speech that is no command is obeyed, in $(HOURS) h of it by synthetic voices; HOURS=0.1 is short'
 	@echo 'make test-pi the program on an emulated Raspberry Pi 3: its kernel, sound and pins; a minute (sets up first)'
@@ -193,6 +194,11 @@ fuzz-ci:
 
 bench: setup
 	$(CARGO) bench --locked
+
+endpoint: setup
+	@[ -n '$(FIT)' ] || { echo 'of which recordings? as in FIT=DIR; the head of tests/endpoint/main.rs says how it is laid out' >&2; exit 2; }
+	$(CARGO) build --release --locked --example endpoint
+	target/release/examples/endpoint '$(FIT)'
 
 soak: setup
 	$(CARGO) build --release --locked --bin hearken --example soak
