@@ -35,7 +35,7 @@ endif
 endif
 
 .PHONY: help setup build for-a-board check-binary deb for-a-device flash logs unflash demo test test-page test-service \
-  test-package test-flash test-kernel pi test-pi test-sd fuzz fuzz-ci bench endpoint soak false-accepts lint clean
+  test-package test-flash test-kernel pi test-pi test-sd fuzz fuzz-ci bench endpoint fit fit-search soak false-accepts lint clean
 
 help:
 	@echo 'make demo    the daemon on a virtual microphone: recorded sentences switch simulated pins (sets up first)'
@@ -54,6 +54,8 @@ help:
 	@echo 'make test-package BOARD=pi-5   they install, upgrade and vanish, on an emulated Debian'
 	@echo 'make test-service   the unit under a real systemd: killed, hung, reloaded, upgraded'
 	@echo 'make bench   how long a decision takes, against stock whisper on the same clip'
+	@echo 'make fit FIT=DIR   fits the weights of the decision to recordings in DIR; MODEL=$(MODEL)'
+	@echo 'make fit-search FIT=DIR   which settings of the search find more of the sentences in DIR'
 	@echo 'make endpoint FIT=DIR   which share of short utterances is recorded whole, by the settings of [endpoint]; DIR has folders of WAV files'
 	@echo 'make soak    a day of sound through the daemon in an hour, with faults: does anything leak? SOAK_MINUTES=$(SOAK_MINUTES)'
 	@echo 'make false-accepts   how often speech that is no command is obeyed, in $(HOURS) h of it by synthetic voices; HOURS=0.1 is short'
@@ -194,6 +196,20 @@ fuzz-ci:
 
 bench: setup
 	$(CARGO) bench --locked
+
+# The table of features and the weights of MODEL, from recordings; the report goes to docs/.
+MODEL ?= ggml-tiny.en-q8_0
+fit: setup
+	@[ -n '$(FIT)' ] || { echo 'on which recordings? as in FIT=DIR; the head of tests/fit/main.rs says how it is laid out' >&2; exit 2; }
+	$(CARGO) build --release --locked --example fit
+	target/release/examples/fit decide --model '$(MODEL).bin' --out 'tests/fit/$(MODEL).csv' '$(FIT)'
+	target/release/examples/fit weights --model '$(MODEL).bin' --report 'docs/fit-$(MODEL).md' 'tests/fit/$(MODEL).csv'
+
+# Which settings of the search find more of the sentences; what is better is written into models/$(MODEL).weights.toml by hand.
+fit-search: setup
+	@[ -n '$(FIT)' ] || { echo 'on which recordings? as in FIT=DIR' >&2; exit 2; }
+	$(CARGO) build --release --locked --example fit
+	target/release/examples/fit search --model '$(MODEL).bin' '$(FIT)'
 
 endpoint: setup
 	@[ -n '$(FIT)' ] || { echo 'of which recordings? as in FIT=DIR; the head of tests/endpoint/main.rs says how it is laid out' >&2; exit 2; }

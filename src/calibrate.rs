@@ -1,4 +1,8 @@
-//! Thresholds from recordings: the evidence that sentences need, for all commands and for some by themselves. Pure.
+//! Offsets from recordings: what is added to the log-odds of all sentences, and of those of some commands instead. Pure.
+//!
+//! The weights of the features stay as they are: they were fitted on many people. What a user's voice, room, microphone and
+//! sentences change is taken to be the same for every utterance, so only the intercept moves. In here an offset is told by
+//! the *excess* from which a sentence is accepted, its negative: log-odds without an offset, less what is needed.
 //!
 //! What is wanted is a number of false accepts an hour that is not to be exceeded, and under that as few sentences refused or
 //! taken for another as can be. How it is done:
@@ -19,11 +23,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::decide::rules::Thresholds;
 use crate::eval::Clip;
 use crate::eval::expected::Expected;
 use crate::eval::statistics::{Estimate, rate, rate_bound, share};
 use crate::eval::summary::three_digits;
-use crate::verdict::Thresholds;
 
 /// Lowest threshold that is set, in nats: below it the nearest sentence is any sentence.
 pub const LEAST: f32 = -12.0;
@@ -39,11 +43,11 @@ pub const LEAST_OF_COMMAND: usize = 20;
 /// Parts of the cross-validation: of the least number of recordings ten are left out each time.
 const PARTS: usize = 5;
 
-/// An utterance that no rule but that of the evidence refuses.
+/// An utterance that no rule but that of the log-odds refuses.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scored {
-    /// What is compared with the threshold, in nats.
-    pub evidence: f32,
+    /// Its log-odds without any offset, less what its command needs, in nats: accepted from an offset of minus this on.
+    pub excess: f32,
     /// The command of the nearest sentence.
     pub command: usize,
     /// Whether that sentence is what was said.
@@ -112,7 +116,7 @@ impl Data {
             let passing = clip.utterances.iter().filter(|u| u.passes_otherwise);
             let scored = passing.filter_map(|u| {
                 let command = u.heard.best.as_ref()?.sentence.command;
-                Some(Scored { evidence: u.evidence?, command, right: u.is_expected })
+                Some(Scored { excess: u.excess()? - u.offset, command, right: u.is_expected })
             });
             let positive = clip.expected != Expected::Rejected;
             Recording { positive, hours: clip.seconds / 3600.0, scored: scored.collect() }
@@ -129,7 +133,7 @@ impl Data {
     pub fn tally(&self, thresholds: &Thresholds) -> Tally {
         let mut tally = Tally { hours: self.hours(), ..Tally::default() };
         for Recording { positive, scored, .. } in &self.recordings {
-            let mut accepted = scored.iter().filter(|s| s.evidence >= thresholds.evidence_for(s.command));
+            let mut accepted = scored.iter().filter(|s| s.excess + thresholds.offset_of(s.command) >= 0.0);
             if !positive {
                 tally.false_accepts += accepted.count();
                 continue;
@@ -148,7 +152,7 @@ impl Data {
     pub fn base(&self, others: &Thresholds) -> Thresholds {
         let mut base = others.clone();
         for command in self.commands() {
-            base.commands.remove(&command);
+            base.offsets.remove(&command);
         }
         base
     }
@@ -208,29 +212,31 @@ pub fn rounded_up(rate: f64) -> f64 {
 }
 
 /// The thresholds that keep `target` false accepts an hour on these data with the fewest errors; none if none do. All but
-/// `evidence`, and `commands` as far as there are data, is taken from `others`.
+/// `offset`, and `offsets` as far as there are data, is taken from `others`.
 pub fn fit(data: &Data, target: f64, others: &Thresholds) -> Option<Thresholds> {
     let base = data.base(others);
-    let common = |command| !base.commands.contains_key(&command);
-    let mut chosen = at(best(data, common, |evidence| at(evidence, &base), |tally| tally.bound() <= target)?, &base);
+    let common = |command| !base.offsets.contains_key(&command);
+    let mut chosen = at(best(data, common, |level| at(level, &base), |tally| tally.bound() <= target)?, &base);
     for command in data.commands() {
         let now = data.tally(&chosen);
-        let own = |evidence| {
+        let own = |level: f32| {
             let mut thresholds = chosen.clone();
-            thresholds.commands.insert(command, evidence);
+            thresholds.offsets.insert(command, 0.0 - level);
             thresholds
         };
         let better = |tally: &Tally| tally.errors() < now.errors() && tally.false_accepts <= now.false_accepts;
-        if let Some(evidence) = best(data, |one| one == command, own, better) {
-            chosen.commands.insert(command, evidence);
+        if let Some(level) = best(data, |one| one == command, own, better) {
+            chosen.offsets.insert(command, 0.0 - level);
         }
     }
     Some(chosen)
 }
 
-/// `evidence` for the commands that have no threshold of their own, and all else from `base`.
-pub fn at(evidence: f32, base: &Thresholds) -> Thresholds {
-    Thresholds { evidence, ..base.clone() }
+/// The offset by which a sentence is accepted from this excess on, for the commands that have no offset of their own, and all else
+/// from `base`.
+pub fn at(excess: f32, base: &Thresholds) -> Thresholds {
+    // Not -0.0, which would be written so.
+    Thresholds { offset: 0.0 - excess, ..base.clone() }
 }
 
 /// Thresholds that decide the same: above the first, up to the last.
@@ -254,9 +260,9 @@ fn best(
     good: impl Fn(&Tally) -> bool,
 ) -> Option<f32> {
     let scored: Vec<&Scored> = data.scored().filter(|s| of(s.command)).collect();
-    let right = scored.iter().filter(|s| s.right).map(|s| s.evidence);
-    let floor = (right.fold(f32::INFINITY, f32::min) - SLACK).clamp(LEAST, Thresholds::default().evidence);
-    let mut edges: Vec<f32> = scored.iter().map(|s| s.evidence).filter(|edge| *edge > LEAST).collect();
+    let right = scored.iter().filter(|s| s.right).map(|s| s.excess);
+    let floor = (right.fold(f32::INFINITY, f32::min) - SLACK).clamp(LEAST, 0.0);
+    let mut edges: Vec<f32> = scored.iter().map(|s| s.excess).filter(|edge| *edge > LEAST).collect();
     edges.push(LEAST);
     edges.sort_by(f32::total_cmp);
     edges.dedup();
@@ -272,7 +278,7 @@ fn best(
         let middle = ((gap.low + gap.high) / 2.0).clamp(floor, MOST);
         Some((gap.worth(), gap.low - gap.high, in_few_digits(middle, gap.low, gap.high)?))
     });
-    candidates.min_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))).map(|(_, _, evidence)| evidence)
+    candidates.min_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))).map(|(_, _, level)| level)
 }
 
 /// `level` with as few decimals as leave it well within the gap; none if three are not enough.
@@ -308,13 +314,13 @@ pub fn cross_validated(data: &Data, target: f64, others: &Thresholds) -> Tally {
 mod tests {
     use super::*;
 
-    fn scored(evidence: f32, command: usize, right: bool) -> Scored {
-        Scored { evidence, command, right }
+    fn scored(excess: f32, command: usize, right: bool) -> Scored {
+        Scored { excess, command, right }
     }
 
     /// Recordings of sentences of command 0 heard right at these scores, and other sound whose nearest sentence is one of it.
     fn data(right: &[f32], other: &[f32], hours: f64) -> Data {
-        let of = |positive| move |evidence: &f32| recording(positive, Some((0, *evidence)));
+        let of = |positive| move |excess: &f32| recording(positive, Some((0, *excess)));
         let mut data = Data { recordings: right.iter().map(of(true)).chain(other.iter().map(of(false))).collect() };
         // In silence, a share for every part.
         let share = Recording { hours: hours / PARTS as f64, ..recording(false, None) };
@@ -322,15 +328,18 @@ mod tests {
         data
     }
 
-    /// A recording in which this command is heard with this evidence: right, if it is of a sentence.
+    /// A recording in which this command is heard with this excess: right, if it is of a sentence.
     fn recording(positive: bool, heard: Option<(usize, f32)>) -> Recording {
-        let scored = heard.into_iter().map(|(command, evidence)| scored(evidence, command, positive)).collect();
+        let scored = heard.into_iter().map(|(command, excess)| scored(excess, command, positive)).collect();
         Recording { positive, hours: 0.0, scored }
     }
 
     fn chosen(data: &Data, target: f64) -> Option<(f32, Vec<(usize, f32)>)> {
         let fitted = fit(data, target, &Thresholds::default())?;
-        Some((fitted.evidence, fitted.commands.into_iter().collect()))
+        Some((
+            0.0 - fitted.offset,
+            fitted.offsets.into_iter().map(|(command, offset)| (command, 0.0 - offset)).collect(),
+        ))
     }
 
     #[test]
@@ -355,7 +364,7 @@ mod tests {
         ];
         for (what, right, other, target, expected) in cases {
             let found = chosen(&data(right, other, 1.0), target);
-            assert_eq!(found, expected.map(|evidence| (evidence, Vec::new())), "{what}");
+            assert_eq!(found, expected.map(|excess| (excess, Vec::new())), "{what}");
         }
     }
 
@@ -364,33 +373,33 @@ mod tests {
         let twice = Recording { scored: vec![scored(5.0, 0, true), scored(-2.0, 1, false)], ..recording(true, None) };
         let mut data = data(&[-1.0, 3.0], &[], 1.0);
         data.recordings.push(twice);
-        let tally = |data: &Data, evidence| {
-            let Tally { refused, wrong, .. } = data.tally(&at(evidence, &Thresholds::default()));
+        let tally = |data: &Data, excess| {
+            let Tally { refused, wrong, .. } = data.tally(&at(excess, &Thresholds::default()));
             (refused, wrong)
         };
-        assert_eq!([-3.0, -1.5, 0.0, 6.0].map(|evidence| tally(&data, evidence)), [(0, 1), (0, 0), (1, 0), (3, 0)]);
+        assert_eq!([-3.0, -1.5, 0.0, 6.0].map(|excess| tally(&data, excess)), [(0, 1), (0, 0), (1, 0), (3, 0)]);
         assert_eq!(chosen(&data, 3.0), Some((-1.5, Vec::new())));
     }
 
     /// Other sound is taken for command 0 at -1, twice, and for command 1 at -8; command 0 is spoken at 2, command 1 as said.
-    fn two_commands(count: usize, evidence: f32) -> Data {
+    fn two_commands(count: usize, excess: f32) -> Data {
         let mut data = data(&[2.0; 40], &[-1.0; 2], 1.0);
-        data.recordings.extend(std::iter::repeat_n(recording(true, Some((1, evidence))), count));
+        data.recordings.extend(std::iter::repeat_n(recording(true, Some((1, excess))), count));
         data.recordings.push(recording(false, Some((1, -8.0))));
         data
     }
 
     #[test]
     fn a_command_that_bears_it_has_a_threshold_of_its_own() {
-        let with = |count, evidence| chosen(&two_commands(count, evidence), 3.0);
+        let with = |count, excess| chosen(&two_commands(count, excess), 3.0);
         assert_eq!(with(20, -4.0), Some((0.5, vec![(1, -6.0)])), "fewer are refused");
         assert_eq!(with(19, -4.0), Some((0.5, Vec::new())), "too few recordings of it");
         assert_eq!(with(20, 3.0), Some((0.5, Vec::new())), "none of it is refused anyway");
         assert_eq!(with(20, -9.0), Some((0.5, Vec::new())), "it would be one more false accept");
     }
 
-    fn by_hand(command: usize, evidence: f32) -> Thresholds {
-        Thresholds { commands: BTreeMap::from([(command, evidence)]), ..Thresholds::default() }
+    fn by_hand(command: usize, excess: f32) -> Thresholds {
+        Thresholds { offsets: BTreeMap::from([(command, 0.0 - excess)]), ..Thresholds::default() }
     }
 
     #[test]
@@ -409,8 +418,9 @@ mod tests {
         for (what, count, spoken, set, expected) in cases {
             let data = two_commands(count, spoken);
             let fitted = fit(&data, 3.0, &by_hand(1, set));
-            let expected = expected.map(|(evidence, own)| (evidence, BTreeMap::from_iter(own.iter().copied())));
-            assert_eq!(fitted.as_ref().map(|f| (f.evidence, f.commands.clone())), expected, "{what}");
+            let own = |own: &[(usize, f32)]| own.iter().map(|(command, excess)| (*command, 0.0 - excess)).collect();
+            let expected = expected.map(|(excess, commands)| (0.0 - excess, own(commands)));
+            assert_eq!(fitted.as_ref().map(|f| (f.offset, f.offsets.clone())), expected, "{what}");
             if let Some(fitted) = fitted {
                 assert_eq!(fit(&data, 3.0, &fitted), Some(fitted), "{what}: a second time changes nothing");
             }
@@ -418,7 +428,7 @@ mod tests {
         // What is heard of it says nothing of the others: with -7 among their scores theirs would be set to -4.5.
         let mut data = data(&[2.0; 40], &[-11.0], 1.0);
         data.recordings.push(recording(true, Some((1, -7.0))));
-        assert_eq!(fit(&data, 3.0, &by_hand(1, -9.0)), Some(Thresholds { evidence: 0.0, ..by_hand(1, -9.0) }));
+        assert_eq!(fit(&data, 3.0, &by_hand(1, -9.0)), Some(Thresholds { offset: 0.0, ..by_hand(1, -9.0) }));
     }
 
     #[test]
@@ -501,7 +511,7 @@ mod tests {
         // A fifth less than the 20 recordings of command 1 are too few for a threshold of its own.
         let data = two_commands(20, -4.0);
         let once = fit(&data, 3.0, &Thresholds::default()).unwrap();
-        assert_eq!(once.commands, BTreeMap::from([(1, -6.0)]));
+        assert_eq!(once.offsets, BTreeMap::from([(1, 6.0)]));
         let [first, second] = [&Thresholds::default(), &once].map(|others| cross_validated(&data, 3.0, others));
         assert_eq!((first.refused, first), (20, second));
     }

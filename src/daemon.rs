@@ -26,6 +26,7 @@ use crate::board::Backend;
 use crate::buttons::{self, Button, Contacts};
 use crate::command::{Command, Output};
 use crate::config::{self, ConfigError, GpioSettings, Settings};
+use crate::decide::rules::Thresholds;
 use crate::ear::{self, Ear};
 use crate::endpoint::EndpointSettings;
 use crate::error::Error;
@@ -50,7 +51,6 @@ use crate::service::{self, Beats, Service};
 use crate::status::{Desk, Question};
 use crate::stop::Stop;
 use crate::trial;
-use crate::verdict::Thresholds;
 
 /// Recordings that may wait for the mind. More would be answered long after anybody waits for it.
 const WAITING_RECORDINGS: usize = 2;
@@ -181,6 +181,9 @@ fn assemble(
     stop: &Stop,
     load: Load<'_>,
 ) -> Result<Option<(Parts, Rules)>, Error> {
+    if let Some(warning) = settings.unfitted() {
+        tracing::warn!("{warning}");
+    }
     let Settings { board, microphone, endpoint, scratch, recognizer, thresholds, gpio, .. } = settings;
     let (outputs, commands, buttons, grammar) =
         (settings.outputs, settings.commands, settings.buttons, settings.grammar);

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use crate::audio::resample::Framer;
 use crate::audio::{AudioError, AudioSource, Frame, Sound};
+use crate::decide::rules::Reason;
 use crate::endpoint::{Cue, Endpoint, EndpointSettings};
 use crate::mailbox::Sender;
 use crate::report::{MicrophoneNews, Outcome, Reporter};
@@ -14,7 +15,6 @@ use crate::scratch::{Recording, Scratch, ScratchError, Utterance};
 use crate::service::{Beats, Heart};
 use crate::stop::{GLANCE, Stop};
 use crate::vad::Vad;
-use crate::verdict::{Reason, Verdict};
 
 /// Samples read from the source at a time: 20 ms at 48 kHz.
 const BLOCK: usize = 960;
@@ -189,9 +189,7 @@ impl Hearing {
     }
 
     fn report(&self, utterance: u64, reason: Reason) {
-        let verdict = Verdict::Rejected(reason);
-        let scratch = self.ear.scratch.usage();
-        let outcome = Outcome { utterance, heard: None, verdict, switched: Vec::new(), latency_ms: None, scratch };
+        let outcome = Outcome::undecided(utterance, reason, self.ear.scratch.usage());
         self.ear.reporter.outcome(outcome, None);
     }
 }

@@ -90,10 +90,10 @@ impl<'a> Hands<'a> {
     }
 
     fn carry_out(&mut self, decided: Decided) -> Outcome {
-        let Decided { utterance, heard, verdict, actions, fell_silent, scratch, .. } = decided;
+        let Decided { utterance, heard, assessment, verdict, actions, fell_silent, scratch, .. } = decided;
         let switched = actions.into_iter().flat_map(|action| self.act(action)).collect();
         let latency_ms = Some(milliseconds(fell_silent.elapsed()));
-        Outcome { utterance, heard, verdict, switched, latency_ms, scratch }
+        Outcome { utterance, heard, assessment, verdict, switched, latency_ms, scratch }
     }
 
     /// What an action switches at once, interlocked outputs included, and what it leaves for later or as it was.

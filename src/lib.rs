@@ -40,11 +40,8 @@ pub mod models;
 /// Sound to the sentence that it supports best.
 pub mod recognize;
 
-/// How much speaks for the best sentence.
-pub mod evidence;
-
-/// Accept or reject, and why.
-pub mod verdict;
+/// Accept or reject, and why: features, their weights by the model, rules.
+pub mod decide;
 
 /// Pins: rppal, gpiocdev, simulated.
 pub mod gpio;
@@ -105,6 +102,9 @@ pub mod lint;
 
 /// The processor that this program needs.
 pub mod cpu;
+
+/// How the threads of an inference wait for each other.
+pub mod openmp;
 
 /// What ends the program, and its exit code.
 pub mod error;

@@ -9,6 +9,7 @@ use std::time::Instant;
 use serde_json::Value;
 
 use crate::command::{Action, Command, Output, Requirement};
+use crate::decide::rules::{Assessment, Check, Reason, Thresholds, Verdict, checks, judge};
 use crate::ear::Spoken;
 use crate::gpio::Duty;
 use crate::mailbox::{Received, Receiver};
@@ -19,7 +20,6 @@ use crate::scratch::{Recording, Scratch, Usage};
 use crate::service::{Beats, Heart};
 use crate::status::Desk;
 use crate::stop::{GLANCE, Stop};
-use crate::verdict::{Check, Reason, Thresholds, Verdict, checks, judge};
 
 /// Sentences that the story of a decision tells of.
 pub const SENTENCES: usize = 5;
@@ -31,6 +31,8 @@ pub struct Decided {
     pub utterance: u64,
     /// What was heard, if it came so far.
     pub heard: Option<Heard>,
+    /// What speaks for its best sentence.
+    pub assessment: Option<Assessment>,
     /// The decision.
     pub verdict: Verdict,
     /// What to do.
@@ -125,6 +127,7 @@ impl Mind<'_> {
                 (None, Verdict::Rejected(Reason::Lost(why)), None)
             }
         };
+        let assessment = heard.as_ref().and_then(|heard| self.thresholds.assess(heard));
         let mut actions = Vec::new();
         let best = heard.as_ref().and_then(|h| h.best.as_ref());
         match (&verdict, best) {
@@ -140,7 +143,7 @@ impl Mind<'_> {
             let sentence = best.map(|b| b.sentence.words.as_str()).unwrap_or_default();
             tracing::debug!(utterance, text = heard.text, sentence, ?verdict, "heard");
         }
-        (Decided { utterance, heard, verdict, actions, fell_silent, scratch, recording }, state)
+        (Decided { utterance, heard, assessment, verdict, actions, fell_silent, scratch, recording }, state)
     }
 
     /// The story of the last decision.
@@ -151,7 +154,8 @@ impl Mind<'_> {
         let story = story.inspect_err(|e| tracing::warn!(utterance, "no story: {e}")).unwrap_or_default();
         let mut rules: Rules = heard.as_ref().map(|heard| checks(heard, self.thresholds)).unwrap_or_default();
         rules.push(("state", state.clone()));
-        let why = Why { heard: heard.as_ref(), verdict, rules: &rules, story: story.as_ref(), commands: self.commands };
+        let (heard, story, commands) = (heard.as_ref(), story.as_ref(), self.commands);
+        let why = Why { heard, verdict, rules: &rules, story, commands, thresholds: self.thresholds };
         why.of_utterance(*utterance, decided.elapsed())
     }
 }
@@ -186,12 +190,13 @@ mod tests {
             text: "Less light.".into(),
             free: -1.0,
             no_speech: 0.0,
-            best: Some(Candidate { sentence, rank: -1.0, joint: -1.0, tokens: 3 }),
+            best: Some(Candidate { sentence, rank: -1.0, joint: -1.0, tokens: 3, lead: 9.0 }),
             runner_up: None,
             gave_up: None,
             calls: 1,
             duration_ms: 900,
             speech_ms: 700,
+            voiced: 1.0,
             dbfs: -20.0,
             took: Timings::default(),
         };

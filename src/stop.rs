@@ -6,10 +6,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM};
 
 /// Longest wait of any loop before it looks at the flag again. A person who presses Ctrl-C does not notice it.
 pub const GLANCE: Duration = Duration::from_millis(100);
+
+/// Makes a write to a pipe or socket without a reader an error, as at the start of every Rust program, and not the end of
+/// this one. An `exec` that failed leaves it otherwise.
+///
+/// # Errors
+/// When the kernel refuses the handler.
+pub fn survive_broken_pipes() -> io::Result<()> {
+    signal_hook::flag::register(SIGPIPE, Arc::default()).map(drop)
+}
 
 /// The flag. Clones share it.
 #[derive(Debug, Clone, Default)]

@@ -12,10 +12,10 @@ use crate::deciding::alone;
 use crate::program::hearken;
 use crate::support::{clips, data};
 
-/// Thresholds as nobody should have them, and a comment.
+/// Offsets as nobody should have them, and a comment.
 const BEFORE: &str =
-    "\n[thresholds]\nevidence = 40.0  # far too strict\n\n[thresholds.commands]\n# as of old\nnever-mind = 9.0\n";
-const AFTER: &str = "  # far too strict\n\n[thresholds.commands]\n# as of old\nnever-mind = 9.0\n";
+    "\n[thresholds]\noffset = -40.0  # far too strict\n\n[thresholds.offsets]\n# as of old\nnever-mind = -9.0\n";
+const AFTER: &str = "  # far too strict\n\n[thresholds.offsets]\n# as of old\nnever-mind = -9.0\n";
 
 /// A folder with some clips of sentences and five of other speech, and a configuration that takes one thread.
 fn corpus(sentences: usize) -> tempfile::TempDir {
@@ -86,7 +86,7 @@ fn too_few_data_are_refused_with_how_many_more_and_nothing_is_written() {
 }
 
 #[test]
-fn the_thresholds_are_written_where_decisions_follow_them_and_once_is_enough() {
+fn the_offsets_are_written_where_decisions_follow_them_and_once_is_enough() {
     let _alone = alone();
     let corpus = corpus(50);
     let file = corpus.path().join("home.toml");
@@ -98,7 +98,7 @@ fn the_thresholds_are_written_where_decisions_follow_them_and_once_is_enough() {
     let output = calibrate(corpus.path(), &["--false-accepts-per-hour", "2000"]);
     let (said, complained) = (words(&output.stdout), words(&output.stderr));
     assert_eq!(output.status.code(), Some(1), "{complained}");
-    let by_hand = "home.toml: marked read-only; nothing is written. By hand it would be:\n[thresholds]\nevidence = ";
+    let by_hand = "home.toml: marked read-only; nothing is written. By hand it would be:\n[thresholds]\noffset = ";
     assert!(complained.starts_with(by_hand), "{complained}");
     assert!(said.starts_with("clips: 50 recordings of sentences, 0.00"), "{said}");
     assert!(["  <- chosen\n", "  <- now\n"].iter().all(|mark| said.matches(mark).count() == 1), "{said}");
@@ -109,15 +109,15 @@ fn the_thresholds_are_written_where_decisions_follow_them_and_once_is_enough() {
     let said = words(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{}", words(&output.stderr));
     let settings = config::load(&file).unwrap_or_else(|e| panic!("{e}"));
-    let evidence = settings.thresholds.evidence;
-    assert!((-12.0..=12.0).contains(&evidence), "{said}");
-    let own: Vec<f32> = settings.thresholds.commands.into_values().collect();
-    assert_eq!(own, [9.0], "too few recordings of it to choose another");
-    assert!(said.contains(&format!("home.toml: thresholds.evidence is {evidence:?}; it was 40.0\n")), "{said}");
+    let offset = settings.thresholds.offset;
+    assert!((-12.0..=12.0).contains(&offset), "{said}");
+    let own: Vec<f32> = settings.thresholds.offsets.into_values().collect();
+    assert_eq!(own, [-9.0], "too few recordings of it to choose another");
+    assert!(said.contains(&format!("home.toml: thresholds.offset is {offset:?}; it was -40.0\n")), "{said}");
     assert!(!said.contains("never-mind"), "{said}");
     assert!(said.ends_with("systemctl reload hearken, or start hearken run again\n"), "{said}");
     let whole = before.strip_suffix(BEFORE).unwrap();
-    assert_eq!(text(), format!("{whole}\n[thresholds]\nevidence = {evidence:?}{AFTER}"), "all else is as it was");
+    assert_eq!(text(), format!("{whole}\n[thresholds]\noffset = {offset:?}{AFTER}"), "all else is as it was");
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
     assert_eq!(rule(corpus.path(), "home/turn on the TV.wav"), Value::Null);
 
@@ -133,8 +133,8 @@ fn the_thresholds_are_written_where_decisions_follow_them_and_once_is_enough() {
     let chosen = rows.iter().find(|row| row["is"] == "chosen").unwrap_or_else(|| panic!("{object}"));
     assert!(chosen["at_most"].as_f64().unwrap() <= 2000.0, "{chosen}");
     assert_eq!(
-        (&chosen["refused"], &chosen["wrong"], &object["after"]["evidence"]),
-        (&0.into(), &0.into(), &chosen["evidence"])
+        (&chosen["refused"], &chosen["wrong"], &object["after"]["offset"]),
+        (&0.into(), &0.into(), &chosen["offset"])
     );
     assert_eq!(text(), after);
 }

@@ -8,6 +8,7 @@ use hearken::board::Backend;
 use hearken::buttons::Button;
 use hearken::command::{Blink, Deed, Dimmer, Interlock, Limits, Setting};
 use hearken::config::{self, Settings, parse};
+use hearken::decide::rules::Thresholds;
 use hearken::gpio::{Duty, Line, Pull, Pwm, PwmChannel};
 
 use crate::support::data;
@@ -49,6 +50,11 @@ pulse = { bell = "200 ms" }
 
 fn good(text: &str) -> Settings {
     parse("hearken.toml", text).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+/// What is said of the example with a change that makes it bad.
+fn refused(from: &str, to: &str) -> String {
+    parse("hearken.toml", &changed(from, to)).err().map(|problems| problems.to_string()).expect("it should be refused")
 }
 
 #[test]
@@ -154,19 +160,45 @@ fn every_configuration_shipped_with_a_board_is_good() {
 }
 
 #[test]
-fn a_command_may_have_a_threshold_of_its_own() {
-    let cases = [
-        ("", 0.0, None),
-        ("evidence = 3", 3.0, None),
-        ("commands = { bell = -5.5 }", 0.0, Some(-5.5)),
-        ("evidence = -8\ncommands.bell = 1", -8.0, Some(1.0)),
+fn a_command_may_have_an_offset_and_costs_of_its_own() {
+    // Lines of [thresholds] and of the command "bell"; what "lamp" and "bell" have.
+    type Case<'a> = (&'a str, &'a str, [f32; 2], [Option<f32>; 2]);
+    let cases: [Case<'_>; 6] = [
+        ("", "", [0.0, 0.0], [None, None]),
+        ("offset = 0.5", "", [0.5, 0.5], [None, None]),
+        ("offsets = { bell = -5.5 }", "", [0.0, -5.5], [None, None]),
+        ("offset = -8\noffsets.bell = 1", "", [-8.0, 1.0], [None, None]),
+        ("wrong_costs = 5", "", [0.0, 0.0], [Some(5.0), Some(5.0)]),
+        ("wrong_costs = 5", "wrong_costs = 20", [0.0, 0.0], [Some(5.0), Some(20.0)]),
     ];
-    for (lines, evidence, bell) in cases {
-        let settings = good(&changed("[recognizer]", &format!("[thresholds]\n{lines}\n[recognizer]")));
+    let usual = Thresholds::default();
+    for (lines, own, offsets, costs) in cases {
+        let text = changed("[recognizer]", &format!("[thresholds]\n{lines}\n[recognizer]"));
+        let settings = good(&text.replace("name = \"bell\"\n", &format!("name = \"bell\"\n{own}\n")));
         let index = |name| settings.commands.iter().position(|c| c.name == name).unwrap();
-        let thresholds = &settings.thresholds;
-        assert_eq!((thresholds.evidence, thresholds.evidence_for(index("lamp"))), (evidence, evidence), "{lines}");
-        assert_eq!(thresholds.evidence_for(index("bell")), bell.unwrap_or(evidence), "{lines}");
+        for ((command, offset), costs) in ["lamp", "bell"].into_iter().zip(offsets).zip(costs) {
+            let (command, thresholds) = (index(command), &settings.thresholds);
+            assert_eq!(thresholds.offset_of(command), offset, "{lines}, {own}");
+            assert_eq!(thresholds.needed(command), costs.unwrap_or(usual.wrong_costs).ln(), "{lines}, {own}");
+        }
+    }
+}
+
+#[test]
+fn a_threshold_of_the_old_decision_is_refused_with_what_took_its_place() {
+    let cases = [
+        ("evidence = 3.0", "evidence", "wrong_costs"),
+        ("margin = 0.2", "margin", "wrong_costs"),
+        ("speech = \"192 ms\"", "speech", "wrong_costs"),
+        ("no_speech = 0.8", "no_speech", "wrong_costs"),
+        ("commands = { lamp = 3.0 }", "commands", "offsets"),
+    ];
+    for (line, key, instead) in cases {
+        let said = refused("[recognizer]", &format!("[thresholds]\n{line}\n[recognizer]"));
+        let place = format!("hearken.toml:8:{}: thresholds.{key}: ", line.find("= ").unwrap() + 3);
+        assert!(said.starts_with(&place), "{line}: {said}");
+        assert!(said.contains(&format!("there is no {key} any more")) && said.contains(instead), "{line}: {said}");
+        assert_eq!(said.lines().filter(|l| l.starts_with("hearken.toml:")).count(), 1, "one problem: {said}");
     }
 }
 
@@ -210,13 +242,38 @@ fn a_bad_configuration_says_where_what_and_what_would_be_right() {
         ),
         (
             "[recognizer]",
-            "[thresholds.commands]\nlmap = -5.0\n[recognizer]",
-            "8:1: thresholds.commands.lmap: there is no command \"lmap\"; did you mean \"lamp\"?",
+            "[thresholds.offsets]\nlmap = -5.0\n[recognizer]",
+            "8:1: thresholds.offsets.lmap: there is no command \"lmap\"; did you mean \"lamp\"?",
         ),
         (
             "[recognizer]",
-            "[thresholds.commands]\nlamp = -500\n[recognizer]",
-            "8:8: thresholds.commands.lamp: out of range; a number from -100 to 100 is needed",
+            "[thresholds.offsets]\nlamp = -500\n[recognizer]",
+            "8:8: thresholds.offsets.lamp: out of range; a number from -100 to 100 is needed",
+        ),
+        (
+            "[recognizer]",
+            "[thresholds]\noffset = 100.5\n[recognizer]",
+            "8:10: thresholds.offset: out of range; a number from -100 to 100 is needed",
+        ),
+        (
+            "[recognizer]",
+            "[thresholds]\nwrong_costs = 0\n[recognizer]",
+            "8:15: thresholds.wrong_costs: out of range; a number from 0.01 to 10000 is needed",
+        ),
+        (
+            "say = \"ring the bell\"",
+            "say = \"ring the bell\"\nwrong_costs = 10001",
+            "28:15: commands[1].wrong_costs: out of range; a number from 0.01 to 10000 is needed",
+        ),
+        (
+            "say = \"ring the bell\"",
+            "say = \"ring the bell\"\nwrong_costs = \"5\"",
+            "28:15: commands[1].wrong_costs: this is a string; a number from 0.01 to 10000 is needed",
+        ),
+        (
+            "say = \"ring the bell\"",
+            "say = \"ring the bell\"\nwrong_cost = 5",
+            "28:1: commands[1].wrong_cost: unknown key",
         ),
         (
             "[recognizer]",

@@ -1,16 +1,20 @@
 //! The real model on the clips: what is decided, never how fast.
 
 use std::path::Path;
+use std::process::Stdio;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use hearken::config::{self, Settings};
+use hearken::decide::rules::{Thresholds, Verdict, judge};
 use hearken::recognize::whisper::{Whisper, WhisperRecognizer};
 use hearken::recognize::{Heard, Limit, Recognizer};
-use hearken::verdict::{Thresholds, Verdict, judge};
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 use crate::hearing::{heard, scratch};
-use crate::support::{clips, data, in_a_row, quiet, samples, spoken};
+use crate::program::hearken;
+use crate::support::{Running, busy, clips, data, in_a_row, processor_ticks, quiet, samples, spoken};
 
 /// Two inferences at once slow each other twentyfold: every test that infers, here or in a child, holds this.
 pub fn alone() -> MutexGuard<'static, ()> {
@@ -20,6 +24,20 @@ pub fn alone() -> MutexGuard<'static, ()> {
 
 fn home() -> Settings {
     config::load(&data("home.toml")).unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// Processor time in ticks of `hearken decide` on some clips, when `variable` is set for it.
+fn ticks(variable: Option<(&str, &str)>) -> u64 {
+    let mut command = hearken();
+    command.args(["decide", "--config"]).arg(data("home.toml")).args(&clips("home")[..6]);
+    command.env_remove("OMP_WAIT_POLICY").env_remove("GOMP_SPINCOUNT").envs(variable).stdout(Stdio::null());
+    let mut program = Running::watched(command.spawn().unwrap());
+    let pid = Pid::from_child(&program.0);
+    // Its time can be read until its end is taken note of.
+    waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).unwrap();
+    let ticks = processor_ticks(program.0.id());
+    assert!(program.0.wait().unwrap().success());
+    ticks
 }
 
 /// The accepted sentence, or why there is none.
@@ -50,6 +68,16 @@ fn of_73_home_clips_at_least_71_are_right_and_of_52_others_at_most_2_are_accepte
     assert!(accepted.len() <= 2, "{accepted:#?}");
 }
 
+/// A single thread waits for no other, so that its processor time is the same beside other programs.
+#[test]
+fn beside_busy_programs_a_decision_takes_at_most_three_times_the_processor_time_of_a_single_thread() {
+    let _alone = alone();
+    let single = ticks(Some(("OMP_THREAD_LIMIT", "1")));
+    let _busy = busy(available_parallelism().unwrap().get());
+    let shared = ticks(None);
+    assert!(shared <= 3 * single, "{shared} ticks, and {single} of a single thread");
+}
+
 #[test]
 fn what_the_ear_cuts_out_is_decided_as_well_as_the_whole_clip() {
     let _alone = alone();
@@ -78,7 +106,7 @@ fn silence_and_noise_are_refused_as_no_speech() {
     {
         let length = sound.len();
         let refused = decided(&recognizer.hear(&sound).unwrap()).unwrap_err();
-        assert!(refused.starts_with("no speech in it"), "{length} samples: {refused}");
+        assert!(refused.starts_with("nobody spoke: "), "{length} samples: {refused}");
     }
 }
 
@@ -157,7 +185,7 @@ fn sounds_that_no_microphone_should_give_are_refused_or_decided_within_the_limit
         match (recognizer.hear(&sound), refusal) {
             (Err(error), Some(words)) => assert_eq!(error.to_string(), words, "{what}"),
             (Ok(heard), None) => {
-                let numbers = [heard.free, heard.no_speech, heard.dbfs];
+                let numbers = [heard.free, heard.no_speech, heard.voiced, heard.dbfs];
                 assert!(numbers.iter().all(|n| n.is_finite()), "{what}: {numbers:?}");
                 assert_ne!(heard.gave_up, Some(Limit::Deadline), "{what}");
                 assert!(heard.calls <= settings.recognizer.search.max_calls + 1, "{what}: {} calls", heard.calls);

@@ -10,16 +10,17 @@ use std::time::Duration;
 use hearken::audio::SAMPLE_RATE;
 use hearken::command::Command as Commanded;
 use hearken::config;
+use hearken::decide::features::{COUNT, FEATURES};
+use hearken::decide::rules::Thresholds;
+use hearken::decide::weights::{Part, Weights};
 use hearken::endpoint::EndpointSettings;
 use hearken::eval::expected::{Case, Expected, cases, listed_cases, warnings};
 use hearken::eval::folders;
 use hearken::eval::page;
 use hearken::eval::summary::Summary;
 use hearken::eval::{Clip, Evaluator, Outcome};
-use hearken::evidence::Evidence;
 use hearken::grammar::{Grammar, Sentence, SlotValue};
 use hearken::recognize::{Candidate, Heard, RecognizeError, Recognizer, Timings};
-use hearken::verdict::Thresholds;
 use serde_json::{Value, json};
 
 use crate::deciding::alone;
@@ -310,37 +311,43 @@ fn several_folders_have_names_of_their_own_and_each_file_has_a_set() {
     assert!(missing.contains("nowhere: no such folder"), "{missing}");
 }
 
-/// Hears what its script says, utterance after utterance: the sentence and the evidence for it; then the last one for ever.
+/// Thresholds by which the log-odds of a sentence are its rank by the word, and nothing is needed: no table is asked.
+fn by_rank() -> Thresholds {
+    let mut parts = [Part { weight: 0.0, mean: 0.0, spread: 1.0 }; COUNT];
+    parts[FEATURES.iter().position(|feature| feature.name == "support").unwrap()].weight = 1.0;
+    let weights = Weights { intercept: 0.0, parts, ..Weights::default() };
+    Thresholds { weights: weights.into(), wrong_costs: 1.0, ..Thresholds::default() }
+}
+
+/// Hears what its script says, utterance after utterance: the sentence and its log-odds by [`by_rank`]; then the last one for
+/// ever.
 struct Script(Vec<(&'static str, f32)>);
 
 impl Recognizer for Script {
     fn hear(&mut self, samples: &[f32]) -> Result<Heard, RecognizeError> {
         let (words, wanted) = if self.0.len() > 1 { self.0.remove(0) } else { self.0[0] };
-        let speech_ms = if words == "on" { 10_000 } else { 60 * words.len() as u64 };
-        let best =
-            (!words.is_empty()).then(|| Candidate { sentence: sentence(words), rank: 0.0, joint: 0.0, tokens: 1 });
-        let mut heard = Heard {
-            text: words.into(),
+        let rank = wanted * words.split(' ').count() as f32;
+        let candidate = || Candidate { sentence: sentence(words), rank, joint: -1.0, tokens: 1, lead: 9.0 };
+        Ok(Heard {
+            text: if words == "on" { "On and on it goes.".into() } else { words.into() },
             free: 0.0,
             no_speech: 0.0,
-            best,
+            best: (!words.is_empty()).then(candidate),
             runner_up: None,
             gave_up: None,
             calls: 1,
             duration_ms: samples.len() as u64 / 16,
-            speech_ms: speech_ms.max(200),
+            speech_ms: 1000,
+            voiced: 1.0,
             dbfs: -26.0,
             took: Timings { total: Duration::from_millis(100), ..Timings::default() },
-        };
-        let without = Evidence::of(&heard).map_or(0.0, |evidence| evidence.total());
-        heard.best.iter_mut().for_each(|best| best.joint = wanted - without);
-        Ok(heard)
+        })
     }
 }
 
 /// What an evaluator with this script makes of these sounds.
 fn evaluated(script: &[(&'static str, f32)], cut: bool, sounds: Vec<(Expected, Vec<f32>)>) -> Vec<Clip> {
-    evaluated_by(&Thresholds::default(), script, cut, sounds)
+    evaluated_by(&by_rank(), script, cut, sounds)
 }
 
 fn evaluated_by(
@@ -379,7 +386,7 @@ fn evaluated_by(
 }
 
 fn five_clips() -> Vec<Clip> {
-    five_clips_by(&Thresholds::default())
+    five_clips_by(&by_rank())
 }
 
 fn five_clips_by(thresholds: &Thresholds) -> Vec<Clip> {
@@ -435,23 +442,23 @@ fn the_summary_counts_them_and_says_what_they_may_really_be() {
         confusion("turn it on", "turn it off", "1.wav"),
     ];
     assert_eq!(summary["confusions"], json!(expected));
-    let evidence = &summary["scores"]["evidence"];
+    let excess = &summary["scores"]["excess"];
     let bins = |group: &str| -> Vec<usize> {
-        let counts = evidence[group].as_array().unwrap().iter().enumerate();
+        let counts = excess[group].as_array().unwrap().iter().enumerate();
         counts.filter(|(_, count)| **count == 1).map(|(bin, _)| bin).collect()
     };
     let groups = ["right", "found_refused", "wrong", "negatives"];
-    assert_eq!(groups.map(bins), [[16], [12], [15], [15]], "a bin for two nats, from -30");
+    assert_eq!(groups.map(bins), [[24], [8], [22], [21]], "a bin for half a nat, from -10");
 }
 
 #[test]
-fn the_curve_holds_the_rates_that_each_threshold_would_give() {
+fn the_curve_holds_the_rates_that_would_come_of_more_or_less_being_needed() {
     let clips = five_clips();
     let det = Summary::of(&clips, None).det;
     let found: Vec<(f32, f64, f64)> = det
         .iter()
-        .map(|p| (p.evidence, p.false_accepts, p.false_rejects))
-        .map(|(e, a, r)| ((e * 100.0).round() / 100.0, a, r))
+        .map(|p| (p.more, p.false_accepts, p.false_rejects))
+        .map(|(more, a, r)| ((more * 100.0).round() / 100.0, a, r))
         .collect();
     let (third, half) = (1.0 / 3.0, 0.5);
     let end = (2.0, 0.0, 1.0);
@@ -459,7 +466,7 @@ fn the_curve_holds_the_rates_that_each_threshold_would_give() {
 }
 
 #[test]
-fn each_point_of_the_curve_is_what_is_counted_when_its_threshold_decides() {
+fn each_point_of_the_curve_is_what_is_counted_when_so_much_more_is_needed() {
     let script =
         [("a b", 3.0), ("turn it on", 7.0), ("a b", -2.0), ("turn it on", 7.0), ("on", 9.0), ("turn it on", 1.5)];
     let talk = in_a_row(&clips("other")[..3]);
@@ -467,16 +474,16 @@ fn each_point_of_the_curve_is_what_is_counted_when_its_threshold_decides() {
         let sentence = || (Expected::Sentence("turn it on".into()), talk.clone());
         vec![sentence(), (Expected::Rejected, talk.clone()), sentence(), sentence(), sentence()]
     };
-    for own in [None, Some(2.0), Some(8.0)] {
-        let decided = |evidence| {
-            let commands = own.map(|own| (0, own)).into_iter().collect();
-            let thresholds = Thresholds { evidence, commands, ..Thresholds::default() };
+    for own in [None, Some(-2.0), Some(-8.0)] {
+        let decided = |more: f32| {
+            let offsets = own.map(|own: f32| (0, own - more)).into_iter().collect();
+            let thresholds = Thresholds { offset: -more, offsets, ..by_rank() };
             Summary::of(&evaluated_by(&thresholds, &script, true, sounds()), None)
         };
         let det = decided(0.0).det;
         assert!(!det.is_empty());
         for point in det {
-            let counted = decided(point.evidence);
+            let counted = decided(point.more);
             let rates = [counted.negatives_accepted as f64, 4.0 * point.false_rejects];
             assert_eq!(rates, [point.false_accepts, (counted.wrong + counted.refused) as f64], "{own:?}: {point:?}");
         }
@@ -484,27 +491,79 @@ fn each_point_of_the_curve_is_what_is_counted_when_its_threshold_decides() {
 }
 
 #[test]
-fn on_the_curve_a_command_keeps_the_threshold_that_it_has_for_itself() {
-    for (own, others, accepted) in [(-7.0, 5.0, 4), (5.0, -7.0, 0)] {
-        // All are sentences of command 0.
-        let thresholds = Thresholds { evidence: others, commands: [(0, own)].into(), ..Thresholds::default() };
+fn what_a_command_costs_and_its_offset_move_what_it_has_to_spare() {
+    // All are sentences of command 0: the clips have log-odds of 2, 1, -6 and 0.5.
+    let with = |wrong_costs, own_costs: Option<f32>, offset, own_offset: Option<f32>| {
+        let command_costs = own_costs.map(|costs| (0, costs)).into_iter().collect();
+        let offsets = own_offset.map(|offset| (0, offset)).into_iter().collect();
+        Thresholds { wrong_costs, command_costs, offset, offsets, ..by_rank() }
+    };
+    let cases = [
+        ("as they are", by_rank(), 0.0),
+        ("each with an offset", with(1.0, None, 1.5, None), 1.5),
+        ("with an offset of its own", with(1.0, None, -9.0, Some(7.0)), 7.0),
+        ("dear", with(4.0, None, 0.0, None), -(4f32.ln())),
+        ("dear by itself", with(0.5, Some(4.0), 0.0, None), -(4f32.ln())),
+        ("cheap by itself", with(4.0, Some(0.5), 0.0, Some(-1.0)), 2f32.ln() - 1.0),
+    ];
+    for (what, thresholds, moved) in cases {
         let clips = five_clips_by(&thresholds);
-        let utterances = || clips.iter().flat_map(|c| &c.utterances);
-        assert_eq!(utterances().filter(|u| u.accepted()).count(), accepted);
-        for threshold in [-15.0, -3.0, 9.0] {
-            let stands = utterances().filter(|u| u.accepted_up_to().is_some_and(|up_to| up_to >= threshold));
-            assert_eq!(stands.count(), accepted, "at {threshold}");
+        let spare: Vec<Option<f32>> = clips.iter().map(|clip| clip.utterances[0].spare()).collect();
+        for (spare, log_odds) in spare.iter().zip([2.0, 1.0, -6.0, 0.5]) {
+            assert!((spare.unwrap() - log_odds - moved).abs() < 1e-5, "{what}: {spare:?}, not {}", log_odds + moved);
+        }
+        assert_eq!(spare[4], None, "{what}: without a sentence");
+        for utterance in clips.iter().flat_map(|clip| &clip.utterances) {
+            assert_eq!(utterance.accepted(), utterance.spare().is_some_and(|spare| spare >= 0.0), "{what}");
         }
     }
 }
 
 #[test]
-fn a_clip_that_another_rule_refuses_is_accepted_at_no_threshold() {
-    // "on" for ten seconds of speech.
+fn a_clip_that_another_rule_refuses_has_nothing_to_spare_whatever_is_needed() {
+    // "on", and the speech goes on.
     let clips = evaluated(&[("on", 5.0)], false, vec![(Expected::Sentence("on".into()), vec![0.1; 16_000])]);
-    assert_eq!(clips[0].outcome, Outcome::Refused);
-    assert_eq!(clips[0].utterances[0].decision["rule"], "pace");
-    assert_eq!(clips[0].utterances[0].accepted_up_to(), None);
+    let utterance = &clips[0].utterances[0];
+    assert_eq!((clips[0].outcome, &utterance.decision["rule"]), (Outcome::Refused, &json!("goes-on")));
+    assert_eq!((utterance.excess(), utterance.spare()), (Some(5.0), None));
+}
+
+#[test]
+fn the_brier_score_and_the_bins_of_reliability_compare_the_probabilities_with_what_was_said() {
+    type Bins<'a> = &'a [(usize, f64, f64)];
+    // Probabilities in hundredths that the nearest sentence was said, and whether it was.
+    type Case<'a> = (&'a str, &'a [(u8, bool)], Option<f64>, Bins<'a>);
+    let cases: [Case<'_>; 6] = [
+        ("nothing heard", &[], None, &[]),
+        ("right and nearly sure", &[(99, true)], Some(0.0001), &[(1, 0.99, 1.0)]),
+        ("wrong and nearly sure", &[(99, false)], Some(0.9801), &[(1, 0.99, 0.0)]),
+        ("even odds", &[(50, true), (50, false)], Some(0.25), &[(2, 0.5, 0.5)]),
+        ("one bin", &[(82, true), (84, true), (86, false), (88, true)], Some(0.203), &[(4, 0.85, 0.75)]),
+        ("two bins", &[(5, false), (15, true), (5, false)], Some(0.2425), &[(2, 0.05, 0.0), (1, 0.15, 1.0)]),
+    ];
+    for (what, given, brier, bins) in cases {
+        let log_odds = |hundredths: u8| (f32::from(hundredths) / f32::from(100 - hundredths)).ln();
+        let script: Vec<_> = given.iter().map(|(p, _)| ("turn it on", log_odds(*p))).collect();
+        let expected = |said| Expected::Sentence(if said { "turn it on" } else { "turn it off" }.into());
+        let sounds: Vec<_> = given.iter().map(|(_, said)| (expected(*said), vec![0.1; 16_000])).collect();
+        let summary = Summary::of(&evaluated(&script, false, sounds), None);
+        let same = |one: f64, other: f64| (one - other).abs() < 1e-4;
+        assert_eq!(summary.brier.is_some(), brier.is_some(), "{what}");
+        assert!(
+            summary.brier.zip(brier).is_none_or(|(is, expected)| same(is, expected)),
+            "{what}: {:?}",
+            summary.brier
+        );
+        let json = summary.json();
+        assert_eq!(json["brier"].is_null(), brier.is_none(), "{what}");
+        assert_eq!(json["reliability"].as_array().map(Vec::len), Some(bins.len()), "{what}: {json}");
+        for (bin, (count, given, said)) in summary.reliability.iter().zip(bins) {
+            assert!(bin.count == *count && same(bin.given, *given) && same(bin.said, *said), "{what}: {bin:?}");
+        }
+    }
+    let rejected = vec![(Expected::Rejected, vec![0.1; 16_000])];
+    let other = Summary::of(&evaluated(&[("turn it on", 0.0)], false, rejected), None);
+    assert_eq!((other.brier, other.reliability[0].said), (Some(0.25), 0.0), "of other speech no sentence was said");
 }
 
 #[test]

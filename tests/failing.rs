@@ -9,6 +9,7 @@ use std::time::Duration;
 use hearken::audio::{AudioError, AudioSource, SAMPLE_RATE, Sound};
 use hearken::command::{Command, Deed, Limits, Output, Setting};
 use hearken::daemon::{Options, Parts, Rules, serve};
+use hearken::decide::rules::Thresholds;
 use hearken::endpoint::EndpointSettings;
 use hearken::error::Error;
 use hearken::gpio::simulated::SimulatedInputs;
@@ -19,7 +20,6 @@ use hearken::recognize::{Candidate, Heard, RecognizeError, Recognizer, Timings};
 use hearken::report::events::Destination;
 use hearken::scratch::ScratchSettings;
 use hearken::stop::Stop;
-use hearken::verdict::Thresholds;
 use rustix::process::{Resource, Rlimit, Signal, prlimit};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -92,12 +92,13 @@ impl<F: FnMut() -> Result<(), String>> Recognizer for Scripted<F> {
             text: "Lamp on.".into(),
             free: 0.0,
             no_speech: 0.0,
-            best: Some(Candidate { sentence, rank: -1.0, joint: -1.0, tokens: 3 }),
+            best: Some(Candidate { sentence, rank: -1.0, joint: -1.0, tokens: 3, lead: 9.0 }),
             runner_up: None,
             gave_up: None,
             calls: 1,
             duration_ms: 1000,
             speech_ms: 1000,
+            voiced: 1.0,
             dbfs: -26.0,
             took: Timings::default(),
         })
@@ -152,7 +153,8 @@ impl Stage {
         let rules = Rules {
             gain_db: 0.0,
             endpoint: EndpointSettings::default(),
-            thresholds: Thresholds::default(),
+            // What the script hears is a command, whatever the weights are.
+            thresholds: Thresholds { offset: 100.0, ..Thresholds::default() },
             scratch: ScratchSettings::default(),
             outputs: vec![lamp],
             commands: vec![Command { name: "lamp".into(), requires: Vec::new(), deeds: vec![on] }],

@@ -6,13 +6,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use hearken::command::{Action, Interlock, Limits, Output};
+use hearken::decide::rules::Verdict;
 use hearken::gpio::{Duty, GpioError, Level, Line, OutputPins};
 use hearken::hands::{Hands, Order, claims};
 use hearken::mind::Decided;
 use hearken::report::{Report, reporter};
 use hearken::scratch::{Scratch, ScratchSettings};
 use hearken::stop::Stop;
-use hearken::verdict::Verdict;
 
 #[derive(Clone, Default)]
 struct PinLog(Arc<Mutex<Vec<(usize, Level)>>>);
@@ -62,6 +62,7 @@ fn decided(actions: Vec<Action>) -> Order {
     Order::Decided(Box::new(Decided {
         utterance: 1,
         heard: None,
+        assessment: None,
         verdict,
         actions,
         fell_silent,

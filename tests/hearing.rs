@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hearken::audio::{AudioError, AudioSource, SAMPLE_RATE, Sound};
+use hearken::decide::rules::{Reason, Verdict};
 use hearken::ear::{Ear, Spoken, listen};
 use hearken::endpoint::EndpointSettings;
 use hearken::mailbox::{Received, mailbox};
@@ -11,7 +12,6 @@ use hearken::report::{Report, reporter};
 use hearken::scratch::{Scratch, ScratchSettings};
 use hearken::service::Beats;
 use hearken::stop::Stop;
-use hearken::verdict::{Reason, Verdict};
 
 use crate::support::{clips, data, in_a_row, quiet, samples};
 
@@ -82,11 +82,16 @@ fn every_clip_in_a_row_becomes_one_recording_that_holds_it() {
 }
 
 #[test]
-fn silence_and_steady_noise_make_no_recording() {
+fn silence_and_steady_noise_make_no_recording_but_for_loud_noise_where_it_begins() {
     let mut loud = quiet(60_000);
     loud.iter_mut().for_each(|s| *s *= 100.0);
-    for sound in [vec![0.0; 60 * 16_000], quiet(60_000), loud] {
-        assert_eq!(heard(sound, &scratch(8 << 20), 10).0.len(), 0);
+    for (what, sound, most) in
+        [("silence", vec![0.0; 60 * 16_000], 0), ("a room", quiet(60_000), 0), ("loud noise", loud, 1)]
+    {
+        let lengths: Vec<_> = heard(sound, &scratch(8 << 20), 10).0.iter().map(|s| s.recording.duration_ms()).collect();
+        // One from later on has all of the pre-roll, and is longer.
+        let pre_roll = EndpointSettings::default().pre_roll.as_millis() as u64;
+        assert!(lengths.len() <= most && lengths.iter().all(|ms| *ms < pre_roll), "{what}: {lengths:?}");
     }
 }
 

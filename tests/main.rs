@@ -39,6 +39,14 @@ mod eval;
 /// Thresholds from a folder of clips.
 mod calibrate;
 
+/// The weights of the decision, fitted again.
+mod fitting;
+#[path = "fit/regression.rs"]
+#[expect(dead_code, reason = "`make fit` uses more of it")]
+mod regression;
+#[path = "fit/table.rs"]
+mod table;
+
 /// The built program asks for sentences and records them.
 mod record;
 

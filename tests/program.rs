@@ -102,9 +102,21 @@ fn decide_gives_one_object_a_file_with_all_its_keys() {
     let lines: Vec<Value> = words(&output.stdout).lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     let [accepted, rejected] = &lines[..] else { panic!("two lines: {lines:?}") };
     for line in &lines {
-        for key in
-            ["file", "verdict", "reason", "command", "sentence", "slots", "evidence", "llr", "runner_up", "text", "ms"]
-        {
+        for key in [
+            "file",
+            "verdict",
+            "reason",
+            "command",
+            "sentence",
+            "slots",
+            "log_odds",
+            "confidence",
+            "needed",
+            "features",
+            "runner_up",
+            "text",
+            "ms",
+        ] {
             assert!(line.get(key).is_some(), "{key} in {line}");
         }
         assert!(["mel", "encode", "search", "total"].iter().all(|stage| line["ms"][stage].is_number()), "{line}");

@@ -11,13 +11,13 @@ use crate::audio::{SAMPLE_RATE, wav};
 use crate::calibrate::{self, Data, LEAST, MOST, Tally};
 use crate::command::Command;
 use crate::config::{self, ConfigError, Settings, edit};
+use crate::decide::rules::Thresholds;
 use crate::error::Error;
 use crate::eval::expected::{Case, Expected, cases, warnings};
 use crate::eval::summary::{estimate, percent, three_digits};
 use crate::eval::{Clip, Condition};
 use crate::stop::Stop;
 use crate::trial;
-use crate::verdict::Thresholds;
 
 /// What can be typed after `hearken calibrate`.
 #[derive(clap::Args)]
@@ -26,9 +26,10 @@ use crate::verdict::Thresholds;
 takes to know: 3.0 hours of it for one false accept an hour, 30 for 0.1. Television, radio and talk are good. A file may have
 an hour and 512 MiB.
 
-thresholds.evidence and [thresholds.commands] are set in FILE, and nothing else in it is touched. A command has a threshold of
-its own if 20 recordings of it are heard right and fewer are refused by it; with less than 20 what FILE sets for it stays.
-Nothing is written if the data are too few, or if no threshold keeps what is asked for.
+thresholds.offset and [thresholds.offsets] are set in FILE: what is added to the log-odds of every sentence, and of those of
+single commands. Nothing else in FILE is touched. A command has an offset of its own if 20 recordings of it are heard right and
+fewer are refused by it; with less than 20 what FILE sets for it stays. Nothing is written if the data are too few, or if no
+offset keeps what is asked for.
 Exit codes: 0 set, or as it should be already; 1 not."
 )]
 pub struct Arguments {
@@ -113,14 +114,14 @@ fn with_thresholds(
     thresholds: &Thresholds,
     commands: &[Command],
 ) -> Result<Read, Error> {
-    let edited = edit::with_thresholds(text, thresholds.evidence, &named(thresholds, commands));
+    let edited = edit::with_offsets(text, thresholds.offset, &named(thresholds, commands));
     let text = edited.map_err(|what| Error::Evaluation(format!("{}: {what}", arguments.config.display())))?;
     Ok(Read { settings: parse(arguments, &text)?, text })
 }
 
-/// The commands' own thresholds by their names.
+/// The commands' own offsets by their names.
 fn named(thresholds: &Thresholds, commands: &[Command]) -> BTreeMap<String, f32> {
-    thresholds.commands.iter().map(|(command, evidence)| (commands[*command].name.clone(), *evidence)).collect()
+    thresholds.offsets.iter().map(|(command, offset)| (commands[*command].name.clone(), *offset)).collect()
 }
 
 /// Reads all files before any is decided, which may take hours.
@@ -170,13 +171,13 @@ fn unreachable(arguments: &Arguments, data: &Data, before: &Thresholds, commands
     let beside = if kept.is_empty() {
         String::new()
     } else {
-        format!(" beside what thresholds.commands sets for {}", kept.join(", "))
+        format!(" beside what thresholds.offsets sets for {}", kept.join(", "))
     };
     let tally = data.tally(&calibrate::at(MOST, &base));
     let refused = percent(tally.refused_share(), tally.refused, tally.positives);
     let rate = calibrate::rounded_up(tally.bound());
     format!(
-        "{}: no threshold up to {MOST:.1} keeps {} false accepts an hour{beside}: at {MOST:.1} there are {} in {} h, which \
+        "{}: no offset down to -{MOST:.1} keeps {} false accepts an hour{beside}: at -{MOST:.1} there are {} in {} h, which \
          bears out {rate} an hour, and of the sentences {refused} are refused. Other words for what is accepted, or \
          --false-accepts-per-hour {rate}, would do; `hearken eval` shows what it is",
         arguments.dir.display(),
@@ -204,9 +205,9 @@ fn put(arguments: &Arguments, before: &str, calibrated: &Calibrated) -> Result<(
 /// The thresholds as they stand in a configuration.
 fn section(Settings { thresholds, commands, .. }: &Settings) -> String {
     let own: String =
-        named(thresholds, commands).iter().map(|(name, evidence)| format!("\n{name} = {evidence:?}")).collect();
-    let header = if own.is_empty() { "" } else { "\n[thresholds.commands]" };
-    format!("[thresholds]\nevidence = {:?}{header}{own}", thresholds.evidence)
+        named(thresholds, commands).iter().map(|(name, offset)| format!("\n{name} = {offset:?}")).collect();
+    let header = if own.is_empty() { "" } else { "\n[thresholds.offsets]" };
+    format!("[thresholds]\noffset = {:?}{header}{own}", thresholds.offset)
 }
 
 /// What the lines of the trade-off are that are marked.
@@ -219,9 +220,9 @@ fn trade_off(calibrated: &Calibrated) -> Vec<(f32, Tally, &'static str)> {
     let base = data.base(before);
     let marked = [(before.clone(), NOW), (after.settings.thresholds.clone(), CHOSEN)];
     let nats =
-        (LEAST as i32..=MOST as i32).map(|nat| nat as f32).filter(|nat| marked.iter().all(|m| m.0.evidence != *nat));
-    let nats: Vec<_> = nats.map(|nat| (calibrate::at(nat, &base), "")).collect();
-    let rows = nats.into_iter().chain(marked).map(|(t, mark)| (t.evidence, data.tally(&t), mark));
+        (LEAST as i32..=MOST as i32).map(|nat| nat as f32).filter(|nat| marked.iter().all(|m| m.0.offset != *nat));
+    let nats: Vec<_> = nats.map(|nat| (calibrate::at(0.0 - nat, &base), "")).collect();
+    let rows = nats.into_iter().chain(marked).map(|(t, mark)| (t.offset, data.tally(&t), mark));
     let mut rows: Vec<_> = rows.collect();
     rows.sort_by(|a, b| a.0.total_cmp(&b.0));
     rows
@@ -237,11 +238,11 @@ fn table(out: &mut dyn Write, arguments: &Arguments, calibrated: &Calibrated, he
         three_digits(tally.hours),
         arguments.false_accepts_per_hour
     )?;
-    writeln!(out, " evidence  {:<32}  wrong  false accepts/h (95 % at most)", "refused")?;
-    for (evidence, tally, mark) in trade_off(calibrated) {
+    writeln!(out, "   offset  {:<32}  wrong  false accepts/h (95 % at most)", "refused")?;
+    for (offset, tally, mark) in trade_off(calibrated) {
         let mark = if mark.is_empty() { String::new() } else { format!("  <- {mark}") };
         let refused = percent(tally.refused_share(), tally.refused, tally.positives);
-        let line = format!("{evidence:9.3}  {refused:<32}  {:5}  {}", tally.wrong, accepted(&tally));
+        let line = format!("{offset:9.3}  {refused:<32}  {:5}  {}", tally.wrong, accepted(&tally));
         writeln!(out, "{line}{mark}")?;
     }
     writeln!(
@@ -263,22 +264,18 @@ fn summary(out: &mut dyn Write, arguments: &Arguments, calibrated: &Calibrated) 
     let Calibrated { before, after: Read { settings, .. }, .. } = calibrated;
     let path = arguments.config.display();
     if !calibrated.changes() {
-        return writeln!(out, "{path}: the thresholds are so already; nothing is written");
+        return writeln!(out, "{path}: the offsets are so already; nothing is written");
     }
     let [is, was] = if arguments.dry_run { ["would be", "is"] } else { ["is", "was"] };
-    if before.evidence != settings.thresholds.evidence {
-        writeln!(
-            out,
-            "{path}: thresholds.evidence {is} {:?}; it {was} {:?}",
-            settings.thresholds.evidence, before.evidence
-        )?;
+    if before.offset != settings.thresholds.offset {
+        writeln!(out, "{path}: thresholds.offset {is} {:?}; it {was} {:?}", settings.thresholds.offset, before.offset)?;
     }
     let [old, new] = [before, &settings.thresholds].map(|thresholds| named(thresholds, &settings.commands));
     let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-    let shown = |evidence: Option<&f32>| evidence.map_or("as for all".into(), |evidence| format!("{evidence:?}"));
+    let shown = |offset: Option<&f32>| offset.map_or("as for all".into(), |offset| format!("{offset:?}"));
     for name in names.into_iter().filter(|name| old.get(*name) != new.get(*name)) {
         let [old, new] = [&old, &new].map(|own| shown(own.get(name)));
-        writeln!(out, "{path}: thresholds.commands.{name} {is} {new}; it {was} {old}")?;
+        writeln!(out, "{path}: thresholds.offsets.{name} {is} {new}; it {was} {old}")?;
     }
     let then = "to put it to use: systemctl reload hearken, or start hearken run again";
     if arguments.dry_run { Ok(()) } else { writeln!(out, "{then}") }
@@ -286,13 +283,11 @@ fn summary(out: &mut dyn Write, arguments: &Arguments, calibrated: &Calibrated) 
 
 fn object(arguments: &Arguments, calibrated: &Calibrated, held_out: &Tally) -> Value {
     let Calibrated { before, after: Read { settings, .. }, data } = calibrated;
-    let number = |evidence: f32| format!("{evidence}").parse::<f64>().unwrap_or(f64::from(evidence));
+    let number = |offset: f32| format!("{offset}").parse::<f64>().unwrap_or(f64::from(offset));
     let thresholds = |thresholds: &Thresholds| {
-        let own: BTreeMap<String, f64> = named(thresholds, &settings.commands)
-            .into_iter()
-            .map(|(name, evidence)| (name, number(evidence)))
-            .collect();
-        json!({"evidence": number(thresholds.evidence), "commands": own})
+        let own: BTreeMap<String, f64> =
+            named(thresholds, &settings.commands).into_iter().map(|(name, offset)| (name, number(offset))).collect();
+        json!({"offset": number(thresholds.offset), "offsets": own})
     };
     let tally = |tally: &Tally| {
         json!({
@@ -301,9 +296,9 @@ fn object(arguments: &Arguments, calibrated: &Calibrated, held_out: &Tally) -> V
             "false_accepts_per_hour": estimate(tally.false_accept_rate()), "at_most": tally.bound(),
         })
     };
-    let row = |(evidence, counted, mark): (f32, Tally, &str)| {
+    let row = |(offset, counted, mark): (f32, Tally, &str)| {
         let mut row = tally(&counted);
-        row["evidence"] = json!(number(evidence));
+        row["offset"] = json!(number(offset));
         row["is"] = json!((!mark.is_empty()).then_some(mark));
         row
     };
@@ -332,14 +327,14 @@ say = "ring the bell"
 name = "unlock"
 say = "unlock the door"
 [thresholds]
-evidence = 3.0 # too strict
-margin = 0.3
+offset = -3.0 # too strict
+wrong_costs = 4.0
 
-[thresholds.commands]
+[thresholds.offsets]
 # never by mistake
-unlock = 8.0 # by hand
+unlock = -8.0 # by hand
 # as of old
-lamp = 5.0
+lamp = -5.0
 "#;
 
     /// A target that two false accepts in an hour keep, and three do not.
@@ -348,17 +343,17 @@ lamp = 5.0
         Arguments { config, false_accepts_per_hour: 7.0, dry_run: false, json: false, dir }
     }
 
-    /// An hour of other sound taken for these; and of each command so many sentences, heard right with this evidence.
+    /// An hour of other sound taken for these; and of each command so many sentences, heard right with this excess.
     fn data(other: &[(usize, f32)], said: [(usize, f32); 3]) -> Data {
-        let recording = |positive, command, evidence| Recording {
+        let recording = |positive, command, excess| Recording {
             positive,
             hours: 0.0,
-            scored: vec![Scored { evidence, command, right: positive }],
+            scored: vec![Scored { excess, command, right: positive }],
         };
         let mut recordings = vec![Recording { positive: false, hours: 1.0, scored: Vec::new() }];
-        recordings.extend(other.iter().map(|(command, evidence)| recording(false, *command, *evidence)));
-        for (command, (count, evidence)) in said.into_iter().enumerate() {
-            recordings.extend(std::iter::repeat_n(recording(true, command, evidence), count));
+        recordings.extend(other.iter().map(|(command, excess)| recording(false, *command, *excess)));
+        for (command, (count, excess)) in said.into_iter().enumerate() {
+            recordings.extend(std::iter::repeat_n(recording(true, command, excess), count));
         }
         Data { recordings }
     }
@@ -375,14 +370,14 @@ lamp = 5.0
         let data = data(&[(0, -1.0), (0, -1.0), (0, -1.0), (1, -8.0)], [(40, 2.0), (20, -4.0), (5, 9.0)]);
         let settled = settle(&arguments(), TEXT, data).unwrap();
         let after =
-            TEXT.replace("3.0 # too", "0.5 # too").replace("# as of old\nlamp = 5.0\n", "bell = -6.0\n# as of old\n");
+            TEXT.replace("-3.0 # too", "-0.5 # too").replace("# as of old\nlamp = -5.0\n", "bell = 6.0\n# as of old\n");
         assert_eq!(settled.after.text, after);
         let read = config::parse("home.toml", &after).unwrap().thresholds;
-        assert_eq!((read.evidence, read.margin), (0.5, 0.3));
-        assert_eq!(read.commands, BTreeMap::from([(1, -6.0), (2, 8.0)]));
-        let lines = "home.toml: thresholds.evidence is 0.5; it was 3.0\n\
-                     home.toml: thresholds.commands.bell is -6.0; it was as for all\n\
-                     home.toml: thresholds.commands.lamp is as for all; it was 5.0\n\
+        assert_eq!((read.offset, read.wrong_costs), (-0.5, 4.0));
+        assert_eq!(read.offsets, BTreeMap::from([(1, 6.0), (2, -8.0)]));
+        let lines = "home.toml: thresholds.offset is -0.5; it was -3.0\n\
+                     home.toml: thresholds.offsets.bell is 6.0; it was as for all\n\
+                     home.toml: thresholds.offsets.lamp is as for all; it was -5.0\n\
                      to put it to use: systemctl reload hearken, or start hearken run again\n";
         assert_eq!(said(&settled), lines);
         let again = settle(&arguments(), &after, settled.data).unwrap();
@@ -393,18 +388,18 @@ lamp = 5.0
     #[test]
     fn a_usual_threshold_that_is_chosen_is_no_change() {
         let (commands, _) = TEXT.split_once("[thresholds]").unwrap();
-        for section in ["", "[thresholds]\nmargin = 0.3\n", "[thresholds]\nevidence = 0\n"] {
+        for section in ["", "[thresholds]\nwrong_costs = 4\n", "[thresholds]\noffset = 0\n"] {
             let data = data(&[], [(50, 4.0), (0, 0.0), (0, 0.0)]);
             let settled = settle(&arguments(), &format!("{commands}{section}"), data).unwrap();
-            assert_eq!(settled.after.settings.thresholds.evidence, 0.0);
+            assert_eq!(settled.after.settings.thresholds.offset, 0.0);
             assert!(!settled.changes(), "{section:?}");
-            assert_eq!(said(&settled), "home.toml: the thresholds are so already; nothing is written\n");
+            assert_eq!(said(&settled), "home.toml: the offsets are so already; nothing is written\n");
         }
     }
 
     #[test]
     fn where_no_threshold_will_do_what_was_set_by_hand_is_named() {
-        let lax = TEXT.replace("unlock = 8.0", "unlock = -9.0");
+        let lax = TEXT.replace("unlock = -8.0", "unlock = 9.0");
         let refused = |text: &str, command| {
             let data = data(&[(command, 13.0); 3], [(40, 14.0), (20, 14.0), (5, 14.0)]);
             settle(&arguments(), text, data).err().unwrap().to_string()
@@ -412,11 +407,11 @@ lamp = 5.0
         let said = refused(&lax, 2);
         assert!(
             said.contains(
-                "keeps 7 false accepts an hour beside what thresholds.commands sets for unlock: at 12.0 there are 3"
+                "keeps 7 false accepts an hour beside what thresholds.offsets sets for unlock: at -12.0 there are 3"
             ),
             "{said}"
         );
-        let none = lax.replace("unlock = -9.0", "");
-        assert!(refused(&none, 2).contains("keeps 7 false accepts an hour: at 12.0 there are 3"));
+        let none = lax.replace("unlock = 9.0", "");
+        assert!(refused(&none, 2).contains("keeps 7 false accepts an hour: at -12.0 there are 3"));
     }
 }

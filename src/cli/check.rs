@@ -28,6 +28,9 @@ pub fn check(file: &Path) -> Result<(), Error> {
     if tokenizer.is_none() {
         note(format!("the model {} is not on this machine; the daemon will need it", settings.recognizer.model))?;
     }
+    if let Some(warning) = settings.unfitted() {
+        note(format!("warning: {warning}"))?;
+    }
     for warning in lint::warnings(&settings.grammar, &settings.commands, tokenizer.as_ref()) {
         note(format!("warning: {warning}"))?;
     }

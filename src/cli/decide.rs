@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use crate::audio::wav;
 use crate::config::{self, Settings};
+use crate::decide::rules::{Verdict, judge};
 use crate::error::Error;
 use crate::recognize::whisper::WhisperRecognizer;
 use crate::recognize::{Heard, Recognizer};
 use crate::stop::Stop;
-use crate::verdict::{Verdict, judge};
 use crate::{report, trial};
 
 /// Prints the daemon's decision on each file, taken as one utterance. A file that cannot be read is reported and the others
@@ -31,7 +31,7 @@ pub fn decide(config: &Path, files: &[PathBuf], as_json: bool) -> Result<(), Err
             }
         };
         let verdict = judge(&heard, &thresholds);
-        let mut decision = report::decision(Some(&heard), &verdict, &commands);
+        let mut decision = report::decision(Some(&heard), thresholds.assess(&heard).as_ref(), &verdict, &commands);
         if as_json {
             decision.insert("file".into(), json!(file.to_string_lossy()));
             writeln!(io::stdout(), "{}", Value::Object(decision))?;
@@ -50,8 +50,8 @@ fn hear(recognizer: &mut dyn Recognizer, file: &Path) -> Result<Heard, String> {
 fn words(heard: &Heard, verdict: &Verdict, decision: &serde_json::Map<String, Value>) -> String {
     let shown = |key: &str| decision.get(key).filter(|v| !v.is_null()).map_or("-".into(), Value::to_string);
     let scores = format!(
-        "evidence {}, runner-up {}, {} ms",
-        shown("evidence"),
+        "log-odds {}, runner-up {}, {} ms",
+        shown("log_odds"),
         shown("runner_up"),
         heard.took.total.as_millis()
     );

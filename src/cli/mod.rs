@@ -11,6 +11,7 @@ use tracing_subscriber::EnvFilter;
 use crate::cpu;
 use crate::daemon::{self, Options};
 use crate::error::Error;
+use crate::openmp;
 use crate::report::events::Destination;
 use crate::trial;
 
@@ -149,6 +150,17 @@ enum Subcommands {
     },
 }
 
+impl Subcommands {
+    /// Whether threads share an inference in this process. The process of `TryModel` has one thread.
+    fn infers(&self) -> bool {
+        use Subcommands::{Calibrate, Decide, Eval, Run, Transcribe, Why};
+        matches!(
+            self,
+            Run { .. } | Transcribe { .. } | Decide { .. } | Eval(_) | Calibrate(_) | Why { file: Some(_), .. }
+        )
+    }
+}
+
 /// All that can be typed, for manual pages and completions.
 pub fn command() -> clap::Command {
     Arguments::command()
@@ -174,6 +186,11 @@ pub fn main() -> ExitCode {
 
 fn run(command: Subcommands) -> Result<(), Error> {
     cpu::suffices().map_err(Error::Processor)?;
+    if command.infers()
+        && let Err(error) = openmp::spin_less()
+    {
+        tracing::warn!(%error, "cannot start the program again so that its threads spin less: decisions are slow while other programs are busy");
+    }
     match command {
         Subcommands::Run { config, events, watch, scratch, state } => {
             daemon::run(&config, Options { events, watch, scratch, state, config: None })

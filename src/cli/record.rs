@@ -13,6 +13,7 @@ use rustix::process::Resource;
 use super::status;
 use crate::audio::supervisor::{Counters, Supervisor};
 use crate::config::{self, Settings};
+use crate::decide::rules::Verdict;
 use crate::ear::{self, Ear, Spoken};
 use crate::error::Error;
 use crate::eval::expected::Expected;
@@ -27,7 +28,6 @@ use crate::service::Beats;
 use crate::status::Question;
 use crate::stop::{GLANCE, Stop};
 use crate::trial;
-use crate::verdict::Verdict;
 
 /// Recordings that may wait: one is written while the next is spoken.
 const WAITING: usize = 2;

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::audio::wav;
 use crate::cli::status::ask;
 use crate::config::{self, Settings};
+use crate::decide::rules::{checks, judge};
 use crate::error::Error;
 use crate::mind::SENTENCES;
 use crate::recognize::Recognizer;
@@ -16,7 +17,6 @@ use crate::report::why::{STORY, WORDS, Why};
 use crate::status::Question;
 use crate::stop::Stop;
 use crate::trial;
-use crate::verdict::{checks, judge};
 
 /// Asks the daemon that records into `dir`, or the one that is found, about its last utterance.
 pub fn daemon(dir: Option<PathBuf>, as_json: bool) -> Result<(), Error> {
@@ -34,7 +34,14 @@ pub fn file(config: &Path, file: &Path, as_json: bool) -> Result<(), Error> {
     let heard = recognizer.hear(&samples).map_err(|e| named(e.to_string()))?;
     let (verdict, rules) = (judge(&heard, &thresholds), checks(&heard, &thresholds));
     let story = recognizer.explain(SENTENCES)?;
-    let why = Why { heard: Some(&heard), verdict: &verdict, rules: &rules, story: story.as_ref(), commands: &commands };
+    let why = Why {
+        heard: Some(&heard),
+        verdict: &verdict,
+        rules: &rules,
+        story: story.as_ref(),
+        commands: &commands,
+        thresholds: &thresholds,
+    };
     print(&why.of_file(file), as_json)
 }
 

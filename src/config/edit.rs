@@ -1,4 +1,4 @@
-//! Thresholds written into a configuration that people wrote: their comments, their order and all else stay as they are.
+//! Offsets written into a configuration that people wrote: their comments, their order and all else stay as they are.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -10,14 +10,14 @@ use std::path::Path;
 use toml_edit::{Document, DocumentMut, InlineTable, Item, Table, TableLike, Value};
 
 const SECTION: &str = "thresholds";
-const OWN: &str = "commands";
+const OWN: &str = "offsets";
 
-/// The configuration `text` with `evidence`, in nats, as the threshold of all commands, and `own` for those named in it. Any other
-/// entry of `[thresholds.commands]` is taken out. Numbers that are the same already are not touched.
+/// The configuration `text` with `offset`, in nats, for all commands, and `own` for those named in it. Any other
+/// entry of `[thresholds.offsets]` is taken out. Numbers that are the same already are not touched.
 ///
 /// # Errors
 /// In words, why that cannot be done without changing more than that.
-pub fn with_thresholds(text: &str, evidence: f32, own: &BTreeMap<String, f32>) -> Result<String, String> {
+pub fn with_offsets(text: &str, offset: f32, own: &BTreeMap<String, f32>) -> Result<String, String> {
     let returns = text.contains('\r');
     let lines = text.replace("\r\n", "\n");
     if returns && lines.replace('\n', "\r\n") != text {
@@ -26,7 +26,7 @@ pub fn with_thresholds(text: &str, evidence: f32, own: &BTreeMap<String, f32>) -
     let whole = if lines.ends_with('\n') || lines.is_empty() { lines.clone() } else { lines + "\n" };
     let kept = without_stale(&whole, own)?;
     let mut document = parsed(&kept)?;
-    write(&mut document, evidence, own)?;
+    write(&mut document, offset, own)?;
     let edited = document.to_string();
     if edited == whole {
         return Ok(text.into());
@@ -43,12 +43,12 @@ fn parsed(text: &str) -> Result<DocumentMut, String> {
     Ok(document)
 }
 
-fn write(document: &mut DocumentMut, evidence: f32, own: &BTreeMap<String, f32>) -> Result<(), String> {
+fn write(document: &mut DocumentMut, offset: f32, own: &BTreeMap<String, f32>) -> Result<(), String> {
     let not_a_table = |key: &str| format!("{key}: this is no table; a table is needed");
     let section = document.entry(SECTION).or_insert(Item::Table(Table::new()));
     let sections = section.is_table();
     let section = section.as_table_like_mut().ok_or(not_a_table(SECTION))?;
-    set(section, "evidence", evidence);
+    set(section, "offset", offset);
     if !own.is_empty() && !section.contains_key(OWN) {
         let empty = if sections { Item::Table(Table::new()) } else { Item::Value(InlineTable::new().into()) };
         section.insert(OWN, empty);
@@ -60,7 +60,7 @@ fn write(document: &mut DocumentMut, evidence: f32, own: &BTreeMap<String, f32>)
     for name in stale {
         commands.remove(&name);
     }
-    own.iter().for_each(|(name, evidence)| set(commands, name, *evidence));
+    own.iter().for_each(|(name, offset)| set(commands, name, *offset));
     Ok(())
 }
 
@@ -82,7 +82,7 @@ fn set(table: &mut dyn TableLike, key: &str, number: f32) {
     }
 }
 
-/// `text` without the entries of `[thresholds.commands]` that are not in `own`, but with the comments about them. Those of a
+/// `text` without the entries of `[thresholds.offsets]` that are not in `own`, but with the comments about them. Those of a
 /// table in braces are left.
 fn without_stale(text: &str, own: &BTreeMap<String, f32>) -> Result<String, String> {
     let document = Document::parse(text).map_err(|e| e.message().to_string())?;
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     fn own(entries: &[(&str, f32)]) -> BTreeMap<String, f32> {
-        entries.iter().map(|(name, evidence)| (name.to_string(), *evidence)).collect()
+        entries.iter().map(|(name, offset)| (name.to_string(), *offset)).collect()
     }
 
     #[test]
@@ -153,59 +153,55 @@ mod tests {
         let lamp = own(&[("lamp", -5.25)]);
         let none = own(&[]);
         let cases = [
-            ("a = 1 # one\n", &none, "a = 1 # one\n\n[thresholds]\nevidence = -3.4\n"),
-            ("a = 1", &none, "a = 1\n\n[thresholds]\nevidence = -3.4\n"),
+            ("a = 1 # one\n", &none, "a = 1 # one\n\n[thresholds]\noffset = -3.4\n"),
+            ("a = 1", &none, "a = 1\n\n[thresholds]\noffset = -3.4\n"),
             (
                 "a = 1\n# end\n",
                 &lamp,
-                "a = 1\n\n[thresholds]\nevidence = -3.4\n\n[thresholds.commands]\nlamp = -5.25\n# end\n",
+                "a = 1\n\n[thresholds]\noffset = -3.4\n\n[thresholds.offsets]\nlamp = -5.25\n# end\n",
             ),
             (
-                "# top\n[thresholds] # here\n  evidence  =  -2   # mine\nmargin = 0.2\n# below\n[[b]]\nx = [ 1,2 ]\n",
+                "# top\n[thresholds] # here\n  offset  =  -2   # mine\nwrong_costs = 2\n# below\n[[b]]\nx = [ 1,2 ]\n",
                 &lamp,
-                "# top\n[thresholds] # here\n  evidence  =  -3.4   # mine\nmargin = 0.2\n\n[thresholds.commands]\nlamp = -5.25\n\
+                "# top\n[thresholds] # here\n  offset  =  -3.4   # mine\nwrong_costs = 2\n\n[thresholds.offsets]\nlamp = -5.25\n\
                  # below\n[[b]]\nx = [ 1,2 ]\n",
             ),
+            ("[thresholds]\n# offset = -3.0\n[b]\n", &none, "[thresholds]\noffset = -3.4\n# offset = -3.0\n[b]\n"),
+            ("thresholds = { offset = -2 } # x\n", &none, "thresholds = { offset = -3.4 } # x\n"),
+            ("thresholds = {}\n", &lamp, "thresholds = { offset = -3.4, offsets = { lamp = -5.25 } }\n"),
+            ("thresholds.offset = 0 # x\nb = 1\n", &none, "thresholds.offset = -3.4 # x\nb = 1\n"),
             (
-                "[thresholds]\n# evidence = -3.0\n[b]\n",
-                &none,
-                "[thresholds]\nevidence = -3.4\n# evidence = -3.0\n[b]\n",
-            ),
-            ("thresholds = { evidence = -2 } # x\n", &none, "thresholds = { evidence = -3.4 } # x\n"),
-            ("thresholds = {}\n", &lamp, "thresholds = { evidence = -3.4, commands = { lamp = -5.25 } }\n"),
-            ("thresholds.evidence = 0 # x\nb = 1\n", &none, "thresholds.evidence = -3.4 # x\nb = 1\n"),
-            (
-                "[thresholds.commands]\n# about lamp\nlamp = -1 # l\n# about bell\nbell = -2 # b\n# end\n[b]\n",
+                "[thresholds.offsets]\n# about lamp\nlamp = -1 # l\n# about bell\nbell = -2 # b\n# end\n[b]\n",
                 &lamp,
-                "[thresholds]\nevidence = -3.4\n[thresholds.commands]\n# about lamp\nlamp = -5.25 # l\n# about bell\n# b\n# end\n[b]\n",
+                "[thresholds]\noffset = -3.4\n[thresholds.offsets]\n# about lamp\nlamp = -5.25 # l\n# about bell\n# b\n# end\n[b]\n",
             ),
             (
-                "[thresholds]\nevidence = -1.0\n[thresholds.commands]\n# why\nbell = -2\n\"fan\" = 1\n",
+                "[thresholds]\noffset = -1.0\n[thresholds.offsets]\n# why\nbell = -2\n\"fan\" = 1\n",
                 &none,
-                "[thresholds]\nevidence = -3.4\n[thresholds.commands]\n# why\n",
+                "[thresholds]\noffset = -3.4\n[thresholds.offsets]\n# why\n",
             ),
             (
-                "[thresholds]\nevidence = 1\ncommands = { bell = -2, lamp = 3 }\n",
+                "[thresholds]\noffset = 1\noffsets = { bell = -2, lamp = 3 }\n",
                 &lamp,
-                "[thresholds]\nevidence = -3.4\ncommands = { lamp = -5.25 }\n",
+                "[thresholds]\noffset = -3.4\noffsets = { lamp = -5.25 }\n",
             ),
-            ("[thresholds]\r\nevidence = 1 # x\r\n", &none, "[thresholds]\r\nevidence = -3.4 # x\r\n"),
+            ("[thresholds]\r\noffset = 1 # x\r\n", &none, "[thresholds]\r\noffset = -3.4 # x\r\n"),
         ];
         for (before, own, after) in cases {
-            let edited = with_thresholds(before, -3.4, own).unwrap_or_else(|e| panic!("{before:?}: {e}"));
+            let edited = with_offsets(before, -3.4, own).unwrap_or_else(|e| panic!("{before:?}: {e}"));
             assert_eq!(edited, after, "{before:?}");
-            assert_eq!(with_thresholds(&edited, -3.4, own).as_deref(), Ok(after), "a second time changes nothing");
+            assert_eq!(with_offsets(&edited, -3.4, own).as_deref(), Ok(after), "a second time changes nothing");
         }
     }
 
     #[test]
     fn what_says_the_same_already_is_not_touched() {
         for text in [
-            "[thresholds]\nevidence = -3",
-            "thresholds.evidence = -3.00 # x\r\n",
-            "[thresholds]\nevidence = -30e-1\n[thresholds.commands]\n",
+            "[thresholds]\noffset = -3",
+            "thresholds.offset = -3.00 # x\r\n",
+            "[thresholds]\noffset = -30e-1\n[thresholds.offsets]\n",
         ] {
-            assert_eq!(with_thresholds(text, -3.0, &own(&[])).as_deref(), Ok(text));
+            assert_eq!(with_offsets(text, -3.0, &own(&[])).as_deref(), Ok(text));
         }
     }
 
@@ -217,7 +213,7 @@ mod tests {
             ("thresholds = 5\n", "thresholds: this is no table"),
         ];
         for (text, words) in cases {
-            let said = with_thresholds(text, -3.4, &own(&[])).unwrap_err();
+            let said = with_offsets(text, -3.4, &own(&[])).unwrap_err();
             assert!(said.contains(words), "{text:?}: {said}");
         }
     }

@@ -9,13 +9,15 @@ use crate::audio::microphone::MicrophoneSettings;
 use crate::board::{self, Backend, Board};
 use crate::buttons::Button;
 use crate::command::{Command, Output};
+use crate::decide::rules::Thresholds;
+use crate::decide::weights::Weights;
 use crate::document::{Document, Placed, Problems, Section, Value, nearest};
 use crate::endpoint::EndpointSettings;
 use crate::grammar::{Grammar, template};
 use crate::models;
+use crate::recognize::settings::SearchSettings;
 use crate::recognize::whisper::RecognizerSettings;
 use crate::scratch::{KeepSettings, ScratchSettings};
-use crate::verdict::Thresholds;
 
 mod buttons;
 mod deeds;
@@ -26,8 +28,21 @@ mod units;
 
 pub use sentences::Templates;
 
-/// What a threshold of the evidence may be, in nats.
-const EVIDENCE: std::ops::RangeInclusive<f64> = -100.0..=100.0;
+/// How many refusals a wrong action may cost.
+pub(crate) const WRONG_COSTS: std::ops::RangeInclusive<f64> = 0.01..=10_000.0;
+/// What may be added to the log-odds, in nats.
+const OFFSETS: std::ops::RangeInclusive<f64> = -100.0..=100.0;
+/// Keys of `[thresholds]` that there were before the decision had weights, and what has taken their place.
+const OLD_THRESHOLDS: [(&str, &str); 5] = [
+    ("evidence", "wrong_costs = 5 says how many refusals a wrong action costs; `hearken calibrate` sets offset"),
+    ("margin", "the lead over the runner-up is a feature; wrong_costs = 5 decides how much of it is needed"),
+    ("speech", "how much of the sound is speech is a feature; wrong_costs = 5 decides what is enough"),
+    (
+        "no_speech",
+        "whether anybody spoke is not asked of Whisper any more; wrong_costs = 5 decides how sure it must be",
+    ),
+    ("commands", "wrong_costs = 20 in a command's own section, or offsets, which `hearken calibrate` sets"),
+];
 
 /// Least capacity of scratch, in bytes: the longest utterance at the longest setting is 0.9 MB.
 const LEAST_CAPACITY: u64 = 1 << 20;
@@ -73,6 +88,18 @@ pub struct Settings {
     pub buttons: Vec<Button>,
     /// What may be said.
     pub grammar: Grammar,
+}
+
+impl Settings {
+    /// A warning in words, if nobody has fitted the weights of the decision for the model.
+    pub fn unfitted(&self) -> Option<String> {
+        let RecognizerSettings { model, sha256, .. } = &self.recognizer;
+        let weights = &self.thresholds.weights;
+        (!weights.is_for(model, sha256.as_deref())).then(|| {
+            let of = &weights.model;
+            format!("{model}: no weights are fitted for this model, so those of {of} decide; `make fit` or `hearken calibrate` helps")
+        })
+    }
 }
 
 /// Why there is no configuration.
@@ -142,14 +169,14 @@ fn read(root: Section<'_>) -> Option<Settings> {
     let microphone = section(&root, "microphone", microphone);
     let endpoint = section(&root, "endpoint", endpoint);
     let scratch = section(&root, "scratch", scratch);
-    let mut recognizer = section(&root, "recognizer", |s| recognizer(s, board.as_ref()));
+    let recognizer = section(&root, "recognizer", |s| recognizer(s, board.as_ref()));
     let gpio = section(&root, "gpio", |s| gpio(s, board.as_ref()));
     let outputs = outputs::read(&root, board.as_ref(), &gpio);
-    let (commands, grammar) = sentences::read(&root, &outputs)?;
+    let (commands, grammar, command_costs) = sentences::read(&root, &outputs)?;
     let buttons = buttons::read(&root, board.as_ref(), &gpio, &outputs, &commands);
-    let thresholds = section(&root, "thresholds", |s| thresholds(s, &commands));
-    // The search looks as far as the thresholds ask.
-    recognizer.search.curiosity = recognizer.search.curiosity.max(thresholds.margin);
+    let weights = Weights::of_model(&recognizer.model, recognizer.sha256.as_deref());
+    let usual = Thresholds { weights, command_costs, ..Thresholds::default() };
+    let thresholds = section(&root, "thresholds", |s| thresholds(s, &commands, usual));
     root.end();
     Some(Settings {
         board: board?,
@@ -285,6 +312,7 @@ fn recognizer(section: Option<&Section<'_>>, board: Option<&Board>) -> Recognize
         }
         settings.model = model.value;
     }
+    settings.search = SearchSettings::of_model(&settings.model, settings.sha256.as_deref());
     if let Some(threads) = section.get("threads").and_then(|v| v.integer(1..=16)) {
         settings.threads = threads as usize;
     }
@@ -298,25 +326,25 @@ fn recognizer(section: Option<&Section<'_>>, board: Option<&Board>) -> Recognize
     settings
 }
 
-fn thresholds(section: Option<&Section<'_>>, commands: &[Command]) -> Thresholds {
-    let mut settings = Thresholds::default();
+fn thresholds(section: Option<&Section<'_>>, commands: &[Command], usual: Thresholds) -> Thresholds {
+    let mut settings = usual;
     let Some(section) = section else { return settings };
-    let number = |name: &str, range, into: &mut f32| {
-        if let Some(number) = section.get(name).and_then(|v| v.number(range)) {
-            *into = number as f32;
+    for (key, instead) in OLD_THRESHOLDS {
+        if let Some(value) = section.get(key) {
+            value.problem(format!("there is no {key} any more: {instead}"));
         }
-    };
-    number("evidence", EVIDENCE, &mut settings.evidence);
-    number("margin", 0.0..=50.0, &mut settings.margin);
-    number("no_speech", 0.0..=1.0, &mut settings.no_speech);
-    if let Some(ms) = section.get("speech").and_then(|v| units::duration(&v, Duration::ZERO..=Duration::from_secs(5))) {
-        settings.speech_ms = ms.as_millis() as u64;
     }
-    let own = section.get("commands").and_then(|v| v.section()).map(|s| s.entries()).unwrap_or_default();
+    if let Some(costs) = section.get("wrong_costs").and_then(|v| v.number(WRONG_COSTS)) {
+        settings.wrong_costs = costs as f32;
+    }
+    if let Some(offset) = section.get("offset").and_then(|v| v.number(OFFSETS)) {
+        settings.offset = offset as f32;
+    }
+    let own = section.get("offsets").and_then(|v| v.section()).map(|s| s.entries()).unwrap_or_default();
     for (name, value) in own {
-        let evidence = value.number(EVIDENCE);
+        let offset = value.number(OFFSETS);
         match commands.iter().position(|c| c.name == name.value) {
-            Some(command) => settings.commands.extend(evidence.map(|nats| (command, nats as f32))),
+            Some(command) => settings.offsets.extend(offset.map(|nats| (command, nats as f32))),
             None => {
                 let known = commands.iter().map(|c| c.name.as_str()).collect();
                 section.problem_at(&name, unknown("command", &name.value, known, "say = \"…\""));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::deeds::{self, Says};
-use super::named_entries;
+use super::{WRONG_COSTS, named_entries};
 use crate::command::{Command, Output};
 use crate::document::{Placed, Section, Value};
 use crate::grammar::graph::{BuildError, Builder, Filled};
@@ -16,8 +16,11 @@ const MAX_NUMBER: i64 = 999_999;
 /// Most commands of a configuration.
 const MAX_COMMANDS: usize = 100_000;
 
+/// What a wrong action costs, in refusals, by the index of the command.
+pub type Costs = BTreeMap<usize, f32>;
+
 /// Reads `[lists]`, `[rules]`, `[scenes]` and `[[commands]]`.
-pub fn read(root: &Section<'_>, outputs: &[Output]) -> Option<(Vec<Command>, Grammar)> {
+pub fn read(root: &Section<'_>, outputs: &[Output]) -> Option<(Vec<Command>, Grammar, Costs)> {
     let lists = root.get("lists").and_then(|v| v.section()).map(lists).unwrap_or_default();
     let written = root.get("rules").and_then(|v| v.section());
     let rules: Vec<(String, Value<'_>, Node)> = written.map(rules).unwrap_or_default();
@@ -31,7 +34,7 @@ pub fn read(root: &Section<'_>, outputs: &[Output]) -> Option<(Vec<Command>, Gra
     let mut builder = Builder::new(&lists, &trees);
     let mut commands: Vec<Command> = Vec::new();
     let mut names: Vec<Placed<String>> = Vec::new();
-    let mut taken = BTreeSet::new();
+    let (mut taken, mut costs) = (BTreeSet::new(), Costs::new());
     for value in &listed {
         let Some(section) = value.section() else { continue };
         let filled = say(&section, commands.len() as u32, &mut builder, &rules);
@@ -40,13 +43,15 @@ pub fn read(root: &Section<'_>, outputs: &[Output]) -> Option<(Vec<Command>, Gra
         says.one_kind_a_slot(&section);
         let deeds = deeds::deeds(&section, outputs, &scenes, &says);
         let requires = deeds::requires(&section, outputs);
+        let wrong_costs = section.get("wrong_costs").and_then(|v| v.number(WRONG_COSTS));
+        costs.extend(wrong_costs.map(|refusals| (commands.len(), refusals as f32)));
         section.end();
         commands.push(Command { name: name.value.clone(), requires, deeds });
         names.push(name);
     }
     let grammar = builder.finish();
     tell_apart(root, &grammar, &names);
-    Some((commands, grammar))
+    Some((commands, grammar, costs))
 }
 
 fn name(section: &Section<'_>, taken: &mut BTreeSet<String>) -> Option<Placed<String>> {

@@ -13,7 +13,7 @@ const LEFT: f64 = 58.0;
 const TOP: f64 = 12.0;
 const BELOW: f64 = 46.0;
 
-/// False accepts against false rejects as the threshold of the evidence moves: a detection error trade-off curve (Martin et
+/// False accepts against false rejects as what is needed moves: a detection error trade-off curve (Martin et
 /// al., "The DET curve in assessment of detection task performance", Eurospeech 1997), both axes by the normal quantile. A
 /// ring marks the threshold of the configuration. None without a clip of either kind.
 pub fn det(summaries: &[&Summary]) -> Option<String> {
@@ -117,7 +117,7 @@ const ROW: f64 = 56.0;
 const NAMES: f64 = 96.0;
 
 /// How a score is distributed in four groups, one above the other, with a line at the `threshold`.
-pub fn distribution(name: &str, scores: &Distribution, threshold: f32) -> String {
+pub fn distribution(name: &str, scores: &Distribution, threshold: Option<f32>) -> String {
     let Distribution { bins, right, found_refused, wrong, negatives } = scores;
     let rows = [("right", right), ("found, refused", found_refused), ("wrong", wrong), ("to be refused", negatives)];
     let bottom = TOP + rows.len() as f64 * ROW;
@@ -128,8 +128,9 @@ pub fn distribution(name: &str, scores: &Distribution, threshold: f32) -> String
     for (number, (group, counts)) in rows.iter().enumerate() {
         row(&mut svg, number, group, counts, WIDTH / bins.count as f64);
     }
-    let line = x(threshold);
-    let _ = write!(svg, "<path class=\"threshold\" d=\"M{line:.1} {TOP}V{bottom}\"/>");
+    if let Some(line) = threshold.map(x) {
+        let _ = write!(svg, "<path class=\"threshold\" d=\"M{line:.1} {TOP}V{bottom}\"/>");
+    }
     for edge in (0..=bins.count).step_by(4) {
         let score = bins.from + bins.width * edge as f32;
         let label = format!("{score:.1}");

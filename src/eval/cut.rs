@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::audio::{AudioError, AudioSource, SAMPLE_RATE, Sound};
+use crate::decide::rules::Verdict;
 use crate::ear::{Ear, Spoken, listen};
 use crate::endpoint::EndpointSettings;
 use crate::mailbox::{Received, Receiver, mailbox};
@@ -10,7 +11,6 @@ use crate::report::{Report, reporter};
 use crate::scratch::Scratch;
 use crate::service::Beats;
 use crate::stop::Stop;
-use crate::verdict::Verdict;
 
 /// Recordings that the ear may finish before the tape takes them: a block of sound ends one at most.
 const ROOM: usize = 4;

@@ -1,19 +1,17 @@
 //! How well a configuration does on recorded sound: each WAV file of a folder decided as the daemon would, and counted.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
 use crate::audio::{SAMPLE_RATE, wav};
 use crate::command::Command;
+use crate::decide::rules::{Assessment, Thresholds, Verdict, judge, passes_otherwise};
 use crate::endpoint::EndpointSettings;
-use crate::evidence::Evidence;
 use crate::grammar::Grammar;
 use crate::recognize::{Heard, MAX_SAMPLES, Recognizer};
 use crate::report;
 use crate::scratch::Scratch;
-use crate::verdict::{Thresholds, Verdict, judge};
 
 pub mod charts;
 pub mod cut;
@@ -64,16 +62,16 @@ pub struct Utterance {
     pub verdict: Verdict,
     /// Whether the nearest sentence is the expected one, accepted or not.
     pub is_expected: bool,
-    /// How much speaks for the nearest sentence, in nats; none without one.
-    pub evidence: Option<f32>,
+    /// What speaks for the nearest sentence; none without one.
+    pub assessment: Option<Assessment>,
     /// Slots of the accepted sentence that were not expected.
     pub extra: Vec<String>,
     /// The decision as `hearken decide --json` prints it.
     pub decision: Map<String, Value>,
-    /// Whether no rule but that of the evidence refuses it.
+    /// Whether no rule but that of the log-odds refuses it.
     pub passes_otherwise: bool,
-    /// The threshold of the evidence that the nearest sentence's command has for itself.
-    pub own_threshold: Option<f32>,
+    /// The offset that the nearest sentence's command has for itself, else that of all, in nats.
+    pub offset: f32,
     /// What it sounds like, if that is kept.
     pub sound: Option<Vec<f32>>,
 }
@@ -84,14 +82,15 @@ impl Utterance {
         self.verdict == Verdict::Accepted
     }
 
-    /// The highest `thresholds.evidence` at which it would be accepted; none if it is refused at any. Infinite if its command
-    /// has a threshold of its own and it reaches that: so the configuration's threshold gives the decisions that were made.
-    pub fn accepted_up_to(&self) -> Option<f32> {
-        let evidence = self.evidence.filter(|_| self.passes_otherwise)?;
-        match self.own_threshold {
-            None => Some(evidence),
-            Some(own) => (evidence >= own).then_some(f32::INFINITY),
-        }
+    /// How far its log-odds lie above what is needed, in nats; none without a sentence.
+    pub fn excess(&self) -> Option<f32> {
+        self.assessment.map(|assessment| assessment.log_odds - assessment.needed)
+    }
+
+    /// By how much the log-odds that are needed could be raised until it would be refused, in nats: negative for one that is
+    /// refused for its log-odds; none for one that another rule refuses.
+    pub fn spare(&self) -> Option<f32> {
+        self.excess().filter(|_| self.passes_otherwise)
     }
 }
 
@@ -252,17 +251,16 @@ impl Evaluator {
     fn hear(&mut self, sound: Vec<f32>, expected: &Expected) -> Result<Utterance, String> {
         let heard = self.recognizer.hear(&sound).map_err(|e| e.to_string())?;
         let verdict = judge(&heard, &self.thresholds);
-        let any_evidence =
-            Thresholds { evidence: f32::NEG_INFINITY, commands: BTreeMap::new(), ..self.thresholds.clone() };
+        let assessment = self.thresholds.assess(&heard);
         let nearest = heard.best.as_ref().map(|best| &best.sentence);
         let accepted = nearest.filter(|_| verdict == Verdict::Accepted);
         Ok(Utterance {
             is_expected: nearest.is_some_and(|sentence| expected.is(sentence, &self.commands, &self.grammar)),
-            evidence: Evidence::of(&heard).map(|evidence| evidence.total()),
             extra: accepted.map(|sentence| expected.extra(sentence)).unwrap_or_default(),
-            decision: report::decision(Some(&heard), &verdict, &self.commands),
-            passes_otherwise: judge(&heard, &any_evidence) == Verdict::Accepted,
-            own_threshold: nearest.and_then(|sentence| self.thresholds.commands.get(&sentence.command).copied()),
+            decision: report::decision(Some(&heard), assessment.as_ref(), &verdict, &self.commands),
+            passes_otherwise: passes_otherwise(&heard, &self.thresholds),
+            offset: nearest.map_or(0.0, |sentence| self.thresholds.offset_of(sentence.command)),
+            assessment,
             heard,
             verdict,
             sound: Some(sound),

@@ -10,7 +10,7 @@ use super::spectrogram::{ROWS, bitmap};
 use super::summary::{Confusion, Summary};
 use super::{Clip, Outcome, Utterance, charts};
 use crate::audio::{duration_ms, wav};
-use crate::verdict::Thresholds;
+use crate::decide::rules::Thresholds;
 
 /// Most utterances whose sound a page holds: 13 MB of short commands.
 pub const MOST_SOUNDS: usize = 100;
@@ -42,14 +42,13 @@ pub fn write(
     if let Some(det) = charts::det(&summaries) {
         write!(
             out,
-            "<h2>Threshold</h2><figure>{det}<figcaption>The curve is drawn by moving <code>thresholds.evidence</code>; the ring \
-             is where it stands, {:.1}. All other rules hold, and so does what <code>thresholds.commands</code> says. A \
-             rate of 0 lies at the edge.</figcaption></figure>",
-            thresholds.evidence
+            "<h2>Threshold</h2><figure>{det}<figcaption>The curve is drawn by moving <code>thresholds.offset</code>; the ring \
+             is where it stands, {:.1}. All other rules hold. A rate of 0 lies at the edge.</figcaption></figure>",
+            thresholds.offset
         )?;
     }
     for (summary, clips) in conditions {
-        section(out, summary, clips, thresholds)?;
+        section(out, summary, clips)?;
     }
     writeln!(out, "</html>")
 }
@@ -72,18 +71,18 @@ fn figures(out: &mut dyn Write, summaries: &[&Summary]) -> io::Result<()> {
     )
 }
 
-fn section(out: &mut dyn Write, summary: &Summary, clips: &[Clip], thresholds: &Thresholds) -> io::Result<()> {
-    let evidence = "evidence for the sentence, in nats";
-    let lead = "margin: nats before the runner-up";
+fn section(out: &mut dyn Write, summary: &Summary, clips: &[Clip]) -> io::Result<()> {
+    let log_odds = "log-odds that the sentence was said, less what is needed, in nats";
+    let lead = "lead over all that would do something else, in nats";
     write!(
         out,
         "<h2>Clips, {}</h2><div class=\"side\"><figure>{}</figure><figure>{}</figure></div>\
          <p class=\"soft\">Right: accepted as expected. Found, refused: the best sentence was the expected one, and a rule refused \
          it. Wrong: accepted as something else. To be refused: all that is no command. A sentence that was neither found nor \
-         accepted is in no group. The broken line is the threshold.</p>",
+         accepted is in no group. The broken line is what is needed.</p>",
         summary.condition(),
-        charts::distribution(evidence, &summary.evidence, thresholds.evidence),
-        charts::distribution(lead, &summary.margin, thresholds.margin)
+        charts::distribution(log_odds, &summary.excess, Some(0.0)),
+        charts::distribution(lead, &summary.lead, None)
     )?;
     groups(out, summary)?;
     if summary.confusions.is_empty() {
@@ -162,7 +161,7 @@ fn card(out: &mut dyn Write, clip: &Clip, utterance: Option<&Utterance>, sound: 
         "<article><h3>{}</h3><div><img alt=\"spectrogram\" width=\"{}\" height=\"{ROWS}\" src=\"data:image/bmp;base64,{}\">\
          <p class=\"soft\">{:.2} s, 0 to 8 kHz</p><audio controls preload=\"none\" src=\"data:audio/wav;base64,{}\"></audio></div>\
          <dl><dt>expected<dd>{}<dt>decided<dd>{decided}<dt>free text<dd>{}<dt>nearest<dd>{}<dt>runner-up<dd>{}\
-         <dt>evidence<dd>{}<dt>margin<dd>{}<dt>speech<dd>{} ms, {} dBFS</dl></article>",
+         <dt>log-odds<dd>{}<dt>needed<dd>{}<dt>speech<dd>{} ms, {} dBFS</dl></article>",
         escaped(&clip.name),
         2 * columns,
         base64(&picture),
@@ -172,8 +171,8 @@ fn card(out: &mut dyn Write, clip: &Clip, utterance: Option<&Utterance>, sound: 
         word("text"),
         word("nearest"),
         word("runner_up"),
-        word("evidence"),
-        word("margin"),
+        word("log_odds"),
+        word("needed"),
         word("speech_ms"),
         word("dbfs")
     )

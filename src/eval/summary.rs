@@ -8,12 +8,12 @@ use super::expected::Expected;
 use super::groups::{self, Groups};
 use super::statistics::{Bins, Estimate, quantile, rate, share};
 use super::{Clip, Outcome, Utterance};
-use crate::verdict::margin;
+use crate::decide::weights::probability;
 
-/// Bins of the evidence: other speech lies far below 0, most sentences between 5 and 25.
-const EVIDENCE: Bins = Bins { from: -30.0, width: 2.0, count: 30 };
-/// Bins of the margin: a runner-up more than 2 nats behind is none.
-const MARGIN: Bins = Bins { from: 0.0, width: 0.1, count: 20 };
+/// Bins of the log-odds less what is needed: other speech lies far below 0, most sentences between 1 and 5.
+const EXCESS: Bins = Bins { from: -10.0, width: 0.5, count: 32 };
+/// Bins of the lead: a rival more than 3 nats behind is none.
+const LEAD: Bins = Bins { from: -3.0, width: 0.25, count: 24 };
 
 /// Nats above the highest score at which the curve ends, where nothing is accepted: the least that its figures show.
 const ABOVE: f32 = 0.001;
@@ -46,12 +46,11 @@ pub struct Distribution {
     pub negatives: Vec<usize>,
 }
 
-/// What share would be accepted and missed if `thresholds.evidence` were another one, commands with a threshold of
-/// their own aside.
+/// What share would be accepted and missed if the log-odds that are needed were others, for all commands by as much.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Point {
-    /// The threshold, in nats.
-    pub evidence: f32,
+    /// Nats more that would be needed.
+    pub more: f32,
     /// Of the clips to be refused, the share accepted.
     pub false_accepts: f64,
     /// Of the clips to be accepted, the share refused or taken for something else.
@@ -95,10 +94,16 @@ pub struct Summary {
     pub speakers: Groups,
     /// What was taken for what, most frequent first.
     pub confusions: Vec<Confusion>,
-    /// The evidence.
-    pub evidence: Distribution,
-    /// The margin.
-    pub margin: Distribution,
+    /// The log-odds less what is needed.
+    pub excess: Distribution,
+    /// The lead over all that would do something else.
+    pub lead: Distribution,
+    /// Brier score of the probabilities that the decisions gave for the nearest sentence to be the one that was said: the mean
+    /// square of what they are off by, 0 at best; none without a sentence (G. W. Brier, Monthly Weather Review 78, 1950).
+    pub brier: Option<f64>,
+    /// How often it was said, by the probability given: ten bins, each with its utterances, their mean probability, and the share
+    /// of them that was said.
+    pub reliability: Vec<Reliability>,
     /// False accepts against false rejects, the loosest threshold first.
     pub det: Vec<Point>,
 }
@@ -134,8 +139,10 @@ impl Summary {
             sets: groups::counted(clips, |clip| clip.set.as_ref()),
             speakers: groups::counted(clips, |clip| clip.speaker.as_ref()),
             confusions: confusions(clips),
-            evidence: distribution(EVIDENCE, clips, |u| u.evidence),
-            margin: distribution(MARGIN, clips, |u| margin(&u.heard)),
+            excess: distribution(EXCESS, clips, Utterance::excess),
+            lead: distribution(LEAD, clips, |u| u.assessment?.features.get("lead")),
+            brier: brier(clips),
+            reliability: reliability(clips),
             det: det(clips),
         }
     }
@@ -203,7 +210,7 @@ impl Summary {
     pub fn json(&self) -> Value {
         let Summary { clips, found, right, wrong, refused, false_accepts, negatives, hours, .. } = self;
         let confusion = |Confusion { expected, decided, count, file }: &Confusion| json!({"expected": expected, "decided": decided, "count": count, "file": file});
-        let point = |Point { evidence, false_accepts, false_rejects }: &Point| json!({"evidence": thousandths(*evidence), "false_accepts": false_accepts, "false_rejects": false_rejects});
+        let point = |Point { more, false_accepts, false_rejects }: &Point| json!({"more": thousandths(*more), "false_accepts": false_accepts, "false_rejects": false_rejects});
         json!({
             "snr_db": self.snr_db, "clips": clips, "found": found, "right": right, "wrong": wrong,
             "refused": refused, "false_accepts": false_accepts, "negatives": negatives, "negatives_accepted": self.negatives_accepted,
@@ -217,7 +224,8 @@ impl Summary {
             "ms": {"p50": self.ms.map(|ms| ms[0]), "p95": self.ms.map(|ms| ms[1])},
             "sets": groups::json(&self.sets), "speakers": groups::json(&self.speakers),
             "confusions": self.confusions.iter().map(confusion).collect::<Value>(),
-            "scores": {"evidence": self.evidence.json(), "margin": self.margin.json()},
+            "scores": {"excess": self.excess.json(), "lead": self.lead.json()},
+            "brier": self.brier, "reliability": self.reliability.iter().map(Reliability::json).collect::<Value>(),
             "det": self.det.iter().map(point).collect::<Value>(),
         })
     }
@@ -272,6 +280,49 @@ fn distribution(bins: Bins, clips: &[Clip], score: impl Fn(&Utterance) -> Option
     }
 }
 
+/// Utterances whose probabilities lie in one tenth.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Reliability {
+    /// How many there are.
+    pub count: usize,
+    /// The mean of their probabilities, 0 to 1.
+    pub given: f64,
+    /// The share of them whose nearest sentence was said.
+    pub said: f64,
+}
+
+impl Reliability {
+    fn json(&self) -> Value {
+        json!({"count": self.count, "given": thousandths(self.given as f32), "said": thousandths(self.said as f32)})
+    }
+}
+
+/// The probability that each decision gives its nearest sentence, and whether that was said.
+fn probabilities(clips: &[Clip]) -> impl Iterator<Item = (f64, bool)> {
+    let utterances = clips.iter().flat_map(|clip| &clip.utterances);
+    utterances.filter_map(|u| Some((f64::from(probability(u.assessment?.log_odds)), u.is_expected)))
+}
+
+fn brier(clips: &[Clip]) -> Option<f64> {
+    let squares: Vec<f64> = probabilities(clips).map(|(p, said)| (p - f64::from(u8::from(said))).powi(2)).collect();
+    (!squares.is_empty()).then(|| squares.iter().sum::<f64>() / squares.len() as f64)
+}
+
+fn reliability(clips: &[Clip]) -> Vec<Reliability> {
+    let mut bins = [Reliability::default(); 10];
+    for (p, said) in probabilities(clips) {
+        let bin = &mut bins[((p * 10.0) as usize).min(9)];
+        bin.count += 1;
+        bin.given += p;
+        bin.said += f64::from(u8::from(said));
+    }
+    let mean = |bin: Reliability| {
+        let count = bin.count as f64;
+        Reliability { given: bin.given / count, said: bin.said / count, ..bin }
+    };
+    bins.into_iter().filter(|bin| bin.count > 0).map(mean).collect()
+}
+
 /// What a clip that is not right was decided as: one entry for each false accept, one for any other clip.
 fn decided(clip: &Clip) -> Vec<String> {
     let of = |key: &str, wanted: bool| -> Vec<String> {
@@ -305,11 +356,10 @@ fn confusions(clips: &[Clip]) -> Vec<Confusion> {
     confusions
 }
 
-/// The curve that the threshold of all commands draws, all other rules as they are: those with a threshold of their own keep it.
-/// It ends just above the highest score.
+/// The curve that is drawn by what is needed, all other rules as they are. It ends just above the highest score.
 fn det(clips: &[Clip]) -> Vec<Point> {
     let utterances = clips.iter().flat_map(|c| &c.utterances).filter(|u| u.passes_otherwise);
-    let mut thresholds = sorted(utterances.filter_map(|u| u.evidence));
+    let mut thresholds = sorted(utterances.filter_map(|u| u.excess()));
     thresholds.dedup();
     thresholds.extend(thresholds.last().map(|highest| highest + ABOVE));
     let (negatives, positives): (Vec<&Clip>, Vec<&Clip>) = clips.iter().partition(|c| c.expected == Expected::Rejected);
@@ -321,11 +371,11 @@ fn det(clips: &[Clip]) -> Vec<Point> {
     let expected = || positives.iter().map(|c| best_two(c)).filter(|two| two[0].is_some_and(|(_, right)| right));
     let best = sorted(expected().filter_map(|two| two[0]).map(|(up_to, _)| up_to));
     let runner_up = sorted(expected().filter_map(|two| two[1]).map(|(up_to, _)| up_to));
-    let point = |evidence: f32| {
-        let right = reaching(&best, evidence) - reaching(&runner_up, evidence);
+    let point = |more: f32| {
+        let right = reaching(&best, more) - reaching(&runner_up, more);
         Point {
-            evidence,
-            false_accepts: reaching(&accepted, evidence) as f64 / negatives.len() as f64,
+            more,
+            false_accepts: reaching(&accepted, more) as f64 / negatives.len() as f64,
             false_rejects: (positives.len() - right) as f64 / positives.len() as f64,
         }
     };
@@ -337,7 +387,7 @@ fn det(clips: &[Clip]) -> Vec<Point> {
 /// The two utterances of a clip that are accepted up to the highest thresholds: those, and whether it is the expected one.
 fn best_two(clip: &Clip) -> [Option<(f32, bool)>; 2] {
     let mut reach: Vec<(f32, bool)> =
-        clip.utterances.iter().filter_map(|u| Some((u.accepted_up_to()?, u.is_expected))).collect();
+        clip.utterances.iter().filter_map(|u| Some((u.spare()?, u.is_expected))).collect();
     reach.sort_by(|one, other| other.0.total_cmp(&one.0));
     [reach.first().copied(), reach.get(1).copied()]
 }

@@ -7,6 +7,7 @@ pub mod graph;
 pub mod number;
 pub mod read;
 pub mod sample;
+pub mod sound;
 pub mod spelling;
 pub mod template;
 pub mod walk;

@@ -1,4 +1,4 @@
-//! How Whisper may write a word that the user wrote plainly. Pure.
+//! How Whisper may write a word that the user wrote plainly, and which words a text that Whisper wrote says. Pure.
 //!
 //! Users write "tv", "percent", "25"; the model writes " TV", "%", " twenty-five". Each word of a grammar becomes all of
 //! its spellings; the search then finds the one that the model prefers. A spelling begins with a space, or with what
@@ -139,6 +139,87 @@ pub fn plain(word: &str) -> String {
     usual.replace(['\'', '-'], "")
 }
 
+/// The words that a text says, in one spelling each: in lower case, without punctuation, numbers in words, abbreviations and
+/// other spellings as the tables have them. A sentence of the user's and what Whisper writes for it have the same words:
+/// "T.V. at 50%" and "tv at fifty percent", "Okay" and "ok".
+pub fn canonical(text: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    for written in text.to_lowercase().split_whitespace() {
+        let mut after_number = words.last().is_some_and(|word| number::of(word).is_some() || word == "degrees");
+        for part in parts(written) {
+            let word = if part.chars().all(|c| c.is_ascii_digit()) { part } else { spoken(&part, after_number) };
+            after_number = number::of(&word).is_some() || word == "degrees";
+            words.extend(word.split(' ').filter(|word| !word.is_empty()).map(String::from));
+        }
+    }
+    numbers_in_words(&words)
+}
+
+/// A written word in its parts: "50%" is two, "twenty-five" is two, "T.V." and "1,500" are one.
+fn parts(written: &str) -> Vec<String> {
+    let bare = |c: char| !(c.is_alphanumeric() || "%°+=&\"'".contains(c));
+    let mut parts: Vec<String> = Vec::new();
+    let trimmed = written.trim_matches(|c| bare(c) || c == '\'');
+    for piece in trimmed.split(['-', '/', ':']).filter(|piece| !piece.is_empty()) {
+        let mut kind = None;
+        for c in piece.chars().filter(|c| !bare(*c) && *c != '\'') {
+            let now = (c.is_ascii_digit(), c.is_alphabetic());
+            if kind != Some(now) {
+                parts.push(String::new());
+            }
+            kind = Some(now);
+            parts.last_mut().into_iter().for_each(|part| part.push(c));
+        }
+    }
+    // "1st" is a word of its own, and not a number with something behind.
+    if written.starts_with(|c: char| c.is_ascii_digit()) && WRITTEN.iter().any(|(_, forms)| names_form(forms, trimmed))
+    {
+        return vec![trimmed.into()];
+    }
+    parts
+}
+
+/// What a word that may be an abbreviation stands for. One letter does so only after a number or "degrees".
+fn spoken(word: &str, after_number: bool) -> String {
+    let letter = word.chars().count() == 1 && word.chars().all(char::is_alphabetic);
+    let written = WRITTEN.iter().find(|(_, forms)| (!letter || after_number) && names_form(forms, word));
+    // Of words that may be written alike, as "ounce" and "ounces", the first stands for all.
+    let forms = written.or_else(|| WRITTEN.iter().find(|(spoken, _)| *spoken == word)).map(|(_, forms)| *forms);
+    let first =
+        forms.and_then(|forms| WRITTEN.iter().find(|(_, others)| others.iter().any(|form| forms.contains(form))));
+    let (word, letter) = (first.map_or(word, |(spoken, _)| spoken), letter && written.is_none());
+    let usual = SAME.iter().find_map(|(one, usual)| respelled(word, &one.replace('\'', ""), usual).filter(|_| !letter));
+    usual.unwrap_or_else(|| word.into()).replace('\'', "")
+}
+
+/// Whether one of the written `forms` is `word`, but for case and punctuation.
+fn names_form(forms: &[&str], word: &str) -> bool {
+    let bare = |form: &str| form.to_lowercase().replace(['.', ' ', '-', ':', '\''], "");
+    forms.iter().any(|form| bare(form) == word)
+}
+
+/// Numbers that stand in digits or in several words, as the one way to say them; "a hundred" is "one hundred".
+fn numbers_in_words(words: &[String]) -> Vec<String> {
+    let borrowed: Vec<&str> = words.iter().map(String::as_str).collect();
+    let (mut out, mut at) = (Vec::new(), 0);
+    while at < words.len() {
+        let alone = number::of(borrowed[at]).map(|number| (number, 1));
+        match number::together(&borrowed[at..]).or(alone) {
+            Some((number, taken)) => {
+                let said = number::words(number).into_iter().find(|said| !said.contains(|c: char| c.is_ascii_digit()));
+                let said = said.unwrap_or_default();
+                out.extend(said.split([' ', '-']).map(String::from));
+                at += taken;
+            }
+            None => {
+                out.push(words[at].clone());
+                at += 1;
+            }
+        }
+    }
+    out
+}
+
 /// The other spelling of a word that has two.
 fn other(lower: &str) -> Option<String> {
     SAME.iter().find_map(|(one, two)| respelled(lower, one, two).or_else(|| respelled(lower, two, one)))
@@ -242,6 +323,49 @@ mod tests {
             let forms = spellings(word);
             for form in expected {
                 assert!(forms.iter().any(|f| f == form), "{word}: {form:?} is not among {forms:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_and_a_sentence_that_say_the_same_have_the_same_words() {
+        let same = [
+            ("Set the light to 40%.", "set the light to forty percent"),
+            ("an 8-ounce mocha", "an eight ounce mocha"),
+            ("an 8 oz. mocha", "an eight ounce mocha"),
+            ("T.V. at 1,005!", "tv at one thousand five"),
+            ("20°C", "twenty degrees celsius"),
+            ("20 degrees C", "twenty degrees celsius"),
+            ("1,500 or 3, 4", "one thousand five hundred or three four"),
+            ("a hundred", "one hundred"),
+            ("Twenty-five, twenty five", "25 25"),
+            ("Okay. OK! ok", "ok ok ok"),
+            ("5 km, 3 kg", "five kilometers three kilograms"),
+            ("What's the colour?", "whats the color"),
+            ("at 7 a.m.", "at seven am"),
+            ("the 1st", "the first"),
+            ("vitamin C", "vitamin c"),
+            ("Wi-Fi", "wi fi"),
+            ("call 99999999999", "call 99999999999"),
+            ("größer", "GRÖSSER".to_lowercase().replace("ss", "ß").as_str()),
+            ("... *Sigh* [MUSIC]", "sigh music"),
+            ("", ""),
+        ]
+        .map(|(text, words)| (text.to_string(), words.to_string()));
+        for (text, words) in same {
+            assert_eq!(canonical(&text), canonical(&words), "{text}");
+        }
+        let said = |text| canonical(text).join(" ");
+        assert_eq!(said("Dim to 12%"), "dim to twelve percent");
+        assert_eq!(said("It's 7:30"), "its seven thirty");
+        assert_eq!(said("g c f"), "g c f");
+    }
+
+    #[test]
+    fn every_way_to_write_a_number_says_the_same() {
+        for n in (0..1000).chain((1000..1_000_000).step_by(997)) {
+            for form in number::words(n) {
+                assert_eq!(canonical(&form), canonical(&n.to_string()), "{form}");
             }
         }
     }

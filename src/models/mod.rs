@@ -16,6 +16,35 @@ pub mod vocabulary;
 
 const MANIFEST: &str = include_str!("../../models/manifest.toml");
 
+/// A table beside a model file: how to search with the model, and how much each feature of a decision counts.
+#[derive(Debug, Clone, Copy)]
+pub struct Table {
+    /// Its path in the repository, for messages.
+    pub name: &'static str,
+    /// Its text, as TOML.
+    pub text: &'static str,
+}
+
+/// The tables that are built in, that of the default model first. Each names its model's file by its hash.
+pub const TABLES: [Table; 2] = [
+    Table {
+        name: "models/ggml-tiny.en-q8_0.weights.toml",
+        text: include_str!("../../models/ggml-tiny.en-q8_0.weights.toml"),
+    },
+    Table {
+        name: "models/ggml-base-q5_1.weights.toml",
+        text: include_str!("../../models/ggml-base-q5_1.weights.toml"),
+    },
+];
+
+/// The table for the model `name` of the manifest, or for the user's own with the hash `sha256`; the default model's where there
+/// is none.
+pub fn table(name: &str, sha256: Option<&str>) -> Table {
+    let listed = known(name).map(|model| model.sha256).unwrap_or_default();
+    let quoted = format!("\"{}\"", sha256.unwrap_or(&listed));
+    TABLES.into_iter().find(|table| table.text.contains(&quoted)).unwrap_or(TABLES[0])
+}
+
 /// Directory of an installed package.
 const INSTALLED: &str = "/usr/share/hearken/models";
 

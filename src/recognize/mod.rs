@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::grammar::Sentence;
 
 pub mod search;
+pub mod settings;
 pub mod story;
 pub mod token_graph;
 pub mod tokenizer;
@@ -24,6 +25,8 @@ pub struct Candidate {
     pub joint: f32,
     /// Its tokens, the end included.
     pub tokens: usize,
+    /// Log-odds against all that came up and would do something else, by their ranks, in nats; infinite without any.
+    pub lead: f32,
 }
 
 /// What it cost.
@@ -67,8 +70,10 @@ pub struct Heard {
     pub calls: usize,
     /// Length of the sound, in milliseconds.
     pub duration_ms: u64,
-    /// How much of it is speech, in milliseconds, by Silero.
+    /// How much of it is speech, in milliseconds, by Silero: the sum of its windows, each by its probability.
     pub speech_ms: u64,
+    /// The highest probability of speech that Silero gives any of its windows, 0 to 1.
+    pub voiced: f32,
     /// Level in dBFS.
     pub dbfs: f32,
     /// What it cost.

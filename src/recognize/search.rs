@@ -13,6 +13,7 @@
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::rc::Rc;
 
+use super::settings::SearchSettings;
 use super::token_graph::{State, TokenGraph};
 use super::tokenizer::Token;
 use super::{Candidate, Limit};
@@ -32,46 +33,6 @@ pub trait LanguageModel {
     /// Whether there is time for another call.
     fn in_time(&self) -> bool {
         true
-    }
-}
-
-/// How to search. The defaults are measured: docs/deciding.md.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SearchSettings {
-    /// Share of the mass outside the grammar that a step does not pay for, 0 to 1.
-    pub lambda: f32,
-    /// Nats that each token adds to the rank, for what a step of a long sentence costs more than that of a short one. With any
-    /// the search is no longer exact, only good: a prefix's rank bounds what follows but for what this adds.
-    pub bonus: f32,
-    /// Nats that each token adds on top to the place in the heap, not to the rank: what a longer path has come through already
-    /// counts for it. Finds whole sentences in fewer calls in noise, and a few more of the right ones.
-    pub haste: f32,
-    /// Nats below the free text, for each token of it and three more, at which a path is given up. Below that a sentence of
-    /// no more tokens has evidence of less than -2 by the default weights (evidence.rs), however well its letters and its
-    /// pace fit.
-    pub reach: f32,
-    /// Nats behind the first sentence that comes up, down to which others are looked for.
-    pub curiosity: f32,
-    /// Calls of the model that may cost: as many as a clear command takes.
-    pub patience: usize,
-    /// Nats of joint log-probability by which the runner-up in rank must lead to be the best: research/whisper.md, 7.1.
-    pub joint_lead: f32,
-    /// Most calls of the decoder, those for the free text included. Clear speech takes 10 to 20, noise up to 200.
-    pub max_calls: usize,
-}
-
-impl Default for SearchSettings {
-    fn default() -> Self {
-        SearchSettings {
-            lambda: 0.7,
-            bonus: 0.5,
-            haste: 0.25,
-            reach: 2.6,
-            curiosity: 1.0,
-            patience: 16,
-            joint_lead: 8.0,
-            max_calls: 200,
-        }
     }
 }
 
@@ -196,10 +157,12 @@ pub fn search<M: LanguageModel>(
     Ok(found)
 }
 
-/// The whole sentences that came up, the best one of each deed.
+/// The whole sentences that came up, the best path of each deed.
 #[derive(Default)]
 struct Whole {
     paths: Vec<Path>,
+    /// Log of the sum of the exponentials of the ranks of all paths of the deed that `paths` has at the same place.
+    sums: Vec<f32>,
     /// Where the first stood in the heap, and the calls until then.
     first: Option<(f32, usize)>,
 }
@@ -213,15 +176,32 @@ impl Whole {
 
     fn add(&mut self, path: Open, sentence: Sentence, calls: usize) {
         self.first.get_or_insert((path.promise, calls));
-        match self.paths.iter_mut().find(|(known, _)| same_deed(&known.sentence, &sentence)) {
-            Some((known, _)) if known.rank >= path.rank => {}
-            Some(known) => *known = path.told(sentence),
-            None => self.paths.push(path.told(sentence)),
+        match self.paths.iter().position(|(known, _)| same_deed(&known.sentence, &sentence)) {
+            Some(at) => {
+                self.sums[at] = log_add(self.sums[at], path.rank);
+                if self.paths[at].0.rank < path.rank {
+                    self.paths[at] = path.told(sentence);
+                }
+            }
+            None => {
+                self.sums.push(path.rank);
+                self.paths.push(path.told(sentence));
+            }
+        }
+    }
+
+    /// Gives each deed its lead over all others: a posterior log-odds among what came up.
+    fn compare(&mut self) {
+        for at in 0..self.paths.len() {
+            let others = self.sums.iter().enumerate().filter(|(other, _)| *other != at);
+            let others = others.fold(f32::NEG_INFINITY, |sum, (_, rank)| log_add(sum, *rank));
+            self.paths[at].0.lead = self.sums[at] - others;
         }
     }
 
     /// The best and the second, by rank but where the sound itself says clearly otherwise.
     fn best_two(mut self, joint_lead: f32) -> Vec<Path> {
+        self.compare();
         self.paths.sort_by(|(a, _), (b, _)| b.rank.total_cmp(&a.rank));
         self.paths.truncate(2);
         if let [(first, _), (second, _)] = &self.paths[..]
@@ -231,6 +211,12 @@ impl Whole {
         }
         self.paths
     }
+}
+
+/// Log of the sum of the exponentials of two.
+fn log_add(a: f32, b: f32) -> f32 {
+    let (least, most) = if a < b { (a, b) } else { (b, a) };
+    if least == f32::NEG_INFINITY { most } else { most + (least - most).exp().ln_1p() }
 }
 
 /// The nearest sentences, whatever they are worth.
@@ -265,7 +251,10 @@ pub fn nearest<M: LanguageModel>(
         if next.whole {
             let Some(sentence) = graph.sentence(&next.tokens) else { continue };
             if paths.iter().all(|(known, _)| !same_deed(&known.sentence, &sentence)) {
-                paths.push(next.told(sentence));
+                let best = paths.first().map_or(f32::NEG_INFINITY, |(best, _)| best.rank);
+                let (mut candidate, tokens) = next.told(sentence);
+                candidate.lead = candidate.rank - best;
+                paths.push((candidate, tokens));
             }
         } else {
             gave_up = search.limit();
@@ -311,7 +300,7 @@ impl Open {
     /// As the sentence that it says.
     fn told(self, sentence: Sentence) -> Path {
         let Open { rank, joint, tokens, .. } = self;
-        (Candidate { sentence, rank, joint, tokens: tokens.len() + 1 }, tokens)
+        (Candidate { sentence, rank, joint, tokens: tokens.len() + 1, lead: f32::INFINITY }, tokens)
     }
 
     fn state(&self) -> &State {

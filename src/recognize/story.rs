@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::search::{Ends, Found, LanguageModel, Nearest, Path, SearchSettings, argmax, nearest, or_impossible};
+use super::search::{Ends, Found, LanguageModel, Nearest, Path, argmax, nearest, or_impossible};
+use super::settings::SearchSettings;
 use super::token_graph::TokenGraph;
 use super::tokenizer::{Token, Tokenizer};
 use super::{Candidate, Limit};

@@ -13,7 +13,8 @@ use whisper_rs::{
     WhisperVadContextParams,
 };
 
-use super::search::{Ends, Found, LanguageModel, SearchSettings, search};
+use super::search::{Ends, Found, LanguageModel, search};
+use super::settings::SearchSettings;
 use super::story::{self, Choice, Story, Told, Traits, Weighed};
 use super::token_graph::TokenGraph;
 use super::tokenizer::{Token, Tokenizer};
@@ -26,9 +27,13 @@ use crate::models::{self, Verified};
 const MIN_SAMPLES: usize = SAMPLE_RATE as usize / 2;
 /// Longest sound for a transcript, in samples: an hour.
 pub const MAX_TRANSCRIPT: usize = 3600 * SAMPLE_RATE as usize;
-/// Encoder positions a second of sound (50), and how many more than the sound needs: research/whisper.md, section 7.3.
+/// Encoder positions a second of sound, and how many more than the sound needs: short contexts cost time, and too short ones
+/// make the model repeat itself.
 const POSITIONS_A_SECOND: usize = 50;
-const SLACK: usize = 64;
+const SLACK: usize = 49;
+/// Silence that is put before the sound, in samples: 300 ms. Whisper takes a word that begins at once for a part of one
+/// (docs/deciding.md, "Silence around the words").
+const SILENCE_BEFORE: usize = 3 * SAMPLE_RATE as usize / 10;
 /// Encoder positions of 30 s: all there are.
 const MAX_POSITIONS: usize = 1500;
 /// Most tokens that one call of the decoder takes, and that its memory holds.
@@ -132,8 +137,10 @@ impl Whisper {
 
     /// Computes the spectrogram of `samples` and encodes it, over no more than they need. Returns what each took.
     fn listen(&mut self, samples: &[f32]) -> Result<(Duration, Duration), RecognizeError> {
-        let padded = checked(samples, MAX_SAMPLES)?;
+        let sound = checked(samples, MAX_SAMPLES)?;
         let begun = Instant::now();
+        let mut padded = vec![0.0; SILENCE_BEFORE];
+        padded.extend_from_slice(&sound[..sound.len().min(MAX_SAMPLES - SILENCE_BEFORE)]);
         let needed = padded.len() * POSITIONS_A_SECOND / SAMPLE_RATE as usize + 1 + SLACK;
         let positions = needed.next_multiple_of(64).min(MAX_POSITIONS);
         // whisper.cpp has no setter for the length of the encoder's context. `full` sets it; told that the sound lasts
@@ -292,11 +299,11 @@ impl SpeechCheck {
         WhisperVadContext::new(&path, parameters).map(SpeechCheck).map_err(failed("load the speech detector"))
     }
 
-    /// Which windows of `samples` are speech.
-    fn windows(&mut self, samples: &[f32]) -> Result<Vec<bool>, RecognizeError> {
+    /// How likely each window of `samples` is speech, 0 to 1.
+    fn windows(&mut self, samples: &[f32]) -> Result<Vec<f32>, RecognizeError> {
         let padded = checked(samples, MAX_SAMPLES)?;
         self.0.detect_speech(&padded).map_err(failed("look for speech"))?;
-        Ok(self.0.probabilities().iter().map(|p| *p > SILERO_SPEECH).collect())
+        Ok(self.0.probabilities().to_vec())
     }
 }
 
@@ -338,20 +345,47 @@ impl WhisperRecognizer {
     }
 }
 
-impl Recognizer for WhisperRecognizer {
-    fn hear(&mut self, samples: &[f32]) -> Result<Heard, RecognizeError> {
+impl WhisperRecognizer {
+    /// What was heard in `samples` by each of these ways to search: encoded once. For choosing among them.
+    ///
+    /// # Errors
+    /// [`RecognizeError`].
+    pub fn hear_by(&mut self, samples: &[f32], ways: &[SearchSettings]) -> Result<Vec<Heard>, RecognizeError> {
+        let sound = self.listen(samples)?;
+        let mut heard = Vec::new();
+        for way in ways {
+            // What the way before left in the decoder's memory would make this one quicker.
+            self.whisper.decoded.clear();
+            self.search = way.clone();
+            heard.push(self.decide(&sound)?.0);
+        }
+        Ok(heard)
+    }
+
+    /// Looks for speech and encodes.
+    fn listen(&mut self, samples: &[f32]) -> Result<Listened, RecognizeError> {
         let begun = Instant::now();
         self.whisper.deadline = Some(begun + self.deadline);
         self.last = None;
         let sound = &checked(samples, MAX_SAMPLES)?[..];
-        let traits = Traits::of(&sound[..samples.len()], &self.speech.windows(sound)?, SILERO_WINDOW);
-        let speech_ms = traits.speech_ms;
+        let speech = self.speech.windows(sound)?;
+        let is_speech: Vec<bool> = speech.iter().map(|p| *p > SILERO_SPEECH).collect();
+        let own = &sound[..samples.len()];
+        let traits = Traits::of(own, &is_speech, SILERO_WINDOW);
+        let dbfs = level_dbfs(own);
         let (mel, encode) = self.whisper.listen(sound)?;
+        Ok(Listened { begun, speech, traits, dbfs, samples: samples.len(), mel, encode })
+    }
+
+    /// Searches what the encoder holds.
+    fn decide(&mut self, sound: &Listened) -> Result<(Heard, Found), RecognizeError> {
         let searching = Instant::now();
         let no_speech = self.whisper.no_speech()?;
         let ends = self.whisper.ends.clone();
-        let max_text = TEXT_TOKENS + TEXT_TOKENS_A_SECOND * samples.len() / SAMPLE_RATE as usize;
+        let max_text = TEXT_TOKENS + TEXT_TOKENS_A_SECOND * sound.samples / SAMPLE_RATE as usize;
         let found = search(&mut self.whisper, &self.graph, &ends, &self.search, max_text)?;
+        let Listened { mel, encode, .. } = *sound;
+        let window_ms = duration_ms(SILERO_WINDOW) as f32;
         let heard = Heard {
             text: self.whisper.tokenizer.decode(&found.text).trim().to_string(),
             free: found.free,
@@ -360,12 +394,33 @@ impl Recognizer for WhisperRecognizer {
             runner_up: found.runner_up().cloned(),
             gave_up: found.gave_up,
             calls: found.calls + 1,
-            duration_ms: duration_ms(samples.len()),
-            speech_ms,
-            dbfs: level_dbfs(&sound[..samples.len()]),
-            took: Timings { mel, encode, search: searching.elapsed(), total: begun.elapsed() },
+            duration_ms: duration_ms(sound.samples),
+            speech_ms: (sound.speech.iter().sum::<f32>() * window_ms) as u64,
+            voiced: sound.speech.iter().copied().fold(0.0, f32::max),
+            dbfs: sound.dbfs,
+            took: Timings { mel, encode, search: searching.elapsed(), total: sound.begun.elapsed() },
         };
-        self.last = Some((traits, found));
+        Ok((heard, found))
+    }
+}
+
+/// A sound that the encoder holds.
+struct Listened {
+    begun: Instant,
+    /// How likely each window of it is speech.
+    speech: Vec<f32>,
+    traits: Traits,
+    dbfs: f32,
+    samples: usize,
+    mel: Duration,
+    encode: Duration,
+}
+
+impl Recognizer for WhisperRecognizer {
+    fn hear(&mut self, samples: &[f32]) -> Result<Heard, RecognizeError> {
+        let sound = self.listen(samples)?;
+        let (heard, found) = self.decide(&sound)?;
+        self.last = Some((sound.traits, found));
         Ok(heard)
     }
 

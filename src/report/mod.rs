@@ -12,13 +12,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Map, Value, json};
 
 use crate::command::Command;
-use crate::evidence::Evidence;
+use crate::decide::features::{FEATURES, Features};
+use crate::decide::rules::{Assessment, Reason, Verdict};
+use crate::decide::weights::probability;
 use crate::gpio::Duty;
 use crate::grammar::{SlotValue, Slots};
 use crate::mailbox::Sender;
 use crate::recognize::Heard;
 use crate::scratch::{Recording, Usage};
-use crate::verdict::{Reason, Verdict, margin};
 
 pub mod events;
 pub mod watch;
@@ -49,6 +50,8 @@ pub struct Outcome {
     pub utterance: u64,
     /// What was heard, if it came so far.
     pub heard: Option<Heard>,
+    /// What speaks for its best sentence.
+    pub assessment: Option<Assessment>,
     /// The decision.
     pub verdict: Verdict,
     /// What was switched.
@@ -57,6 +60,14 @@ pub struct Outcome {
     pub latency_ms: Option<f64>,
     /// How full scratch was, the recording still in it.
     pub scratch: Usage,
+}
+
+impl Outcome {
+    /// Of an utterance that nothing was heard of, for this reason.
+    pub fn undecided(utterance: u64, reason: Reason, scratch: Usage) -> Outcome {
+        let (heard, assessment, verdict) = (None, None, Verdict::Rejected(reason));
+        Outcome { utterance, heard, assessment, verdict, switched: Vec::new(), latency_ms: None, scratch }
+    }
 }
 
 /// A button was pressed.
@@ -222,9 +233,13 @@ impl Reporter {
 }
 
 /// A decision as one JSON object: what `hearken decide --json` prints and an event holds.
-pub fn decision(heard: Option<&Heard>, verdict: &Verdict, commands: &[Command]) -> Map<String, Value> {
+pub fn decision(
+    heard: Option<&Heard>,
+    assessment: Option<&Assessment>,
+    verdict: &Verdict,
+    commands: &[Command],
+) -> Map<String, Value> {
     let best = heard.and_then(|h| h.best.as_ref());
-    let evidence = heard.and_then(Evidence::of);
     let accepted = *verdict == Verdict::Accepted;
     let reason = match verdict {
         Verdict::Accepted => None,
@@ -239,12 +254,10 @@ pub fn decision(heard: Option<&Heard>, verdict: &Verdict, commands: &[Command]) 
     put("command", json!(sentence.map(|s| &commands[s.command].name)));
     put("sentence", json!(sentence.map(|s| &s.words)));
     put("slots", sentence.map_or(json!({}), |s| slots(&s.slots)));
-    put("evidence", json!(evidence.map(|e| round(e.total()))));
-    put("llr", json!(evidence.map(|e| round(e.llr))));
-    put("resemblance", json!(evidence.map(|e| round(e.resemblance))));
-    put("surplus", json!(evidence.map(|e| round(e.surplus))));
-    put("pace", json!(evidence.map(|e| round(e.pace))));
-    put("margin", json!(heard.and_then(margin).map(round)));
+    put("log_odds", json!(assessment.map(|a| round(a.log_odds))));
+    put("confidence", json!(assessment.map(|a| three_decimals(probability(a.log_odds)))));
+    put("needed", json!(assessment.map(|a| round(a.needed))));
+    put("features", json!(assessment.map(|a| features(&a.features))));
     put("nearest", json!(best.map(|b| &b.sentence.words)));
     put("runner_up", json!(heard.and_then(|h| h.runner_up.as_ref()).map(|r| &r.sentence.words)));
     if let Some(heard) = heard {
@@ -264,6 +277,12 @@ pub fn decision(heard: Option<&Heard>, verdict: &Verdict, commands: &[Command]) 
     map
 }
 
+/// Each feature by its name.
+fn features(features: &Features) -> Value {
+    let named = FEATURES.iter().zip(features.values());
+    named.map(|(feature, value)| (feature.name.into(), json!(three_decimals(*value)))).collect::<Map<_, _>>().into()
+}
+
 fn slots(slots: &Slots) -> Value {
     let value = |value: &SlotValue| match value {
         SlotValue::Text(text) => json!(text),
@@ -275,6 +294,10 @@ fn slots(slots: &Slots) -> Value {
 /// Two decimals are what a score is worth.
 fn round(number: f32) -> f64 {
     (number as f64 * 100.0).round() / 100.0
+}
+
+fn three_decimals(number: f32) -> f64 {
+    (f64::from(number) * 1000.0).round() / 1000.0
 }
 
 /// Seconds since 1970, to the millisecond.
@@ -303,7 +326,7 @@ pub fn event(outcome: &Outcome, commands: &[Command]) -> Map<String, Value> {
     let mut map = Map::new();
     map.insert("utterance".into(), json!(outcome.utterance));
     map.insert("time".into(), json!(now()));
-    map.append(&mut decision(outcome.heard.as_ref(), &outcome.verdict, commands));
+    map.append(&mut decision(outcome.heard.as_ref(), outcome.assessment.as_ref(), &outcome.verdict, commands));
     map.insert("outputs".into(), outcome.switched.iter().map(switched).collect());
     map.insert("latency_ms".into(), json!(outcome.latency_ms.map(|ms| ms.round())));
     map.insert("scratch".into(), gauges(outcome.scratch));

@@ -2,10 +2,9 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use super::{Outcome, Press, Report, Switched, in_words, margin};
+use super::{Outcome, Press, Report, Switched, in_words};
 use crate::command::Command;
-use crate::evidence::Evidence;
-use crate::verdict::Verdict;
+use crate::decide::rules::{Verdict, with_probability};
 
 /// Frames between two looks at the level: ten a second on a terminal, else one (a log is read afterwards).
 const LIVE: u32 = 6;
@@ -92,16 +91,11 @@ fn level(dbfs: f32, recording: bool, scratch: u64) -> String {
 fn summary(outcome: &Outcome, commands: &[Command]) -> String {
     let number = outcome.utterance;
     let scores = outcome.heard.as_ref().map(|heard| {
-        let score = |name: &str, value: Option<f32>| value.map(|v| format!(", {name} {v:.1}")).unwrap_or_default();
         let runner_up =
             heard.runner_up.as_ref().map(|r| format!(", runner-up {:?}", r.sentence.words)).unwrap_or_default();
         let took = heard.took.total.as_millis();
-        format!(
-            "heard {:?}{}{runner_up}{}, {took} ms",
-            heard.text,
-            score("evidence", Evidence::of(heard).map(|e| e.total())),
-            score("margin", margin(heard))
-        )
+        let log_odds = outcome.assessment.map(|a| format!(", log-odds {}", with_probability(a.log_odds)));
+        format!("heard {:?}{}{runner_up}, {took} ms", heard.text, log_odds.unwrap_or_default())
     });
     let decided = match (&outcome.verdict, outcome.heard.as_ref().and_then(|h| h.best.as_ref())) {
         (Verdict::Accepted, Some(best)) => {

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::{decision, round, slots};
+use super::{decision, round, slots, three_decimals};
 use crate::command::Command;
-use crate::evidence::Evidence;
+use crate::decide::features::{FEATURES, Feature, Features};
+use crate::decide::rules::{Assessment, Check, Reason, Thresholds, Verdict, with_probability};
+use crate::decide::weights::Part;
 use crate::grammar::Sentence;
 use crate::recognize::story::{Step, Story, Traits};
 use crate::recognize::{Candidate, Heard, Limit};
-use crate::verdict::{Check, Reason, Verdict};
 
 /// Key of the story in words.
 pub const WORDS: &str = "words";
@@ -36,6 +37,8 @@ pub struct Why<'a> {
     pub story: Option<&'a Story>,
     /// The commands of the configuration.
     pub commands: &'a [Command],
+    /// What decides.
+    pub thresholds: &'a Thresholds,
 }
 
 /// What is told before anything was decided.
@@ -76,22 +79,38 @@ impl Why<'_> {
         }
     }
 
-    fn evidence(&self, candidate: &Candidate) -> Option<Evidence> {
-        self.heard.map(|heard| Evidence::for_candidate(heard, candidate))
+    fn assessment(&self) -> Option<Assessment> {
+        self.heard.and_then(|heard| self.thresholds.assess(heard))
+    }
+
+    /// Log-odds that one of the nearest sentences was said.
+    fn log_odds(&self, candidate: &Candidate) -> Option<f32> {
+        let features = Features::for_candidate(self.heard?, candidate);
+        Some(self.thresholds.log_odds(&features, candidate.sentence.command))
+    }
+
+    /// The features of the best sentence with their weights and what each adds to the log-odds.
+    fn sum(&self) -> Option<Sum> {
+        let Assessment { features, log_odds, needed } = self.assessment()?;
+        let weights = &self.thresholds.weights;
+        let parts = weights.parts.iter().zip(weights.products(&features)).zip(features.values());
+        let parts = parts.map(|((part, product), value)| (*part, *value, product)).collect();
+        let offset = self.thresholds.offset_of(self.best()?.command);
+        Some(Sum { parts, intercept: weights.intercept, offset, log_odds, needed })
     }
 
     fn json<const N: usize>(&self, place: [(&str, Value); N]) -> Value {
         let mut map = Map::from_iter(place.map(|(key, value)| (key.into(), value)));
-        map.append(&mut decision(self.heard, self.verdict, self.commands));
+        map.append(&mut decision(self.heard, self.assessment().as_ref(), self.verdict, self.commands));
+        map.insert("sum".into(), self.sum().map_or(Value::Null, |sum| sum.json()));
         map.insert("free".into(), json!(self.heard.map(|heard| round(heard.free))));
         map.insert("sound".into(), self.story.map_or(Value::Null, |story| sound(&story.sound)));
         let sentence = |(candidate, steps): (&Candidate, &[Step])| {
             let Sentence { command, words, slots: values } = &candidate.sentence;
-            let evidence = self.evidence(candidate);
             json!({
                 "sentence": words, "command": self.commands[*command].name, "slots": slots(values),
                 "rank": round(candidate.rank), "joint": round(candidate.joint),
-                "evidence": evidence.map(|e| round(e.total())), "llr": evidence.map(|e| round(e.llr)),
+                "log_odds": self.log_odds(candidate).map(round),
                 "tokens": steps.iter().map(token).collect::<Value>(),
             })
         };
@@ -116,6 +135,10 @@ impl Why<'_> {
             lines.push(String::new());
             lines.extend(self.sentence_lines());
             lines.push(String::new());
+            if let Some(sum) = self.sum() {
+                lines.extend(labelled("log-odds", sum.lines()));
+                lines.push(String::new());
+            }
             lines.extend(labelled("rules", rule_lines(self.rules)));
         }
         lines.iter().map(|line| line.trim_end().to_string() + "\n").collect()
@@ -143,11 +166,11 @@ impl Why<'_> {
     fn sentence_lines(&self) -> Vec<String> {
         let sentences = self.sentences();
         let found = sentences.len();
-        let mut lines = vec!["sentences     rank    joint evidence   (nats: 2.3 less is a tenth as likely)".into()];
+        let mut lines = vec!["sentences     rank    joint log-odds   (nats: 2.3 less is a tenth as likely)".into()];
         for (i, (candidate, steps)) in sentences.into_iter().enumerate() {
             let Candidate { sentence, rank, joint, .. } = candidate;
-            let (evidence, meaning) = (self.evidence(candidate).map_or(0.0, |e| e.total()), self.meaning(sentence));
-            lines.push(format!("{:>8}  {rank:>8.2} {joint:>8.2} {evidence:>8.2}   {meaning}", i + 1));
+            let (log_odds, meaning) = (self.log_odds(candidate).unwrap_or(0.0), self.meaning(sentence));
+            lines.push(format!("{:>8}  {rank:>8.2} {joint:>8.2} {log_odds:>8.2}   {meaning}", i + 1));
             if i == 0 {
                 lines.extend(steps.iter().map(full));
             } else {
@@ -165,6 +188,51 @@ impl Why<'_> {
             Some(None) => {}
         }
         lines
+    }
+}
+
+/// How the log-odds of the best sentence come about.
+struct Sum {
+    /// Each feature's part of the table, its value, and what it adds, in the order of [`FEATURES`].
+    parts: Vec<(Part, f32, f32)>,
+    intercept: f32,
+    offset: f32,
+    log_odds: f32,
+    needed: f32,
+}
+
+impl Sum {
+    fn lines(&self) -> Vec<String> {
+        let mut lines = vec![format!("{:<15} {:>8} {:>8} {:>8} {:>8}", "", "value", "usual", "weight", "adds")];
+        for (feature, (part, value, product)) in FEATURES.iter().zip(&self.parts) {
+            let weight = part.weight / part.spread;
+            let Part { mean, .. } = part;
+            let (name, why) = (feature.name, feature.why);
+            lines.push(format!("{name:<15} {value:>8.2} {mean:>8.2} {weight:>8.2} {product:>+8.2}   {why}"));
+        }
+        let mut line = |name: &str, number: f32| lines.push(format!("{name:<15} {:>26} {number:>+8.2}", ""));
+        line("intercept", self.intercept);
+        if self.offset != 0.0 {
+            line("offset", self.offset);
+        }
+        let [log_odds, needed] = [self.log_odds, self.needed].map(with_probability);
+        lines.push(format!("{:<15} {:>26} {:>+8.2}   {log_odds} where {needed} is needed", "sum", "", self.log_odds));
+        lines
+    }
+
+    fn json(&self) -> Value {
+        let part = |(feature, (part, value, product)): (&Feature, &(Part, f32, f32))| {
+            let numbers = json!({
+                "value": three_decimals(*value), "mean": three_decimals(part.mean),
+                "weight": three_decimals(part.weight / part.spread), "adds": three_decimals(*product),
+            });
+            (feature.name.to_string(), numbers)
+        };
+        let parts: Map<String, Value> = FEATURES.iter().zip(&self.parts).map(part).collect();
+        json!({
+            "features": parts, "intercept": three_decimals(self.intercept), "offset": three_decimals(self.offset),
+            "log_odds": three_decimals(self.log_odds), "needed": three_decimals(self.needed),
+        })
     }
 }
 
@@ -292,10 +360,10 @@ fn rule((code, check): &(&str, Option<Check>)) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decide::rules::{checks, judge};
     use crate::grammar::{SlotValue, Slots};
     use crate::recognize::Timings;
     use crate::recognize::story::Weighed;
-    use crate::verdict::{Thresholds, checks, judge};
 
     fn command(name: &str) -> Command {
         Command { name: name.into(), requires: Vec::new(), deeds: Vec::new() }
@@ -303,7 +371,7 @@ mod tests {
 
     fn candidate(command: usize, words: &str, rank: f32, joint: f32) -> Candidate {
         let slots = Slots::from([("lock".to_string(), SlotValue::Text("front door".into()))]);
-        Candidate { sentence: Sentence { command, words: words.into(), slots }, rank, joint, tokens: 2 }
+        Candidate { sentence: Sentence { command, words: words.into(), slots }, rank, joint, tokens: 2, lead: 9.0 }
     }
 
     fn heard() -> Heard {
@@ -317,6 +385,7 @@ mod tests {
             calls: 71,
             duration_ms: 1980,
             speech_ms: 1312,
+            voiced: 1.0,
             dbfs: -26.0,
             took: Timings { total: Duration::from_millis(155), ..Timings::default() },
         }
@@ -348,50 +417,59 @@ mod tests {
     }
 
     fn told(heard: Option<&Heard>, story: Option<&Story>, lost: Option<&str>) -> Value {
-        let thresholds = Thresholds::default();
-        let rules = heard.map(|heard| checks(heard, &thresholds)).unwrap_or_default();
+        told_by(&Thresholds::default(), heard, story, lost)
+    }
+
+    fn told_by(thresholds: &Thresholds, heard: Option<&Heard>, story: Option<&Story>, lost: Option<&str>) -> Value {
+        let rules = heard.map(|heard| checks(heard, thresholds)).unwrap_or_default();
         let verdict = lost.map(|why| Verdict::Rejected(Reason::Lost(why.into())));
-        let verdict = verdict.unwrap_or_else(|| judge(heard.unwrap(), &thresholds));
+        let verdict = verdict.unwrap_or_else(|| judge(heard.unwrap(), thresholds));
         let commands = ["lock", "unlock", "resume"].map(command);
-        let why = Why { heard, verdict: &verdict, rules: &rules, story, commands: &commands };
+        let why = Why { heard, verdict: &verdict, rules: &rules, story, commands: &commands, thresholds };
         why.of_utterance(6, Duration::from_secs(4))
     }
 
-    const REFUSED: &str = r#"#6, 4 s ago: refused by the rule unlike
-  not a command: nearest is "unlock the front door", with evidence -22.8 where 0.0 is needed
+    /// Thresholds that the decision's own sentence misses by a nat: offset as it must be for that.
+    fn just_missed(heard: &Heard) -> Thresholds {
+        let Assessment { log_odds, needed, .. } = Thresholds::default().assess(heard).unwrap();
+        Thresholds { offset: needed - log_odds - 1.0, ..Thresholds::default() }
+    }
 
-sound     1.98 s, speech from 0.26 to 1.76 s, 1.31 s of it
-          speech -21.3 dBFS, the rest -58.2 dBFS, 36.9 dB between them
-          3 samples clipped: less gain would be right
-free text "Then lock the frozen dollar."
-          -6.50 nats, 1 % that nobody spoke
-          155 ms: spectrogram 0, encoder 0, text and search 0 (71 calls)
+    /// Where each of `parts` stands in `text`, each after the one before.
+    fn in_order(text: &str, parts: &[&str]) {
+        let mut from = 0;
+        for part in parts {
+            let Some(at) = text[from..].find(part) else { panic!("{part:?} should follow here:\n{}", &text[from..]) };
+            from += at + part.len();
+        }
+    }
 
-sentences     rank    joint evidence   (nats: 2.3 less is a tenth as likely)
-       1     -9.00   -19.50   -22.76   "unlock the front door" = unlock, lock front door
-                     -19.00            " unlock"      rather " Then" -0.25
-                      -0.50            (end)
-       2     -7.00   -30.00   -65.95   "resume" = resume, lock front door
-            no time was left for its tokens
-       3     -8.00   -20.00   -25.56   "lock the front door" = lock, lock front door
-            lock -19.8  "," -0.2 ((end) -0.5)
-          3 found: as many calls as may be after 300 calls of the decoder
-
-rules     no-speech    ok         1312 ms of speech                                                                      at least 192 ms
-          silence      ok         1 % that nobody spoke                                                                  at most 80 %
-          too-late     ok         155 ms                                                                                 within the deadline
-          no-sentence  ok         one found                                                                              one within reach of the free text
-          unlike       REFUSED    evidence -22.8: ratio -17.5, 2 tokens, 61 % alike, 1.3 x its letters, 0.8 x its time   at least 0.0
-          pace         ok         1312 ms of speech                                                                      360 to 4500 ms for its 18 letters
-          goes-on      ok         0 more words, 0 new after its end                                                      fewer than 2, fewer than 3
-          gave-up      ok         71 calls                                                                               a sentence found
-          ambiguous    ok         no rival near                                                                          at least 0.20
-"#;
+    /// The lines of the section with this label, without the label.
+    fn section<'a>(text: &'a str, label: &str) -> Vec<&'a str> {
+        let lines = text.lines().skip_while(|line| !line.starts_with(label));
+        lines.take_while(|line| !line.is_empty()).map(|line| &line[10..]).collect()
+    }
 
     #[test]
     fn a_refusal_is_told_from_the_sound_to_the_rule() {
-        let told = told(Some(&heard()), Some(&story()), None);
-        assert_eq!(told[WORDS].as_str().unwrap(), REFUSED);
+        let thresholds = just_missed(&heard());
+        let told = told_by(&thresholds, Some(&heard()), Some(&story()), None);
+        let words = told[WORDS].as_str().unwrap();
+        let sections = ["\nsound ", "\nfree text ", "\n\nsentences ", "\n\nlog-odds ", "\n\nrules "];
+        in_order(words, &[&["#6, 4 s ago: refused by the rule unlike\n"], &sections[..]].concat());
+        in_order(
+            words,
+            &["1.98 s", "from 0.26 to 1.76 s", "36.9 dB", "3 samples clipped", "Then lock the", "71 calls"],
+        );
+        let sentences =
+            ["unlock the front door", " unlock\"", "\" Then\" -0.25", "(end)", "resume", "no time was left"];
+        in_order(words, &sentences);
+        in_order(
+            words,
+            &["no time was left", "lock the front door", "3 found: as many calls as may be after 300 calls"],
+        );
+        assert_eq!(words_of(words, "REFUSED"), ["unlike"], "{words}");
+        assert!(words.lines().all(|line| line.trim_end() == line), "{words}");
         let object = &told[STORY];
         let place = (&object["utterance"], &object["rule"], &object["nearest"]);
         assert_eq!(place, (&6.into(), &"unlike".into(), &"unlock the front door".into()));
@@ -400,8 +478,53 @@ rules     no-speech    ok         1312 ms of speech                             
             json!([{"text": " unlock", "nats": -19.0, "rather": {"text": " Then", "nats": -0.25}},
                    {"text": "", "nats": -0.5, "rather": null}])
         );
-        assert_eq!(object["rules"][4]["result"], "refused");
+        let results = object["rules"].as_array().unwrap().iter();
+        let refused: Vec<&Value> =
+            results.filter(|rule| rule["result"] == "refused").map(|rule| &rule["rule"]).collect();
+        assert_eq!(refused, ["unlike"]);
         assert_eq!((&object["sound"]["ratio_db"], &object["looked"]["calls"]), (&36.9.into(), &312.into()));
+    }
+
+    #[test]
+    fn the_sum_adds_up_to_the_log_odds_that_decide() {
+        let close = |heard: Heard| Heard { text: "Unlock the front door.".into(), ..heard };
+        for (heard, offset) in [(heard(), 0.0), (heard(), -2.25), (close(heard()), 1.5)] {
+            let thresholds = Thresholds { offset, wrong_costs: 20.0, ..Thresholds::default() };
+            let told = told_by(&thresholds, Some(&heard), Some(&story()), None);
+            let (object, words) = (&told[STORY], told[WORDS].as_str().unwrap());
+            let number = |value: &Value| value.as_f64().unwrap();
+            let (sum, features) = (&object["sum"], object["sum"]["features"].as_object().unwrap());
+            // Each is rounded to three decimals.
+            let rounding = 0.0005 * (features.len() + 3) as f64;
+            let adds: f64 = features.values().map(|part| number(&part["adds"])).sum();
+            let all = number(&sum["intercept"]) + number(&sum["offset"]) + adds;
+            assert!((all - number(&sum["log_odds"])).abs() <= rounding, "{all}: {sum}");
+            assert!((number(&sum["log_odds"]) - number(&object["log_odds"])).abs() < 0.006, "{object}");
+            assert!((number(&sum["needed"]) - 20f64.ln()).abs() < 0.001 && number(&sum["offset"]) == f64::from(offset));
+            assert_eq!(object["sentences"][0]["log_odds"], object["log_odds"]);
+            for (name, part) in features {
+                assert_eq!(part["value"], object["features"][name], "{name}");
+                let adds = number(&part["weight"]) * (number(&part["value"]) - number(&part["mean"]));
+                let apart = 0.001
+                    * (1.0
+                        + number(&part["weight"]).abs()
+                        + number(&part["value"]).abs()
+                        + number(&part["mean"]).abs());
+                assert!((adds - number(&part["adds"])).abs() <= apart, "{name}: {part}");
+            }
+            // In words: a header, a line for each feature, the intercept, the offset unless it is 0, and the sum.
+            let lines = section(words, "log-odds");
+            let last = |line: &str, at: usize| line.split_whitespace().nth(at).unwrap().parse::<f64>().unwrap();
+            let named = |line: &&&str, name: &str| line.split_whitespace().next() == Some(name);
+            let of = |name: &str| lines.iter().find(|line| named(line, name));
+            let adds: f64 = FEATURES.iter().map(|feature| last(of(feature.name).unwrap(), 4)).sum();
+            let all = adds + last(of("intercept").unwrap(), 1) + of("offset").map_or(0.0, |line| last(line, 1));
+            assert!((all - last(of("sum").unwrap(), 1)).abs() <= 0.005 * lines.len() as f64, "{words}");
+            assert_eq!(
+                (of("offset").is_some(), lines.len()),
+                (offset != 0.0, FEATURES.len() + 3 + usize::from(offset != 0.0))
+            );
+        }
     }
 
     #[test]
@@ -411,14 +534,15 @@ rules     no-speech    ok         1312 ms of speech                             
         assert_eq!((&lost[STORY]["sentences"], &lost[STORY]["sound"]), (&json!([]), &Value::Null));
         let text = "Unlock the front door.".into();
         let good = Heard { text, best: Some(candidate(1, "unlock the front door", -1.0, -1.6)), ..heard() };
-        let words = told(Some(&good), None, None)[WORDS].as_str().unwrap().to_string();
+        let lenient = Thresholds { offset: 100.0, ..Thresholds::default() };
+        let words = told_by(&lenient, Some(&good), None, None)[WORDS].as_str().unwrap().to_string();
         assert!(
             words.starts_with("#6, 4 s ago: accepted\n  \"unlock the front door\" = unlock, lock front door\n"),
             "{words}"
         );
         assert!(!words.contains("sound  "), "{words}");
-        let own = "\n       1     -1.00    -1.60     3.00   \"unlock the front door\" = unlock, lock front door\n";
-        assert!(words.contains(&format!("{own}          no more can be looked for now\n")), "{words}");
+        let own = "   \"unlock the front door\" = unlock, lock front door\n          no more can be looked for now\n";
+        assert!(words.contains(own), "{words}");
         let mut late = story();
         late.sentences.truncate(1);
         late.sentences[0].steps.clear();
@@ -428,12 +552,32 @@ rules     no-speech    ok         1312 ms of speech                             
         assert!(words.contains(end), "{words}");
         let nothing = Traits::of(&[], &[], 512);
         assert_eq!(sound_lines(&nothing), ["0.00 s, no speech in it"]);
-        let two_rules = told(Some(&Heard { speech_ms: 0, ..heard() }), None, None)[WORDS].as_str().unwrap().to_string();
-        let results: Vec<_> = ["REFUSED", "fails too"].map(|result| words_of(&two_rules, result)).concat();
-        assert_eq!(results, ["no-speech", "unlike", "pace"]);
+        let without = told(Some(&Heard { best: None, ..heard() }), None, None);
+        assert_eq!((&without[STORY]["sum"], &without[STORY]["log_odds"]), (&Value::Null, &Value::Null));
+        assert_eq!(section(without[WORDS].as_str().unwrap(), "log-odds"), [""; 0], "no sum without a sentence");
         assert_eq!(nothing_yet()[STORY]["utterance"], Value::Null);
     }
 
+    #[test]
+    fn the_first_rule_that_fails_refuses_and_the_later_ones_fail_too() {
+        let both = Heard { voiced: 0.02, ..heard() };
+        let three = Heard { text: "Unlock the front door. Then lock the frozen dollar.".into(), ..both.clone() };
+        let cases: [(&str, Heard, &str, &[&str]); 3] = [
+            ("one rule", heard(), "unlike", &[]),
+            ("two rules", both, "no-speech", &["unlike"]),
+            ("three rules", three, "no-speech", &["unlike", "goes-on"]),
+        ];
+        for (what, heard, refuses, fail_too) in cases {
+            let told = told_by(&just_missed(&heard), Some(&heard), None, None);
+            let words = told[WORDS].as_str().unwrap();
+            assert!(words.starts_with(&format!("#6, 4 s ago: refused by the rule {refuses}\n")), "{what}: {words}");
+            assert_eq!(words_of(words, "REFUSED"), [refuses], "{what}: {words}");
+            assert_eq!(words_of(words, "fails too"), fail_too, "{what}: {words}");
+            assert_eq!(told[STORY]["rule"], refuses, "{what}");
+        }
+    }
+
+    /// The rules whose lines say this.
     fn words_of(text: &str, result: &str) -> Vec<String> {
         let rule = |line: &str| line.split_once(result)?.0.split_whitespace().last().map(String::from);
         text.lines().filter_map(rule).collect()

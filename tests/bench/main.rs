@@ -3,8 +3,9 @@
 //! One process and one resident model: (A) decides a 2 s command among the sentences of `home.toml`; (B) transcribes it
 //! as whisper.cpp does by default, with a beam of 5 and the encoder's whole context of 30 s. A and B take turns, so
 //! that a slow spell of the machine hits both, and each ratio is of two neighbours. A's total holds the check for
-//! speech, which B does without; B's parts are not known apart. Last, with a second model, what the size of the grammar
-//! costs. Before that, what recording and waiting for a microphone cost.
+//! speech, which B does without; B's parts are not known apart. Then, with a second model, what the size of the grammar
+//! costs. Before that, what recording and waiting for a microphone cost. Last, what a decision costs beside other
+//! programs. The threads of all of them wait as those of `hearken` do.
 //!
 //! Run nothing else meanwhile: two inferences at once slow each other twentyfold.
 
@@ -20,6 +21,8 @@ use hearken::audio::microphone::MicrophoneSettings;
 use hearken::audio::supervisor::Supervisor;
 use hearken::audio::{AudioSource, FRAME, FRAME_LEN, SAMPLE_RATE, Sound};
 use hearken::config::{self, Settings};
+use hearken::decide::rules::{Thresholds, Verdict, judge};
+use hearken::openmp;
 use hearken::recognize::whisper::WhisperRecognizer;
 use hearken::recognize::{Heard, Recognizer};
 use hearken::scratch::{Scratch, ScratchSettings};
@@ -157,13 +160,40 @@ fn waiting_costs() {
     println!("waiting:  {share:.2} % of a core in 20 s without a microphone, {attempts} attempts to open it");
 }
 
+/// How long a decision takes on every third clip, while none, one and two other programs use a processor each.
+fn beside_other_programs(home: &mut WhisperRecognizer) {
+    let clips: Vec<Vec<f32>> = support::clips("home").iter().step_by(3).map(|clip| support::samples(clip)).collect();
+    for programs in 0..=2 {
+        let _busy = support::busy(programs);
+        let decided = |clip: &Vec<f32>| home.hear(clip).unwrap_or_else(|e| panic!("{e}")).took.total.as_secs_f64();
+        let mut times: Vec<f64> = clips.iter().map(decided).collect();
+        times.sort_by(f64::total_cmp);
+        let [p50, p95] = [50, 95].map(|percent| times[times.len() * percent / 100] * 1000.0);
+        println!("beside {programs} busy programs: p50 {p50:.1}, p95 {p95:.1} ms in {} decisions", times.len());
+    }
+}
+
+/// Times that one decision is weighed, to have a time that can be measured.
+const WEIGHED: u32 = 1000;
+
+/// What features, weights and rules cost, once the search is over.
+fn weighing_costs(heard: &Heard, thresholds: &Thresholds) {
+    let begun = Instant::now();
+    let accepted = (0..WEIGHED).filter(|_| judge(heard, thresholds) == Verdict::Accepted).count();
+    let each = begun.elapsed().as_secs_f64() * 1e6 / f64::from(WEIGHED);
+    let share = each / heard.took.total.as_secs_f64() / 1e4;
+    println!("weighing: {each:.0} us a decision, {share:.2} % of its time (accepted {accepted} of {WEIGHED} times)");
+}
+
 fn main() {
+    openmp::spin_less().unwrap_or_else(|e| panic!("{e}"));
     scratch_costs();
     waiting_costs();
     let settings = config::load(&support::data("home.toml")).unwrap_or_else(|e| panic!("{e}"));
     let mut sound = support::samples(&support::data("home").join(format!("{COMMAND}.wav")));
     sound.resize(2 * SAMPLE_RATE as usize, 0.0);
     let cores = available_parallelism().map_or(0, NonZero::get);
+    let thresholds = settings.thresholds.clone();
     let (model, threads) = (&settings.recognizer.model, settings.recognizer.threads);
     println!("machine: {cores} cores, {threads} threads, {model}; \"{COMMAND}\", 2.0 s");
     println!("{ROUNDS} rounds A B A B after a warm-up; ms, median (least-most)");
@@ -193,4 +223,6 @@ fn main() {
         rounds[0].1.calls,
         Spread::of(rounds.iter().map(|(one, home)| home.took.search.as_secs_f64() / one.took.search.as_secs_f64())),
     );
+    weighing_costs(&rounds[0].1, &thresholds);
+    beside_other_programs(&mut home);
 }

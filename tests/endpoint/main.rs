@@ -10,6 +10,7 @@
 
 mod material;
 mod replay;
+mod room;
 mod scene;
 
 use std::ops::Range;
@@ -198,11 +199,12 @@ fn candidates() -> Vec<(String, EndpointSettings)> {
     let default = EndpointSettings::default;
     let ms = Duration::from_millis;
     let mut all = vec![("before".into(), former()), ("**the defaults**".into(), default())];
-    for (on, off) in [(0.7, 0.6), (0.65, 0.55), (0.6, 0.6), (0.6, 0.5), (0.55, 0.5), (0.5, 0.5), (0.5, 0.4), (0.4, 0.3)]
+    for (on, off) in
+        [(0.7, 0.6), (0.65, 0.6), (0.65, 0.5), (0.6, 0.55), (0.55, 0.5), (0.5, 0.5), (0.5, 0.4), (0.4, 0.3)]
     {
         all.push((format!("on {on}, off {off}"), EndpointSettings { on, off, ..default() }));
     }
-    for (speech, window) in [(3, 9), (4, 9), (5, 9), (4, 6), (6, 12), (6, 15), (8, 20)] {
+    for (speech, window) in [(3, 9), (5, 9), (6, 9), (4, 6), (4, 12), (6, 15), (8, 20)] {
         let onset = Onset { speech, window };
         all.push((format!("onset {speech} of {window}"), EndpointSettings { onset, ..default() }));
     }
@@ -212,7 +214,7 @@ fn candidates() -> Vec<(String, EndpointSettings)> {
     for post_roll in [100, 200, 400, 500] {
         all.push((format!("post_roll {post_roll} ms"), EndpointSettings { post_roll: ms(post_roll), ..default() }));
     }
-    for min_speech in [128, 160, 200] {
+    for min_speech in [96, 128, 160, 200] {
         all.push((format!("min_speech {min_speech} ms"), EndpointSettings { min_speech: ms(min_speech), ..default() }));
     }
     all

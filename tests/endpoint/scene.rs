@@ -5,9 +5,9 @@ use std::ops::Range;
 use hearken::audio::{FRAME_LEN, Frame, SAMPLE_RATE, level_dbfs};
 use hearken::eval::mix::Noise;
 use hearken::vad::Vad;
-use realfft::RealFftPlanner;
 
 use crate::material::{Clip, Material, Named, hash};
+use crate::room::in_room;
 
 /// Level of speech that is near the microphone, in dBFS: what the input gain is aimed at.
 pub const NEAR_DBFS: f32 = -26.0;
@@ -56,7 +56,7 @@ pub fn conditions(material: &Material) -> Vec<Condition<'_>> {
 pub fn scene(clip: &Clip, condition: &Condition<'_>, noises: &[(String, Noise)]) -> (Vec<f32>, Range<usize>) {
     let mut samples = faded(&clip.samples);
     if let Some(room) = condition.room {
-        samples = convolved(&samples, direct_on(&room.samples));
+        samples = in_room(&samples, &room.samples);
     }
     let gain = 10f32.powf((condition.dbfs - level_dbfs(&samples[clip.speech.clone()])) / 20.0);
     let speech = samples.iter().map(|s| s * gain);
@@ -101,32 +101,4 @@ fn faded(samples: &[f32]) -> Vec<f32> {
     let last = samples.len();
     let gain = |i: usize| (i.min(last - 1 - i) as f32 / FADE as f32).min(1.0);
     samples.iter().enumerate().map(|(i, s)| s * gain(i)).collect()
-}
-
-/// An impulse response from its direct sound on, so that speech stays where it is.
-fn direct_on(response: &[f32]) -> &[f32] {
-    let peak = (0..response.len()).max_by(|a, b| response[*a].abs().total_cmp(&response[*b].abs())).unwrap_or(0);
-    &response[peak..]
-}
-
-/// `samples` in a room, with the reverberation after their end.
-fn convolved(samples: &[f32], response: &[f32]) -> Vec<f32> {
-    let length = samples.len() + response.len();
-    let size = length.next_power_of_two();
-    let mut planner = RealFftPlanner::<f32>::new();
-    let (forward, inverse) = (planner.plan_fft_forward(size), planner.plan_fft_inverse(size));
-    let spectrum = |of: &[f32]| {
-        let mut padded = of.to_vec();
-        padded.resize(size, 0.0);
-        let mut out = forward.make_output_vec();
-        forward.process(&mut padded, &mut out).map(|()| out)
-    };
-    let (Ok(mut product), Ok(other)) = (spectrum(samples), spectrum(response)) else { return samples.to_vec() };
-    product.iter_mut().zip(&other).for_each(|(a, b)| *a *= b / size as f32);
-    let mut sound = inverse.make_output_vec();
-    if inverse.process(&mut product, &mut sound).is_err() {
-        return samples.to_vec();
-    }
-    sound.truncate(length);
-    sound
 }

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use hearken::command::Command;
+use hearken::decide::features::FEATURES;
+use hearken::decide::rules::{Reason, Thresholds, Verdict};
 use hearken::gpio::Duty;
 use hearken::grammar::{Sentence, SlotValue, Slots};
 use hearken::recognize::{Candidate, Heard, Limit, Timings};
 use hearken::report::events::{Destination, Events};
 use hearken::report::{Outcome, Switched, event};
 use hearken::scratch::Usage;
-use hearken::verdict::{Reason, Verdict};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -20,27 +21,22 @@ use super::{for_any, text};
 fn candidate() -> impl Strategy<Value = Candidate> {
     let value = prop_oneof![text().prop_map(SlotValue::Text), any::<i64>().prop_map(SlotValue::Integer)];
     let slots = vec((text(), value), 0..3).prop_map(Slots::from_iter);
-    (0..2usize, text(), slots, prop::num::f32::ANY, prop::num::f32::ANY).prop_map(
-        |(command, words, slots, rank, joint)| Candidate {
-            sentence: Sentence { command, words, slots },
-            rank,
-            joint,
-            tokens: 4,
-        },
-    )
+    (0..2usize, text(), slots, [prop::num::f32::ANY; 3]).prop_map(|(command, words, slots, [rank, joint, lead])| {
+        Candidate { sentence: Sentence { command, words, slots }, rank, joint, tokens: 4, lead }
+    })
 }
 
 fn heard() -> impl Strategy<Value = Heard> {
     let time = || any::<u64>().prop_map(Duration::from_nanos);
-    let scores = [prop::num::f32::ANY, prop::num::f32::ANY, prop::num::f32::ANY];
+    let scores = [prop::num::f32::ANY; 4];
     let candidates = [option::of(candidate()), option::of(candidate())];
     let limit = prop_oneof![Just(Limit::Calls), Just(Limit::Deadline)];
     let numbers = (option::of(limit), any::<usize>(), any::<u64>(), any::<u64>());
     (text(), scores, candidates, numbers, [time(), time(), time(), time()]).prop_map(
-        |(text, [free, no_speech, dbfs], [best, runner_up], (gave_up, calls, duration_ms, speech_ms), took)| {
+        |(text, [free, no_speech, voiced, dbfs], [best, runner_up], (gave_up, calls, duration_ms, speech_ms), took)| {
             let [mel, encode, search, total] = took;
             let took = Timings { mel, encode, search, total };
-            Heard { text, free, no_speech, best, runner_up, gave_up, calls, duration_ms, speech_ms, dbfs, took }
+            Heard { text, free, no_speech, best, runner_up, gave_up, calls, duration_ms, speech_ms, voiced, dbfs, took }
         },
     )
 }
@@ -48,18 +44,22 @@ fn heard() -> impl Strategy<Value = Heard> {
 fn verdict() -> impl Strategy<Value = Verdict> {
     let number = || prop::num::f32::ANY;
     let reason = prop_oneof![
-        any::<u64>().prop_map(|speech_ms| Reason::NoSpeech { speech_ms }),
-        number().prop_map(|probability| Reason::Silence { probability }),
+        number().prop_map(|voiced| Reason::NoSpeech { voiced }),
         any::<usize>().prop_map(|calls| Reason::GaveUp { calls }),
+        any::<u64>().prop_map(|ms| Reason::TooLate { ms }),
         Just(Reason::NoSentence),
-        (text(), number(), number()).prop_map(|(sentence, evidence, needed)| Reason::Unlike {
+        (text(), number(), number()).prop_map(|(sentence, log_odds, needed)| Reason::Unlike {
             sentence,
-            evidence,
+            log_odds,
             needed
         }),
-        (text(), any::<u64>()).prop_map(|(sentence, speech_ms)| Reason::Pace { sentence, speech_ms }),
         text().prop_map(|sentence| Reason::GoesOn { sentence }),
-        ([text(), text()], number()).prop_map(|(sentences, margin)| Reason::Ambiguous { sentences, margin }),
+        ([text(), text()], number(), number()).prop_map(|(sentences, log_odds, needed)| Reason::Ambiguous {
+            sentences,
+            log_odds,
+            needed
+        }),
+        (text(), any::<bool>()).prop_map(|(output, on)| Reason::State { output, on }),
         text().prop_map(Reason::Lost),
     ];
     prop_oneof![1 => Just(Verdict::Accepted), 2 => reason.prop_map(Verdict::Rejected)]
@@ -81,6 +81,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
     (any::<u64>(), option::of(heard()), verdict(), vec(switched, 0..3), latency, usage).prop_map(
         |(utterance, heard, verdict, switched, latency_ms, scratch)| Outcome {
             utterance,
+            assessment: heard.as_ref().and_then(|heard| Thresholds::default().assess(heard)),
             heard,
             verdict,
             switched,
@@ -92,7 +93,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
 
 #[test]
 fn every_outcome_is_one_line_of_json_with_all_its_keys_and_its_texts_unchanged() {
-    const ALWAYS: &str = "utterance time verdict reason rule command sentence slots evidence llr resemblance surplus pace margin \
+    const ALWAYS: &str = "utterance time verdict reason rule command sentence slots log_odds confidence needed features \
         nearest runner_up outputs latency_ms scratch";
     const HEARD: &str = "text no_speech duration_ms speech_ms dbfs calls ms";
     let names = [text(), text()];
@@ -114,6 +115,10 @@ fn every_outcome_is_one_line_of_json_with_all_its_keys_and_its_texts_unchanged()
             assert_eq!(said["outputs"].as_array().map(Vec::len), Some(outcome.switched.len()));
             if let Some(best) = outcome.heard.as_ref().and_then(|heard| heard.best.as_ref()) {
                 assert_eq!(said["nearest"], best.sentence.words.as_str());
+                let features = said["features"].as_object().unwrap();
+                assert!(FEATURES.iter().all(|feature| features[feature.name].is_number()), "{line}");
+                let confidence = said["confidence"].as_f64();
+                assert!(confidence.is_none_or(|confidence| (0.0..=1.0).contains(&confidence)), "{line}");
                 let slots = if accepted { best.sentence.slots.len() } else { 0 };
                 assert_eq!(said["slots"].as_object().map(|slots| slots.len()), Some(slots));
             }

@@ -1,7 +1,7 @@
-//! Recordings with any scores: what is chosen for them keeps its word.
+//! Recordings with any scores: the offsets that are chosen for them keep their word.
 
 use hearken::calibrate::{Data, LEAST, LEAST_OF_COMMAND, MOST, Recording, Scored, at, fit};
-use hearken::verdict::Thresholds;
+use hearken::decide::rules::Thresholds;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -10,7 +10,7 @@ use super::for_any;
 /// Scores by the tenth of a nat, so that some are the same.
 fn recordings(positive: bool, most: usize, hours: f64) -> impl Strategy<Value = Vec<Recording>> {
     let scored = (-200..100i32, 0..3usize, any::<bool>()).prop_map(move |(tenths, command, right)| Scored {
-        evidence: tenths as f32 / 10.0,
+        excess: tenths as f32 / 10.0,
         command,
         right: positive && right,
     });
@@ -26,28 +26,26 @@ fn what_is_chosen_keeps_the_target_and_no_whole_nat_is_better() {
         let usual = Thresholds::default();
         let nats = (LEAST as i32..=MOST as i32).map(|nat| data.tally(&at(nat as f32, &usual)));
         let Some(chosen) = fit(&data, target, &usual) else {
-            // Scores a tenth apart leave room for a threshold between any two.
+            // Scores a tenth apart leave room for a level between any two.
             assert!(data.tally(&at(MOST - 0.05, &usual)).bound() > target, "0 would do");
             return false;
         };
         let tally = data.tally(&chosen);
         assert!(tally.bound() <= target, "{tally:?}");
-        assert!(
-            (LEAST..=MOST).contains(&chosen.evidence)
-                && chosen.commands.values().all(|evidence| (LEAST..=MOST).contains(evidence))
-        );
-        let alone = data.tally(&at(chosen.evidence, &usual));
-        assert!(tally.errors() + chosen.commands.len() <= alone.errors(), "each own threshold saves one at least");
+        let mut offsets = chosen.offsets.values().chain([&chosen.offset]);
+        assert!(offsets.all(|offset| (LEAST..=MOST).contains(&-offset)), "{chosen:?}");
+        let floor = -chosen.offset;
+        let alone = data.tally(&at(floor, &usual));
+        assert!(tally.errors() + chosen.offsets.len() <= alone.errors(), "each offset of a command saves one at least");
         assert!(tally.false_accepts <= alone.false_accepts, "{tally:?}, {alone:?}");
-        for command in chosen.commands.keys() {
+        for command in chosen.offsets.keys() {
             let right = data.recordings.iter().flat_map(|r| &r.scored).filter(|s| s.right && s.command == *command);
             assert!(right.count() >= LEAST_OF_COMMAND);
         }
-        let floor = chosen.evidence;
         let better = nats.enumerate().find(|(nat, other)| {
             *nat as f32 + LEAST > floor && other.bound() <= target && other.errors() < alone.errors()
         });
-        assert!(better.is_none(), "{better:?} is better than {alone:?} at {}", chosen.evidence);
+        assert!(better.is_none(), "{better:?} is better than {alone:?} at {floor}");
         true
     });
 }

@@ -8,7 +8,7 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -232,6 +232,13 @@ fn plugin() -> &'static Path {
 
 /// A running program that is killed when the test is over, whatever its end.
 pub struct Running(pub Child);
+
+/// So many programs that do nothing but use a processor each. They look for this process, and end when it is gone:
+/// they do so however it ends.
+pub fn busy(programs: usize) -> Vec<Running> {
+    let start = || Command::new("sh").args(["-c", "while kill -0 $PPID; do :; done"]).stderr(Stdio::null()).spawn();
+    (0..programs).map(|_| Running(start().expect("sh should be there"))).collect()
+}
 
 /// Longest that a test waits for a program.
 const PATIENCE: Timespec = Timespec { tv_sec: 180, tv_nsec: 0 };

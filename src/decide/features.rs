@@ -1,0 +1,239 @@
+//! What is measured of an utterance to tell whether a person said the best sentence. Pure.
+//!
+//! Texts are compared by their canonical words ([`canonical`]): what the search accepts as a spelling counts as the same
+//! here. Lengths are counted in words, letters and seconds, never in tokens, which are the model's own affair.
+
+use crate::grammar::sound::Sound;
+use crate::grammar::spelling::canonical;
+use crate::recognize::{Candidate, Heard};
+
+/// A figure of a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Feature {
+    /// Its name, as in the table of weights.
+    pub name: &'static str,
+    /// Its unit.
+    pub unit: &'static str,
+    /// Why it should tell a sentence that was said from one that was not.
+    pub why: &'static str,
+}
+
+/// How many features there are.
+pub const COUNT: usize = 9;
+
+/// The features, in the order of [`Features::values`].
+pub const FEATURES: [Feature; COUNT] = [
+    Feature {
+        name: "ratio",
+        unit: "times",
+        why: "nats a word that it is less likely than the free text, by Whisper's doubt of that",
+    },
+    Feature {
+        name: "support",
+        unit: "nats a word",
+        why: "the sentence's rank in the search: what the sound says within the grammar",
+    },
+    Feature { name: "likeness", unit: "0 to 1", why: "how alike the sentence and the free text sound" },
+    Feature { name: "surplus", unit: "log of times", why: "letters of the free text beyond those of the sentence" },
+    Feature {
+        name: "words",
+        unit: "log of words",
+        why: "the figures a word say less of many words than of one: chance and noise level out",
+    },
+    Feature {
+        name: "length",
+        unit: "words",
+        why: "in noise each word costs something, and no long sentence fits by chance",
+    },
+    Feature { name: "lead", unit: "nats", why: "how far every sentence that would do something else lies behind" },
+    Feature { name: "slowness", unit: "log of times", why: "how many times longer than people take the speech lasts" },
+    Feature {
+        name: "belief",
+        unit: "nats a word",
+        why: "log-probability of the free text: whether Whisper believes it",
+    },
+];
+
+/// Whisper's doubt of a free text that it is sure of, in nats a word: where it is sure, "trap" for "timer" is another word; where it
+/// is not, as in noise, it may be the same one. Chosen so that "set a trap for five minutes" is no "set a timer for 5 minutes",
+/// with the same loss on people: docs/deciding.md.
+const LEAST_DOUBT: f32 = 0.2;
+
+/// Most that [`Candidate::lead`] counts for, in nats: the search does not look for rivals that lie further behind.
+const MOST_LEAD: f32 = 3.0;
+
+/// How long people take for a sentence, in seconds: so much for the first onset and the last release, and the letters that
+/// they say in a second. Of 1,288 commands by people half took more than 1.01 times as long, by Silero, and one in twenty more
+/// than 1.57 times (docs/deciding.md).
+const AROUND_SECONDS: f32 = 0.15;
+const LETTERS_A_SECOND: f32 = 14.0;
+/// Least speech that counts, in seconds: what Silero finds in silence is not 0.
+const LEAST_SECONDS: f32 = 0.01;
+
+/// The figures of one utterance, each a finite number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Features([f32; COUNT]);
+
+impl Features {
+    /// For the best sentence of `heard`, if there is one.
+    pub fn of(heard: &Heard) -> Option<Features> {
+        heard.best.as_ref().map(|best| Features::for_candidate(heard, best))
+    }
+
+    /// For one of the sentences that `heard` might be.
+    pub fn for_candidate(heard: &Heard, candidate: &Candidate) -> Features {
+        let sentence = canonical(&candidate.sentence.words);
+        let text = without_repetition(canonical(&heard.text), &sentence);
+        let written = text.iter().map(|word| word.chars().count()).sum::<usize>() as f32;
+        let (letters, words) = (sentence.concat().chars().count().max(1) as f32, sentence.len().max(1) as f32);
+        // Where Whisper's own text is less likely than the sentence, that text is no yardstick, and a higher ratio says nothing.
+        let ratio = at_most(candidate.joint - heard.free, 0.0) / words;
+        let belief = heard.free / text.len().max(1) as f32;
+        let usual = AROUND_SECONDS + letters / LETTERS_A_SECOND;
+        let seconds = (heard.speech_ms as f32 / 1000.0).max(LEAST_SECONDS);
+        Features::from_values([
+            ratio / (LEAST_DOUBT - at_most(belief, 0.0)),
+            candidate.rank / words,
+            likeness(&text, &sentence),
+            (written / letters).max(1.0).ln(),
+            words.ln(),
+            words,
+            at_most(candidate.lead, MOST_LEAD),
+            (seconds / usual).max(1.0).ln(),
+            belief,
+        ])
+    }
+
+    /// Of these values, in the order of [`FEATURES`]. What is no finite number counts as the least there is: the model gave no
+    /// number, so nothing speaks for the sentence.
+    pub fn from_values(values: [f32; COUNT]) -> Features {
+        Features(values.map(|value| if value.is_finite() { value } else { f32::from(i16::MIN) }))
+    }
+
+    /// The same without any rival.
+    pub fn unrivalled(&self) -> Features {
+        let mut values = self.0;
+        values.iter_mut().zip(FEATURES).filter(|(_, f)| f.name == "lead").for_each(|(value, _)| *value = MOST_LEAD);
+        Features(values)
+    }
+
+    /// The values, in the order of [`FEATURES`].
+    pub fn values(&self) -> &[f32; COUNT] {
+        &self.0
+    }
+
+    /// The value of the feature called `name`; none if there is none.
+    pub fn get(&self, name: &str) -> Option<f32> {
+        FEATURES.iter().position(|feature| feature.name == name).map(|at| self.0[at])
+    }
+}
+
+/// The lesser of two; what is no number stays none, which `f32::min` would make the other.
+fn at_most(number: f32, most: f32) -> f32 {
+    if number > most { most } else { number }
+}
+
+/// How alike two texts sound, 0 to 1: what they have in common in order (normalized Levenshtein) of the sounds of their words.
+pub fn likeness(one: &[String], other: &[String]) -> f32 {
+    let [one, other] = [one, other].map(|words| words.iter().map(|word| Sound::of(word).whole).collect::<String>());
+    strsim::normalized_levenshtein(&one, &other) as f32
+}
+
+/// The words of `text` but for those of `sentence` that it repeats: at a short context Whisper may repeat itself, "Yes, yes".
+fn without_repetition(text: Vec<String>, sentence: &[String]) -> Vec<String> {
+    let mut unsaid: Vec<&String> = sentence.iter().collect();
+    let counts = |word: &String| match unsaid.iter().position(|unsaid| *unsaid == word) {
+        Some(at) => {
+            unsaid.swap_remove(at);
+            true
+        }
+        None => !sentence.contains(word),
+    };
+    text.into_iter().filter(counts).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grammar::{Sentence, Slots};
+    use crate::recognize::Timings;
+
+    fn heard(text: &str, sentence: &str) -> Heard {
+        let sentence = Sentence { command: 0, words: sentence.into(), slots: Slots::new() };
+        Heard {
+            text: text.into(),
+            free: -2.0,
+            no_speech: 0.5,
+            best: Some(Candidate { sentence, rank: -1.0, joint: -3.0, tokens: 6, lead: 9.0 }),
+            runner_up: None,
+            gave_up: None,
+            calls: 9,
+            duration_ms: 1800,
+            speech_ms: 1000,
+            voiced: 1.0,
+            dbfs: -26.0,
+            took: Timings::default(),
+        }
+    }
+
+    fn feature(heard: &Heard, name: &str) -> f32 {
+        Features::of(heard).unwrap().get(name).unwrap()
+    }
+
+    #[test]
+    fn what_is_written_otherwise_is_the_same_sentence() {
+        let same = [
+            ("Never mind.", "nevermind"),
+            ("Okay.", "ok"),
+            ("T.V. at 50%!", "tv at fifty percent"),
+            ("Left", "left"),
+            ("5 km", "five kilometres"),
+        ];
+        for (text, sentence) in same {
+            let heard = heard(text, sentence);
+            assert_eq!((feature(&heard, "likeness"), feature(&heard, "surplus")), (1.0, 0.0), "{text}");
+        }
+        assert!(feature(&heard("Turn off the lamp", "turn on the lamp"), "likeness") < 0.95);
+    }
+
+    #[test]
+    fn what_is_repeated_is_not_said_besides() {
+        let kept = |text: &str, sentence: &str| without_repetition(canonical(text), &canonical(sentence)).join(" ");
+        let cases = [
+            ("Turn on the lamp.", "turn on the lamp", "turn on the lamp"),
+            ("Turn on the lamp, turn on the", "turn on the lamp", "turn on the lamp"),
+            ("Turn on the lamps of the ship.", "turn on the lamp", "turn on the lamps of ship"),
+            ("Yes, yes.", "yes", "yes"),
+            ("Turn on the office light off", "turn on the office light", "turn on the office light off"),
+            ("", "yes", ""),
+        ];
+        for (text, sentence, words) in cases {
+            assert_eq!(kept(text, sentence), words, "{text}");
+        }
+    }
+
+    #[test]
+    fn each_feature_is_what_its_name_says() {
+        let plain = heard("Turn on the lamp.", "turn on the lamp");
+        let expected = [-0.25 / 0.7, -0.25, 1.0, 0.0, 4f32.ln(), 4.0, 3.0, 0.0, -0.5];
+        for (feature, (value, expected)) in
+            FEATURES.iter().zip(Features::of(&plain).unwrap().values().iter().zip(expected))
+        {
+            assert!((value - expected).abs() < 1e-5, "{}: {value}, not {expected}", feature.name);
+        }
+        let slow = Heard { speech_ms: 4000, ..plain.clone() };
+        assert!((feature(&slow, "slowness") - (4.0f32 / (0.15 + 13.0 / 14.0)).ln()).abs() < 1e-5);
+        let unsure = Heard { free: -8.0, ..plain.clone() };
+        assert_eq!(feature(&unsure, "ratio"), 0.0);
+        assert_eq!(Features::of(&Heard { best: None, ..plain }), None);
+    }
+
+    #[test]
+    fn what_is_no_number_speaks_against_the_sentence() {
+        for number in [f32::NAN, f32::NEG_INFINITY] {
+            let mut heard = heard("Turn on the lamp.", "turn on the lamp");
+            heard.best.as_mut().unwrap().joint = number;
+            assert!(feature(&heard, "ratio") < -1000.0, "{number}");
+        }
+    }
+}

@@ -1,0 +1,479 @@
+//! Accept or reject: a pure function of what was heard, the weights and the thresholds.
+//!
+//! The rules run in a fixed order and the first that fails names the reason. Most of the work is done by one of them, which
+//! compares the log-odds that a person said the sentence with what is needed; the others are for what no weight can express.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+
+use super::features::{Features, likeness};
+use super::weights::{Weights, probability};
+use crate::grammar::spelling::canonical;
+use crate::recognize::{Heard, Limit};
+
+/// What an utterance must reach to be a command.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Thresholds {
+    /// How much each feature counts, by the model.
+    pub weights: Arc<Weights>,
+    /// So many refusals of a command are as bad as one wrong action.
+    pub wrong_costs: f32,
+    /// The same for single commands, by the index that their sentences carry.
+    pub command_costs: BTreeMap<usize, f32>,
+    /// Added to the log-odds of every sentence, in nats: how this user, room and microphone differ from those of the table.
+    pub offset: f32,
+    /// The same for single commands, instead of the one for all.
+    pub offsets: BTreeMap<usize, f32>,
+}
+
+/// Refusals that one wrong action costs: chosen by measurement, docs/deciding.md, "What a wrong action costs".
+const WRONG_COSTS: f32 = 1.5;
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Thresholds {
+            weights: Arc::default(),
+            wrong_costs: WRONG_COSTS,
+            command_costs: BTreeMap::new(),
+            offset: 0.0,
+            offsets: BTreeMap::new(),
+        }
+    }
+}
+
+impl Thresholds {
+    /// The log-odds that a sentence of the command with this index needs, in nats. With these, a refusal and an action cost the
+    /// same on the average: p (1 refusal) = (1 - p) (a wrong action).
+    pub fn needed(&self, command: usize) -> f32 {
+        self.command_costs.get(&command).copied().unwrap_or(self.wrong_costs).ln()
+    }
+
+    /// What is added to the log-odds of a sentence of the command with this index.
+    pub fn offset_of(&self, command: usize) -> f32 {
+        self.offsets.get(&command).copied().unwrap_or(self.offset)
+    }
+
+    /// Log-odds that a person said a sentence of the command with this index, in nats.
+    pub fn log_odds(&self, features: &Features, command: usize) -> f32 {
+        self.weights.log_odds(features) + self.offset_of(command)
+    }
+
+    /// What speaks for the best sentence of `heard`; none without one.
+    pub fn assess(&self, heard: &Heard) -> Option<Assessment> {
+        let best = heard.best.as_ref()?;
+        let features = Features::for_candidate(heard, best);
+        let log_odds = self.log_odds(&features, best.sentence.command);
+        Some(Assessment { features, log_odds, needed: self.needed(best.sentence.command) })
+    }
+}
+
+/// What speaks for the best sentence of an utterance.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Assessment {
+    /// What was measured.
+    pub features: Features,
+    /// Log-odds that a person said it, in nats.
+    pub log_odds: f32,
+    /// The least that would do, in nats.
+    pub needed: f32,
+}
+
+/// Least probability of speech that Silero must find anywhere: below it nobody spoke. Refuses two of 1,312 commands by people.
+const LEAST_VOICED: f32 = 0.1;
+
+/// Words of the free text beyond the sentence that refuse it: inside its first sentence one may be a "please"; after a full
+/// stop two may be Whisper's habit ("Thank you.").
+const WORDS_MORE: usize = 2;
+const WORDS_AFTER_STOP: usize = 3;
+
+/// Why an utterance is not a command.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reason {
+    /// Nobody spoke.
+    NoSpeech {
+        /// The highest probability of speech in it, 0 to 1.
+        voiced: f32,
+    },
+    /// The search took too many steps.
+    GaveUp {
+        /// Decoder calls made.
+        calls: usize,
+    },
+    /// The decision took too long.
+    TooLate {
+        /// Time taken, in milliseconds.
+        ms: u64,
+    },
+    /// No sentence is anywhere near.
+    NoSentence,
+    /// It sounds more like something that is not a command.
+    Unlike {
+        /// The nearest sentence.
+        sentence: String,
+        /// Log-odds that it was said, in nats.
+        log_odds: f32,
+        /// The least that would do.
+        needed: f32,
+    },
+    /// The speech goes on after the sentence.
+    GoesOn {
+        /// The nearest sentence.
+        sentence: String,
+    },
+    /// Two sentences that do different things fit about equally well; without the second, the first would be obeyed.
+    Ambiguous {
+        /// The two.
+        sentences: [String; 2],
+        /// Log-odds of the first, in nats.
+        log_odds: f32,
+        /// The least that would do.
+        needed: f32,
+    },
+    /// The command is refused while an output is in this state.
+    State {
+        /// The output's name.
+        output: String,
+        /// Whether it is on; the command needs the other.
+        on: bool,
+    },
+    /// The utterance was lost on its way; the words say how.
+    Lost(String),
+}
+
+impl Reason {
+    /// The reason in one word, for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Reason::NoSpeech { .. } => "no-speech",
+            Reason::GaveUp { .. } => "gave-up",
+            Reason::TooLate { .. } => "too-late",
+            Reason::NoSentence => "no-sentence",
+            Reason::Unlike { .. } => "unlike",
+            Reason::GoesOn { .. } => "goes-on",
+            Reason::Ambiguous { .. } => "ambiguous",
+            Reason::State { .. } => "state",
+            Reason::Lost(_) => "lost",
+        }
+    }
+}
+
+/// Log-odds with the probability that they stand for: "-1.2 (23 %)".
+pub fn with_probability(log_odds: f32) -> String {
+    format!("{log_odds:.1} ({:.0} %)", probability(log_odds) * 100.0)
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::NoSpeech { voiced } => {
+                write!(f, "nobody spoke: nowhere is speech more likely than {:.0} %", voiced * 100.0)
+            }
+            Reason::GaveUp { calls } => write!(f, "no sentence stood out in {calls} steps"),
+            Reason::TooLate { ms } => write!(f, "not decided in time: {ms} ms"),
+            Reason::NoSentence => f.write_str("no sentence of the configuration is near"),
+            Reason::Unlike { sentence, log_odds, needed } => {
+                let [log_odds, needed] = [log_odds, needed].map(|l| with_probability(*l));
+                write!(f, "not a command: nearest is {sentence:?}, with log-odds {log_odds} where {needed} is needed")
+            }
+            Reason::GoesOn { sentence } => write!(f, "the speech goes on after {sentence:?}"),
+            Reason::Ambiguous { sentences: [a, b], log_odds, needed } => {
+                let [log_odds, needed] = [log_odds, needed].map(|l| with_probability(*l));
+                write!(f, "cannot tell {a:?} from {b:?}: log-odds {log_odds} where {needed} is needed")
+            }
+            Reason::State { output, on } => {
+                let [is, needed] = if *on { ["on", "off"] } else { ["off", "on"] };
+                write!(f, "the {output} is {is}, and this command needs it {needed}")
+            }
+            Reason::Lost(how) => f.write_str(how),
+        }
+    }
+}
+
+/// The decision.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// Obey the best sentence.
+    Accepted,
+    /// Do nothing.
+    Rejected(Reason),
+}
+
+/// What a rule says of an utterance.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Check {
+    /// What was measured, in words.
+    pub measured: String,
+    /// What is needed, in words.
+    pub needed: String,
+    /// Why it refuses, if it does.
+    pub refusal: Option<Reason>,
+}
+
+/// A rule: nothing where it has nothing to measure, as without a sentence.
+type Rule = fn(&Heard, &Thresholds) -> Option<Check>;
+
+/// The rules in their order, each under the [`Reason::code`] that it refuses with. The first that refuses is the reason.
+const RULES: [(&str, Rule); 7] = [
+    ("no-speech", no_speech),
+    ("too-late", too_late),
+    ("no-sentence", no_sentence),
+    ("ambiguous", ambiguous),
+    ("unlike", unlike),
+    ("goes-on", goes_on),
+    ("gave-up", gave_up),
+];
+
+/// Judges what was heard.
+pub fn judge(heard: &Heard, thresholds: &Thresholds) -> Verdict {
+    match RULES.iter().find_map(|(_, rule)| rule(heard, thresholds)?.refusal) {
+        Some(reason) => Verdict::Rejected(reason),
+        None => Verdict::Accepted,
+    }
+}
+
+/// What every rule says, in their order, those behind the first that refuses too.
+pub fn checks(heard: &Heard, thresholds: &Thresholds) -> Vec<(&'static str, Option<Check>)> {
+    RULES.iter().map(|(code, rule)| (*code, rule(heard, thresholds))).collect()
+}
+
+/// Whether no rule but that of the log-odds refuses.
+pub fn passes_otherwise(heard: &Heard, thresholds: &Thresholds) -> bool {
+    let weighed = |code: &str| matches!(code, "unlike" | "ambiguous");
+    let mut others = RULES.iter().filter(|(code, _)| !weighed(code));
+    others.all(|(_, rule)| rule(heard, thresholds).is_none_or(|check| check.refusal.is_none()))
+}
+
+fn check(measured: String, needed: String, refusal: Option<Reason>) -> Option<Check> {
+    Some(Check { measured, needed, refusal })
+}
+
+fn no_speech(heard: &Heard, _: &Thresholds) -> Option<Check> {
+    let voiced = heard.voiced;
+    let heard_somebody = voiced >= LEAST_VOICED;
+    let refusal = (!heard_somebody).then_some(Reason::NoSpeech { voiced });
+    check(
+        format!("speech is {:.0} % likely", voiced * 100.0),
+        format!("at least {:.0} %", LEAST_VOICED * 100.0),
+        refusal,
+    )
+}
+
+/// A command that comes so late surprises more than it serves.
+fn too_late(heard: &Heard, _: &Thresholds) -> Option<Check> {
+    let ms = heard.took.total.as_millis() as u64;
+    let refusal = (heard.gave_up == Some(Limit::Deadline)).then_some(Reason::TooLate { ms });
+    check(format!("{ms} ms"), "within the deadline".into(), refusal)
+}
+
+fn no_sentence(heard: &Heard, _: &Thresholds) -> Option<Check> {
+    let measured = match (&heard.best, heard.gave_up) {
+        (Some(_), _) => "one found",
+        (None, None) => "none found",
+        // Whether there is one is not known.
+        (None, Some(_)) => return None,
+    };
+    let refusal = heard.best.is_none().then_some(Reason::NoSentence);
+    check(measured.into(), "one within reach of the free text".into(), refusal)
+}
+
+fn ambiguous(heard: &Heard, thresholds: &Thresholds) -> Option<Check> {
+    let best = heard.best.as_ref()?;
+    let Assessment { features, log_odds, needed } = thresholds.assess(heard)?;
+    let alone = thresholds.log_odds(&features.unrivalled(), best.sentence.command);
+    let words = format!("at least {} where it would reach that alone", with_probability(needed));
+    let Some(runner_up) = &heard.runner_up else { return check("no rival near".into(), words, None) };
+    let sentences = [&best.sentence, &runner_up.sentence].map(|s| s.words.clone());
+    let measured =
+        format!("log-odds {}, {} without {:?}", with_probability(log_odds), with_probability(alone), sentences[1]);
+    let undecided = alone >= needed && log_odds < needed;
+    check(measured, words, undecided.then_some(Reason::Ambiguous { sentences, log_odds, needed }))
+}
+
+fn unlike(heard: &Heard, thresholds: &Thresholds) -> Option<Check> {
+    let sentence = heard.best.as_ref()?.sentence.words.clone();
+    let Assessment { log_odds, needed, .. } = thresholds.assess(heard)?;
+    let enough = log_odds >= needed;
+    let refusal = (!enough).then_some(Reason::Unlike { sentence, log_odds, needed });
+    check(format!("log-odds {}", with_probability(log_odds)), format!("at least {}", with_probability(needed)), refusal)
+}
+
+fn goes_on(heard: &Heard, _: &Thresholds) -> Option<Check> {
+    let sentence = heard.best.as_ref()?.sentence.words.clone();
+    let (more, after) = words_beyond(&heard.text, &sentence);
+    let measured = format!("{more} more words, {after} new after its end");
+    let needed = format!("fewer than {WORDS_MORE}, fewer than {WORDS_AFTER_STOP}");
+    check(measured, needed, (more >= WORDS_MORE || after >= WORDS_AFTER_STOP).then_some(Reason::GoesOn { sentence }))
+}
+
+fn gave_up(heard: &Heard, _: &Thresholds) -> Option<Check> {
+    let calls = heard.calls;
+    let none = heard.best.is_none() && heard.gave_up == Some(Limit::Calls);
+    let refusal = none.then_some(Reason::GaveUp { calls });
+    check(format!("{calls} calls"), "a sentence found".into(), refusal)
+}
+
+/// Words of the free text that follow the sentence, and new ones after its first full stop. What it repeats is not new.
+fn words_beyond(text: &str, sentence: &str) -> (usize, usize) {
+    let written: Vec<&str> = text.split_whitespace().collect();
+    let stop = written.iter().position(|word| word.ends_with(['.', '?', '!'])).map_or(written.len(), |last| last + 1);
+    let first = canonical(&written[..stop].join(" "));
+    let after = canonical(&written[stop..].join(" "));
+    let said = canonical(sentence);
+    let (letters, mut end) = (said.concat(), first.len());
+    for words in 0..=first.len() {
+        if first[..words].concat() == letters {
+            end = words;
+            break;
+        }
+    }
+    let more = first[end..].iter().filter(|word| !said.contains(word)).count();
+    // Where the text with the rest reads more like the sentence, the stop stands in the middle of it.
+    let over = likeness(&first, &said) > likeness(&canonical(text), &said);
+    let mut known: HashSet<&String> = first.iter().collect();
+    (more, after.iter().filter(|word| over && known.insert(word)).count())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grammar::{Sentence, Slots};
+    use crate::recognize::{Candidate, Timings};
+
+    fn candidate(words: &str, joint: f32, lead: f32) -> Candidate {
+        let sentence = Sentence { command: 0, words: words.into(), slots: Slots::new() };
+        Candidate { sentence, rank: joint, joint, tokens: 6, lead }
+    }
+
+    fn heard() -> Heard {
+        Heard {
+            text: "Turn on the lamp.".into(),
+            free: -1.0,
+            no_speech: 0.1,
+            best: Some(candidate("turn on the lamp", -1.2, 3.0)),
+            runner_up: Some(candidate("turn off the lamp", -6.0, -3.0)),
+            gave_up: None,
+            calls: 9,
+            duration_ms: 1800,
+            speech_ms: 1000,
+            voiced: 1.0,
+            dbfs: -26.0,
+            took: Timings::default(),
+        }
+    }
+
+    fn saying(sentence: &str, text: &str) -> Heard {
+        Heard { text: text.into(), best: Some(candidate(sentence, -1.2, 3.0)), ..heard() }
+    }
+
+    #[test]
+    fn a_clear_command_is_accepted_and_each_rule_refuses_under_its_code() {
+        let cases = [
+            ("clear", heard(), ""),
+            ("no runner-up at all", Heard { runner_up: None, ..heard() }, ""),
+            ("silence", Heard { voiced: 0.05, ..heard() }, "no-speech"),
+            ("no number", Heard { voiced: f32::NAN, ..heard() }, "no-speech"),
+            ("nothing near", Heard { best: None, ..heard() }, "no-sentence"),
+            ("too late", Heard { gave_up: Some(Limit::Deadline), ..heard() }, "too-late"),
+            ("nothing in so many calls", Heard { best: None, gave_up: Some(Limit::Calls), ..heard() }, "gave-up"),
+            ("other words", Heard { text: "Then he went to bed.".into(), free: 14.0, ..heard() }, "unlike"),
+            ("no number", Heard { best: Some(candidate("turn on the lamp", f32::NAN, 3.0)), ..heard() }, "unlike"),
+            ("a stop in mid-sentence", saying("turn on the lamp", "Turn on. The lamb. Oh, no."), ""),
+            ("more follows", saying("turn on the lamp", "Turn on the lamp. Oh no, I do."), "goes-on"),
+            ("more before the stop", saying("turn on the lamp", "Turn on the lamp in here."), "goes-on"),
+            ("more after a number", saying("set it to 40 percent", "Set it to 40% for me now."), "goes-on"),
+            ("a please is welcome", saying("turn on the lamp", "Turn on the lamp, please."), ""),
+            ("it repeats itself", saying("turn on the lamp", "Turn on the lamp. Turn on on the lamp."), ""),
+            ("another word", saying("turn on the office light", "Turn on the office light off, no."), "goes-on"),
+        ];
+        for (what, heard, code) in cases {
+            let said = match judge(&heard, &Thresholds::default()) {
+                Verdict::Accepted => "",
+                Verdict::Rejected(reason) => reason.code(),
+            };
+            assert_eq!(said, code, "{what}: {:?}", Features::of(&heard));
+            let refusals = checks(&heard, &Thresholds::default()).into_iter();
+            let first = refusals.filter_map(|(code, check)| Some((code, check?.refusal?))).next();
+            assert_eq!(first.as_ref().map_or("", |(code, _)| code), code, "{what}");
+            assert!(first.is_none_or(|(code, reason)| code == reason.code()), "{what}");
+        }
+    }
+
+    #[test]
+    fn two_that_fit_equally_well_are_told_apart_from_what_is_no_command() {
+        let thresholds = Thresholds { wrong_costs: 50.0, ..Thresholds::default() };
+        let rivalled = Heard { best: Some(candidate("turn on the lamp", -1.2, -3.0)), ..heard() };
+        let alone = Features::of(&rivalled).unwrap().unrivalled();
+        let enough = Thresholds { offset: 50f32.ln() + 0.1 - thresholds.weights.log_odds(&alone), ..thresholds };
+        match judge(&rivalled, &enough) {
+            Verdict::Rejected(Reason::Ambiguous { sentences, log_odds, needed }) => {
+                assert_eq!(sentences, ["turn on the lamp", "turn off the lamp"]);
+                assert!(log_odds < needed, "{log_odds} {needed}");
+            }
+            other => panic!("{other:?}"),
+        }
+        let less = Thresholds { offset: enough.offset - 0.2, ..enough };
+        assert!(matches!(judge(&rivalled, &less), Verdict::Rejected(Reason::Unlike { .. })));
+    }
+
+    #[test]
+    fn what_a_wrong_action_costs_is_what_is_needed() {
+        let cases = [(1.0, 0.0), (5.0, 5f32.ln()), (100.0, 100f32.ln()), (0.5, -(2f32.ln()))];
+        for (wrong_costs, needed) in cases {
+            let thresholds =
+                Thresholds { wrong_costs, command_costs: BTreeMap::from([(1, 20.0)]), ..Thresholds::default() };
+            assert!((thresholds.needed(0) - needed).abs() < 1e-6, "{wrong_costs}");
+            assert!((thresholds.needed(1) - 20f32.ln()).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn a_command_with_an_offset_of_its_own_is_held_to_that_one() {
+        // A sentence of command 0.
+        let heard = heard();
+        let usual = Thresholds::default();
+        let spare = usual.assess(&heard).unwrap().log_odds - usual.needed(0);
+        let with = |offset, offsets: &[(usize, f32)]| Thresholds {
+            offset,
+            offsets: offsets.iter().copied().collect(),
+            ..Thresholds::default()
+        };
+        let (enough, less) = (0.1 - spare, -0.1 - spare);
+        let cases = [
+            (with(enough, &[]), true),
+            (with(less, &[]), false),
+            (with(enough, &[(0, less)]), false),
+            (with(less, &[(0, enough)]), true),
+            (with(enough, &[(1, less)]), true),
+        ];
+        for (thresholds, accepted) in cases {
+            let verdict = judge(&heard, &thresholds);
+            assert_eq!(verdict == Verdict::Accepted, accepted, "{:?}: {verdict:?}", thresholds.offsets);
+            assert!(passes_otherwise(&heard, &thresholds));
+        }
+    }
+
+    #[test]
+    fn every_rule_is_told_also_after_the_one_that_refuses() {
+        let told = |heard: &Heard| -> Vec<(&str, Option<bool>)> {
+            // No log-odds are enough.
+            let told = checks(heard, &Thresholds { offset: -100.0, ..Thresholds::default() }).into_iter();
+            told.map(|(code, check)| (code, check.map(|check| check.refusal.is_some()))).collect()
+        };
+        let unlike_and_silent = told(&Heard { voiced: 0.0, ..heard() });
+        let (yes, no) = (Some(true), Some(false));
+        let expected = [
+            ("no-speech", yes),
+            ("too-late", no),
+            ("no-sentence", no),
+            ("ambiguous", no),
+            ("unlike", yes),
+            ("goes-on", no),
+            ("gave-up", no),
+        ];
+        assert_eq!(unlike_and_silent, expected);
+        let nothing = told(&Heard { best: None, runner_up: None, gave_up: Some(Limit::Calls), ..heard() });
+        assert_eq!(nothing[2..6].iter().map(|(_, refuses)| *refuses).collect::<Vec<_>>(), [None; 4]);
+        assert_eq!(nothing[6], ("gave-up", yes));
+    }
+}

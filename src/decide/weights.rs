@@ -1,0 +1,183 @@
+//! How much each feature counts, by the model: a table beside the model file, made by `make fit`. Pure.
+//!
+//! The log-odds that a person said the best sentence are a sum: an intercept, and each feature's weight times its value, in
+//! units of its spread around its mean (logistic regression: D. R. Cox, "The regression analysis of binary sequences",
+//! J. R. Stat. Soc. B 20, 1958).
+
+use std::sync::{Arc, LazyLock};
+
+use super::features::{COUNT, FEATURES, Features};
+use crate::document::{Document, Problems, Section, Value};
+use crate::models;
+
+/// A feature's part.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Part {
+    /// Log-odds for each spread above the mean.
+    pub weight: f32,
+    /// Its mean where it was fitted.
+    pub mean: f32,
+    /// Its standard deviation there.
+    pub spread: f32,
+}
+
+/// What decides with one model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Weights {
+    /// The model's file name.
+    pub model: String,
+    /// SHA-256 of the model's file.
+    pub sha256: String,
+    /// Log-odds where every feature has its mean.
+    pub intercept: f32,
+    /// The parts of the features, in the order of [`FEATURES`].
+    pub parts: [Part; COUNT],
+}
+
+/// All tables, read once.
+static ALL: LazyLock<Vec<Arc<Weights>>> = LazyLock::new(|| {
+    let read = |table: models::Table| parse(table.name, table.text).map(Arc::new);
+    models::TABLES
+        .into_iter()
+        .map(read)
+        .collect::<Result<_, _>>()
+        .expect("the tables of weights should be good: a test reads them")
+});
+
+impl Weights {
+    /// Those for the model `name`, or the user's own model with the hash `sha256`. For a model that no table is for these are
+    /// the default model's, of which nobody knows how well they fit: see [`Weights::is_for`].
+    pub fn of_model(name: &str, sha256: Option<&str>) -> Arc<Weights> {
+        ALL.iter().find(|weights| weights.is_for(name, sha256)).unwrap_or(&ALL[0]).clone()
+    }
+
+    /// Whether these are for the model `name`, or the user's own with the hash `sha256`.
+    pub fn is_for(&self, name: &str, sha256: Option<&str>) -> bool {
+        let listed = models::known(name).map(|model| model.sha256).unwrap_or_default();
+        self.sha256 == sha256.unwrap_or(&listed)
+    }
+
+    /// What each feature adds to the log-odds, in the order of [`FEATURES`].
+    pub fn products(&self, features: &Features) -> [f32; COUNT] {
+        let mut products = *features.values();
+        for (value, part) in products.iter_mut().zip(&self.parts) {
+            *value = part.weight * (*value - part.mean) / part.spread;
+        }
+        products
+    }
+
+    /// Log-odds that a person said the sentence, in nats: 0 is even odds.
+    pub fn log_odds(&self, features: &Features) -> f32 {
+        self.intercept + self.products(features).iter().sum::<f32>()
+    }
+}
+
+impl Default for Weights {
+    /// Those of the default model.
+    fn default() -> Self {
+        (*ALL[0]).clone()
+    }
+}
+
+/// The probability that log-odds stand for, 0 to 1.
+pub fn probability(log_odds: f32) -> f32 {
+    1.0 / (1.0 + (-log_odds).exp())
+}
+
+/// Reads a table.
+///
+/// # Errors
+/// Its faults, with their places.
+pub fn parse(name: &str, text: &str) -> Result<Weights, Problems> {
+    let weights = Document::new(name, text).read(|root| {
+        let weights = table(&root);
+        root.end();
+        weights
+    })?;
+    Ok(weights.expect("a table without problems should give weights"))
+}
+
+fn table(root: &Section<'_>) -> Option<Weights> {
+    let model = root.need("model", "model = \"…\"").and_then(|v| v.string());
+    let sha256 = root.need("sha256", "sha256 = \"…\"").and_then(|v| v.string());
+    if let Some(sha256) = sha256.as_ref().filter(|sha256| !models::is_sha256(&sha256.value)) {
+        root.problem_at(sha256, "64 lower-case hexadecimal digits are needed");
+    }
+    let fitted = root.need("fitted", "[fitted]").and_then(|v| v.section());
+    fitted.into_iter().for_each(|fitted| drop(fitted.entries()));
+    let intercept = root.need("intercept", "intercept = 0.0").and_then(number);
+    let features = root.need("features", "[features]").and_then(|v| v.section())?;
+    let mut parts = [Part::default(); COUNT];
+    for (part, feature) in parts.iter_mut().zip(FEATURES) {
+        let read = features.need(feature.name, "{ weight = 1.0, mean = 0.0, spread = 1.0 }").and_then(|v| v.section());
+        *part = read.and_then(one).unwrap_or_default();
+    }
+    features.end();
+    // Which the search reads for itself.
+    root.need("search", "[search]").and_then(|v| v.section()).map(|search| search.entries());
+    Some(Weights { model: model?.value, sha256: sha256?.value, intercept: intercept?, parts })
+}
+
+fn number(value: Value<'_>) -> Option<f32> {
+    value.number(-1e4..=1e4).map(|number| number as f32)
+}
+
+fn one(section: Section<'_>) -> Option<Part> {
+    let need = |name: &str| section.need(name, &format!("{name} = 1.0"));
+    let [weight, mean] = ["weight", "mean"].map(|name| need(name).and_then(number));
+    let spread = need("spread").and_then(|v| v.number(1e-6..=1e4));
+    section.get("error").and_then(number);
+    section.end();
+    Some(Part { weight: weight?, mean: mean?, spread: spread? as f32 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_tables_are_good_and_for_models_of_the_manifest() {
+        for models::Table { name, text } in models::TABLES {
+            let weights = parse(name, text).unwrap_or_else(|e| panic!("{e}"));
+            let listed = models::known(&weights.model).unwrap_or_else(|e| panic!("{e}"));
+            assert_eq!(weights.sha256, listed.sha256, "{name}");
+            assert!(weights.is_for(&weights.model, None));
+            assert_eq!(*Weights::of_model(&weights.model, None), weights);
+        }
+    }
+
+    #[test]
+    fn a_model_that_no_table_is_for_takes_the_default_model_s() {
+        let foreign = Weights::of_model("/tmp/mine.bin", Some(&"0".repeat(64)));
+        assert_eq!(*foreign, Weights::default());
+        assert!(!foreign.is_for("/tmp/mine.bin", Some(&"0".repeat(64))));
+    }
+
+    #[test]
+    fn the_products_and_the_intercept_add_up_to_the_log_odds() {
+        let weights = Weights::default();
+        let mean = Features::from_values(weights.parts.map(|part| part.mean));
+        assert!((weights.log_odds(&mean) - weights.intercept).abs() < 1e-4);
+        let mut above = *mean.values();
+        above[0] += weights.parts[0].spread;
+        let added = weights.log_odds(&Features::from_values(above)) - weights.intercept;
+        assert!((added - weights.parts[0].weight).abs() < 1e-3);
+        for (log_odds, expected) in [(0.0, 0.5), (100.0, 1.0), (-200.0, 0.0), (3f32.ln(), 0.75)] {
+            assert!((probability(log_odds) - expected).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn a_fault_in_a_table_is_named_with_its_place() {
+        let models::Table { name, text } = models::TABLES[0];
+        let cases = [
+            ("intercept = ", "intercpt = ", "intercept"),
+            ("[features]", "[features]\nnonsense = 1", "nonsense"),
+            ("sha256 = \"", "sha256 = \"X", "64 lower-case hexadecimal digits"),
+        ];
+        for (from, to, words) in cases {
+            let fault = parse(name, &text.replacen(from, to, 1)).unwrap_err().to_string();
+            assert!(fault.contains(words) && fault.contains(name), "{fault}");
+        }
+    }
+}
