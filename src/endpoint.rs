@@ -51,9 +51,9 @@ impl Default for EndpointSettings {
             // noise begins with frames of 0.6 to 0.69: at 0.6 most of them would record it once, here one in four.
             on: 0.65,
             off: 0.55,
-            // The detector notices a word up to half a second after it began: 300 ms cut the beginning of 5 % of the words.
+            // The detector notices a word up to half a second after it began: 300 ms cut the beginning of 4 % of the words.
             pre_roll: Duration::from_millis(500),
-            // A last "s" or "t" is no speech to the detector. Twice as much would keep 0.7 % more words whole.
+            // A last "s" or "t" is no speech to the detector. 500 ms would keep 0.7 % more words whole.
             post_roll: Duration::from_millis(300),
             hangover: Duration::from_millis(600),
             // What opening takes. 160 ms drop real words, and hardly a noise.
