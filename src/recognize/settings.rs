@@ -3,7 +3,8 @@
 use crate::document::{Document, Problems, Section};
 use crate::models::{self, Table};
 
-/// How to search. All but `max_calls` is chosen on recordings of people, by `make fit`, and stands in the model's table.
+/// How to search. All but `max_calls` stands in the model's table, in `[search]`: docs/deciding.md says how the values were
+/// chosen, and `make fit-search` tries others on recordings of people.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SearchSettings {
     /// Share of the mass outside the grammar that a step does not pay for, 0 to 1.

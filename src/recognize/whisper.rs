@@ -139,8 +139,9 @@ impl Whisper {
     fn listen(&mut self, samples: &[f32]) -> Result<(Duration, Duration), RecognizeError> {
         let sound = checked(samples, MAX_SAMPLES)?;
         let begun = Instant::now();
-        let mut padded = vec![0.0; SILENCE_BEFORE];
-        padded.extend_from_slice(&sound[..sound.len().min(MAX_SAMPLES - SILENCE_BEFORE)]);
+        // A sound of nearly 30 s has less silence before it: all of it is heard.
+        let mut padded = vec![0.0; SILENCE_BEFORE.min(MAX_SAMPLES - sound.len())];
+        padded.extend_from_slice(&sound);
         let needed = padded.len() * POSITIONS_A_SECOND / SAMPLE_RATE as usize + 1 + SLACK;
         let positions = needed.next_multiple_of(64).min(MAX_POSITIONS);
         // whisper.cpp has no setter for the length of the encoder's context. `full` sets it; told that the sound lasts
@@ -356,8 +357,7 @@ impl WhisperRecognizer {
         for way in ways {
             // What the way before left in the decoder's memory would make this one quicker.
             self.whisper.decoded.clear();
-            self.search = way.clone();
-            heard.push(self.decide(&sound)?.0);
+            heard.push(self.decide(&sound, way)?.0);
         }
         Ok(heard)
     }
@@ -378,12 +378,12 @@ impl WhisperRecognizer {
     }
 
     /// Searches what the encoder holds.
-    fn decide(&mut self, sound: &Listened) -> Result<(Heard, Found), RecognizeError> {
+    fn decide(&mut self, sound: &Listened, way: &SearchSettings) -> Result<(Heard, Found), RecognizeError> {
         let searching = Instant::now();
         let no_speech = self.whisper.no_speech()?;
         let ends = self.whisper.ends.clone();
         let max_text = TEXT_TOKENS + TEXT_TOKENS_A_SECOND * sound.samples / SAMPLE_RATE as usize;
-        let found = search(&mut self.whisper, &self.graph, &ends, &self.search, max_text)?;
+        let found = search(&mut self.whisper, &self.graph, &ends, way, max_text)?;
         let Listened { mel, encode, .. } = *sound;
         let window_ms = duration_ms(SILERO_WINDOW) as f32;
         let heard = Heard {
@@ -419,7 +419,7 @@ struct Listened {
 impl Recognizer for WhisperRecognizer {
     fn hear(&mut self, samples: &[f32]) -> Result<Heard, RecognizeError> {
         let sound = self.listen(samples)?;
-        let (heard, found) = self.decide(&sound)?;
+        let (heard, found) = self.decide(&sound, &self.search.clone())?;
         self.last = Some((sound.traits, found));
         Ok(heard)
     }
