@@ -112,22 +112,23 @@ impl Mind<'_> {
         // The sound is in memory now: scratch has it no longer than it must.
         let recording = Some(recording).filter(|_| self.keep);
         let heard = samples.and_then(|samples| self.recognizer.hear(&samples).map_err(|e| e.to_string()));
-        let (heard, verdict, state) = match heard {
+        let (heard, assessment, verdict, state) = match heard {
             Ok(heard) => {
                 let state = permitted(&heard, self.commands, self.outputs, &self.panel);
                 let refusal = state.as_ref().and_then(|check| check.refusal.clone());
-                let verdict = match judge(&heard, self.thresholds) {
-                    Verdict::Accepted => refusal.map_or(Verdict::Accepted, Verdict::Rejected),
+                let (assessment, verdict) = match judge(&heard, self.thresholds) {
+                    (assessment, Verdict::Accepted) => {
+                        (assessment, refusal.map_or(Verdict::Accepted, Verdict::Rejected))
+                    }
                     rejected => rejected,
                 };
-                (Some(heard), verdict, state)
+                (Some(heard), assessment, verdict, state)
             }
             Err(why) => {
                 tracing::warn!(utterance, "utterance lost: {why}");
-                (None, Verdict::Rejected(Reason::Lost(why)), None)
+                (None, None, Verdict::Rejected(Reason::Lost(why)), None)
             }
         };
-        let assessment = heard.as_ref().and_then(|heard| self.thresholds.assess(heard));
         let mut actions = Vec::new();
         let best = heard.as_ref().and_then(|h| h.best.as_ref());
         match (&verdict, best) {

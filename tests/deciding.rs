@@ -42,7 +42,7 @@ fn ticks(variable: Option<(&str, &str)>) -> u64 {
 
 /// The accepted sentence, or why there is none.
 fn decided(heard: &Heard) -> Result<String, String> {
-    match judge(heard, &Thresholds::default()) {
+    match judge(heard, &Thresholds::default()).1 {
         Verdict::Accepted => Ok(heard.best.as_ref().unwrap().sentence.words.clone()),
         Verdict::Rejected(reason) => Err(format!("{reason} (heard {:?})", heard.text)),
     }

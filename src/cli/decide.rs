@@ -30,8 +30,8 @@ pub fn decide(config: &Path, files: &[PathBuf], as_json: bool) -> Result<(), Err
                 continue;
             }
         };
-        let verdict = judge(&heard, &thresholds);
-        let mut decision = report::decision(Some(&heard), thresholds.assess(&heard).as_ref(), &verdict, &commands);
+        let (assessment, verdict) = judge(&heard, &thresholds);
+        let mut decision = report::decision(Some(&heard), assessment.as_ref(), &verdict, &commands);
         if as_json {
             decision.insert("file".into(), json!(file.to_string_lossy()));
             writeln!(io::stdout(), "{}", Value::Object(decision))?;

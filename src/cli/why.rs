@@ -32,7 +32,7 @@ pub fn file(config: &Path, file: &Path, as_json: bool) -> Result<(), Error> {
     let named = |why: String| io::Error::other(format!("{}: {why}", file.display()));
     let samples = wav::read(file).map_err(|e| named(e.to_string()))?;
     let heard = recognizer.hear(&samples).map_err(|e| named(e.to_string()))?;
-    let (verdict, rules) = (judge(&heard, &thresholds), checks(&heard, &thresholds));
+    let ((_, verdict), rules) = (judge(&heard, &thresholds), checks(&heard, &thresholds));
     let story = recognizer.explain(SENTENCES)?;
     let why = Why {
         heard: Some(&heard),

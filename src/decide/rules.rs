@@ -62,9 +62,9 @@ impl Thresholds {
     /// What speaks for the best sentence of `heard`; none without one.
     pub fn assess(&self, heard: &Heard) -> Option<Assessment> {
         let best = heard.best.as_ref()?;
-        let features = Features::for_candidate(heard, best);
-        let log_odds = self.log_odds(&features, best.sentence.command);
-        Some(Assessment { features, log_odds, needed: self.needed(best.sentence.command) })
+        let (features, command) = (Features::for_candidate(heard, best), best.sentence.command);
+        let [log_odds, alone] = [features, features.unrivalled()].map(|features| self.log_odds(&features, command));
+        Some(Assessment { features, log_odds, alone, needed: self.needed(command) })
     }
 }
 
@@ -75,6 +75,8 @@ pub struct Assessment {
     pub features: Features,
     /// Log-odds that a person said it, in nats.
     pub log_odds: f32,
+    /// What they would be without any rival, in nats.
+    pub alone: f32,
     /// The least that would do, in nats.
     pub needed: f32,
 }
@@ -210,8 +212,8 @@ pub struct Check {
     pub refusal: Option<Reason>,
 }
 
-/// A rule: nothing where it has nothing to measure, as without a sentence.
-type Rule = fn(&Heard, &Thresholds) -> Option<Check>;
+/// A rule: nothing where it has nothing to measure, as without a sentence or an assessment of it.
+type Rule = fn(&Heard, Option<&Assessment>) -> Option<Check>;
 
 /// The rules in their order, each under the [`Reason::code`] that it refuses with. The first that refuses is the reason.
 const RULES: [(&str, Rule); 7] = [
@@ -224,31 +226,34 @@ const RULES: [(&str, Rule); 7] = [
     ("gave-up", gave_up),
 ];
 
-/// Judges what was heard.
-pub fn judge(heard: &Heard, thresholds: &Thresholds) -> Verdict {
-    match RULES.iter().find_map(|(_, rule)| rule(heard, thresholds)?.refusal) {
-        Some(reason) => Verdict::Rejected(reason),
-        None => Verdict::Accepted,
-    }
+/// Judges what was heard. The assessment of its best sentence, if there is one, and the decision.
+pub fn judge(heard: &Heard, thresholds: &Thresholds) -> (Option<Assessment>, Verdict) {
+    let assessment = thresholds.assess(heard);
+    let verdict = refusal(heard, assessment.as_ref()).map_or(Verdict::Accepted, Verdict::Rejected);
+    (assessment, verdict)
 }
 
 /// What every rule says, in their order, those behind the first that refuses too.
 pub fn checks(heard: &Heard, thresholds: &Thresholds) -> Vec<(&'static str, Option<Check>)> {
-    RULES.iter().map(|(code, rule)| (*code, rule(heard, thresholds))).collect()
+    let assessment = thresholds.assess(heard);
+    RULES.iter().map(|(code, rule)| (*code, rule(heard, assessment.as_ref()))).collect()
 }
 
-/// Whether no rule but that of the log-odds refuses.
-pub fn passes_otherwise(heard: &Heard, thresholds: &Thresholds) -> bool {
-    let weighed = |code: &str| matches!(code, "unlike" | "ambiguous");
-    let mut others = RULES.iter().filter(|(code, _)| !weighed(code));
-    others.all(|(_, rule)| rule(heard, thresholds).is_none_or(|check| check.refusal.is_none()))
+/// Whether no rule refuses but those of the log-odds, whatever these are.
+pub fn passes_otherwise(heard: &Heard) -> bool {
+    refusal(heard, None).is_none()
+}
+
+/// Why the first rule that refuses does so. Without an assessment the rules of the log-odds have nothing to measure.
+fn refusal(heard: &Heard, assessment: Option<&Assessment>) -> Option<Reason> {
+    RULES.iter().find_map(|(_, rule)| rule(heard, assessment)?.refusal)
 }
 
 fn check(measured: String, needed: String, refusal: Option<Reason>) -> Option<Check> {
     Some(Check { measured, needed, refusal })
 }
 
-fn no_speech(heard: &Heard, _: &Thresholds) -> Option<Check> {
+fn no_speech(heard: &Heard, _: Option<&Assessment>) -> Option<Check> {
     let voiced = heard.voiced;
     let heard_somebody = voiced >= LEAST_VOICED;
     let refusal = (!heard_somebody).then_some(Reason::NoSpeech { voiced });
@@ -260,13 +265,13 @@ fn no_speech(heard: &Heard, _: &Thresholds) -> Option<Check> {
 }
 
 /// A command that comes so late surprises more than it serves.
-fn too_late(heard: &Heard, _: &Thresholds) -> Option<Check> {
+fn too_late(heard: &Heard, _: Option<&Assessment>) -> Option<Check> {
     let ms = heard.took.total.as_millis() as u64;
     let refusal = (heard.gave_up == Some(Limit::Deadline)).then_some(Reason::TooLate { ms });
     check(format!("{ms} ms"), "within the deadline".into(), refusal)
 }
 
-fn no_sentence(heard: &Heard, _: &Thresholds) -> Option<Check> {
+fn no_sentence(heard: &Heard, _: Option<&Assessment>) -> Option<Check> {
     let measured = match (&heard.best, heard.gave_up) {
         (Some(_), _) => "one found",
         (None, None) => "none found",
@@ -277,10 +282,9 @@ fn no_sentence(heard: &Heard, _: &Thresholds) -> Option<Check> {
     check(measured.into(), "one within reach of the free text".into(), refusal)
 }
 
-fn ambiguous(heard: &Heard, thresholds: &Thresholds) -> Option<Check> {
+fn ambiguous(heard: &Heard, assessment: Option<&Assessment>) -> Option<Check> {
     let best = heard.best.as_ref()?;
-    let Assessment { features, log_odds, needed } = thresholds.assess(heard)?;
-    let alone = thresholds.log_odds(&features.unrivalled(), best.sentence.command);
+    let Assessment { log_odds, alone, needed, .. } = *assessment?;
     let words = format!("at least {} where it would reach that alone", with_probability(needed));
     let Some(runner_up) = &heard.runner_up else { return check("no rival near".into(), words, None) };
     let sentences = [&best.sentence, &runner_up.sentence].map(|s| s.words.clone());
@@ -290,15 +294,15 @@ fn ambiguous(heard: &Heard, thresholds: &Thresholds) -> Option<Check> {
     check(measured, words, undecided.then_some(Reason::Ambiguous { sentences, log_odds, needed }))
 }
 
-fn unlike(heard: &Heard, thresholds: &Thresholds) -> Option<Check> {
+fn unlike(heard: &Heard, assessment: Option<&Assessment>) -> Option<Check> {
     let sentence = heard.best.as_ref()?.sentence.words.clone();
-    let Assessment { log_odds, needed, .. } = thresholds.assess(heard)?;
+    let Assessment { log_odds, needed, .. } = *assessment?;
     let enough = log_odds >= needed;
     let refusal = (!enough).then_some(Reason::Unlike { sentence, log_odds, needed });
     check(format!("log-odds {}", with_probability(log_odds)), format!("at least {}", with_probability(needed)), refusal)
 }
 
-fn goes_on(heard: &Heard, _: &Thresholds) -> Option<Check> {
+fn goes_on(heard: &Heard, _: Option<&Assessment>) -> Option<Check> {
     let sentence = heard.best.as_ref()?.sentence.words.clone();
     let (more, after) = words_beyond(&heard.text, &sentence);
     let measured = format!("{more} more words, {after} new after its end");
@@ -306,7 +310,7 @@ fn goes_on(heard: &Heard, _: &Thresholds) -> Option<Check> {
     check(measured, needed, (more >= WORDS_MORE || after >= WORDS_AFTER_STOP).then_some(Reason::GoesOn { sentence }))
 }
 
-fn gave_up(heard: &Heard, _: &Thresholds) -> Option<Check> {
+fn gave_up(heard: &Heard, _: Option<&Assessment>) -> Option<Check> {
     let calls = heard.calls;
     let none = heard.best.is_none() && heard.gave_up == Some(Limit::Calls);
     let refusal = none.then_some(Reason::GaveUp { calls });
@@ -366,6 +370,10 @@ mod tests {
         Heard { text: text.into(), best: Some(candidate(sentence, -1.2, 3.0)), ..heard() }
     }
 
+    fn judged(heard: &Heard, thresholds: &Thresholds) -> Verdict {
+        judge(heard, thresholds).1
+    }
+
     #[test]
     fn a_clear_command_is_accepted_and_each_rule_refuses_under_its_code() {
         let cases = [
@@ -387,7 +395,7 @@ mod tests {
             ("another word", saying("turn on the office light", "Turn on the office light off, no."), "goes-on"),
         ];
         for (what, heard, code) in cases {
-            let said = match judge(&heard, &Thresholds::default()) {
+            let said = match judged(&heard, &Thresholds::default()) {
                 Verdict::Accepted => "",
                 Verdict::Rejected(reason) => reason.code(),
             };
@@ -405,7 +413,7 @@ mod tests {
         let rivalled = Heard { best: Some(candidate("turn on the lamp", -1.2, -3.0)), ..heard() };
         let alone = Features::of(&rivalled).unwrap().unrivalled();
         let enough = Thresholds { offset: 50f32.ln() + 0.1 - thresholds.weights.log_odds(&alone), ..thresholds };
-        match judge(&rivalled, &enough) {
+        match judged(&rivalled, &enough) {
             Verdict::Rejected(Reason::Ambiguous { sentences, log_odds, needed }) => {
                 assert_eq!(sentences, ["turn on the lamp", "turn off the lamp"]);
                 assert!(log_odds < needed, "{log_odds} {needed}");
@@ -413,7 +421,7 @@ mod tests {
             other => panic!("{other:?}"),
         }
         let less = Thresholds { offset: enough.offset - 0.2, ..enough };
-        assert!(matches!(judge(&rivalled, &less), Verdict::Rejected(Reason::Unlike { .. })));
+        assert!(matches!(judged(&rivalled, &less), Verdict::Rejected(Reason::Unlike { .. })));
     }
 
     #[test]
@@ -447,9 +455,9 @@ mod tests {
             (with(enough, &[(1, less)]), true),
         ];
         for (thresholds, accepted) in cases {
-            let verdict = judge(&heard, &thresholds);
+            let verdict = judged(&heard, &thresholds);
             assert_eq!(verdict == Verdict::Accepted, accepted, "{:?}: {verdict:?}", thresholds.offsets);
-            assert!(passes_otherwise(&heard, &thresholds));
+            assert!(passes_otherwise(&heard));
         }
     }
 

@@ -250,15 +250,14 @@ impl Evaluator {
 
     fn hear(&mut self, sound: Vec<f32>, expected: &Expected) -> Result<Utterance, String> {
         let heard = self.recognizer.hear(&sound).map_err(|e| e.to_string())?;
-        let verdict = judge(&heard, &self.thresholds);
-        let assessment = self.thresholds.assess(&heard);
+        let (assessment, verdict) = judge(&heard, &self.thresholds);
         let nearest = heard.best.as_ref().map(|best| &best.sentence);
         let accepted = nearest.filter(|_| verdict == Verdict::Accepted);
         Ok(Utterance {
             is_expected: nearest.is_some_and(|sentence| expected.is(sentence, &self.commands, &self.grammar)),
             extra: accepted.map(|sentence| expected.extra(sentence)).unwrap_or_default(),
             decision: report::decision(Some(&heard), assessment.as_ref(), &verdict, &self.commands),
-            passes_otherwise: passes_otherwise(&heard, &self.thresholds),
+            passes_otherwise: passes_otherwise(&heard),
             offset: nearest.map_or(0.0, |sentence| self.thresholds.offset_of(sentence.command)),
             assessment,
             heard,

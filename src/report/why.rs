@@ -91,7 +91,7 @@ impl Why<'_> {
 
     /// The features of the best sentence with their weights and what each adds to the log-odds.
     fn sum(&self) -> Option<Sum> {
-        let Assessment { features, log_odds, needed } = self.assessment()?;
+        let Assessment { features, log_odds, needed, .. } = self.assessment()?;
         let weights = &self.thresholds.weights;
         let parts = weights.parts.iter().zip(weights.products(&features)).zip(features.values());
         let parts = parts.map(|((part, product), value)| (*part, *value, product)).collect();
@@ -423,7 +423,7 @@ mod tests {
     fn told_by(thresholds: &Thresholds, heard: Option<&Heard>, story: Option<&Story>, lost: Option<&str>) -> Value {
         let rules = heard.map(|heard| checks(heard, thresholds)).unwrap_or_default();
         let verdict = lost.map(|why| Verdict::Rejected(Reason::Lost(why.into())));
-        let verdict = verdict.unwrap_or_else(|| judge(heard.unwrap(), thresholds));
+        let verdict = verdict.unwrap_or_else(|| judge(heard.unwrap(), thresholds).1);
         let commands = ["lock", "unlock", "resume"].map(command);
         let why = Why { heard, verdict: &verdict, rules: &rules, story, commands: &commands, thresholds };
         why.of_utterance(6, Duration::from_secs(4))

@@ -179,7 +179,7 @@ const WEIGHED: u32 = 1000;
 /// What features, weights and rules cost, once the search is over.
 fn weighing_costs(heard: &Heard, thresholds: &Thresholds) {
     let begun = Instant::now();
-    let accepted = (0..WEIGHED).filter(|_| judge(heard, thresholds) == Verdict::Accepted).count();
+    let accepted = (0..WEIGHED).filter(|_| judge(heard, thresholds).1 == Verdict::Accepted).count();
     let each = begun.elapsed().as_secs_f64() * 1e6 / f64::from(WEIGHED);
     let share = each / heard.took.total.as_secs_f64() / 1e4;
     println!("weighing: {each:.0} us a decision, {share:.2} % of its time (accepted {accepted} of {WEIGHED} times)");
