@@ -94,9 +94,8 @@ impl Settings {
     /// A warning in words, if nobody has fitted the weights of the decision for the model.
     pub fn unfitted(&self) -> Option<String> {
         let RecognizerSettings { model, sha256, .. } = &self.recognizer;
-        let weights = &self.thresholds.weights;
-        (!weights.is_for(model, sha256.as_deref())).then(|| {
-            let of = &weights.model;
+        models::table(model, sha256.as_deref()).is_none().then(|| {
+            let of = &self.thresholds.weights.model;
             format!("{model}: no weights are fitted for this model, so those of {of} decide; `make fit` or `hearken calibrate` helps")
         })
     }
@@ -174,7 +173,7 @@ fn read(root: Section<'_>) -> Option<Settings> {
     let outputs = outputs::read(&root, board.as_ref(), &gpio);
     let (commands, grammar, command_costs) = sentences::read(&root, &outputs)?;
     let buttons = buttons::read(&root, board.as_ref(), &gpio, &outputs, &commands);
-    let weights = Weights::of_model(&recognizer.model, recognizer.sha256.as_deref());
+    let weights = Weights::of_model(&recognizer.model, recognizer.sha256.as_deref()).into();
     let usual = Thresholds { weights, command_costs, ..Thresholds::default() };
     let thresholds = section(&root, "thresholds", |s| thresholds(s, &commands, usual));
     root.end();

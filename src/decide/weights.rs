@@ -4,8 +4,6 @@
 //! units of its spread around its mean (logistic regression: D. R. Cox, "The regression analysis of binary sequences",
 //! J. R. Stat. Soc. B 20, 1958).
 
-use std::sync::{Arc, LazyLock};
-
 use super::features::{COUNT, FEATURES, Features};
 use crate::document::{Document, Problems, Section, Value};
 use crate::models;
@@ -34,27 +32,11 @@ pub struct Weights {
     pub parts: [Part; COUNT],
 }
 
-/// All tables, read once.
-static ALL: LazyLock<Vec<Arc<Weights>>> = LazyLock::new(|| {
-    let read = |table: models::Table| parse(table.name, table.text).map(Arc::new);
-    models::TABLES
-        .into_iter()
-        .map(read)
-        .collect::<Result<_, _>>()
-        .expect("the tables of weights should be good: a test reads them")
-});
-
 impl Weights {
-    /// Those for the model `name`, or the user's own model with the hash `sha256`. For a model that no table is for these are
-    /// the default model's, of which nobody knows how well they fit: see [`Weights::is_for`].
-    pub fn of_model(name: &str, sha256: Option<&str>) -> Arc<Weights> {
-        ALL.iter().find(|weights| weights.is_for(name, sha256)).unwrap_or(&ALL[0]).clone()
-    }
-
-    /// Whether these are for the model `name`, or the user's own with the hash `sha256`.
-    pub fn is_for(&self, name: &str, sha256: Option<&str>) -> bool {
-        let listed = models::known(name).map(|model| model.sha256).unwrap_or_default();
-        self.sha256 == sha256.unwrap_or(&listed)
+    /// Those for the model `name`, or the user's own model with the hash `sha256`. For a model that has no table these are the
+    /// default model's, of which nobody knows how well they fit.
+    pub fn of_model(name: &str, sha256: Option<&str>) -> Weights {
+        models::table(name, sha256).map_or_else(Weights::default, of_table)
     }
 
     /// What each feature adds to the log-odds, in the order of [`FEATURES`].
@@ -75,8 +57,12 @@ impl Weights {
 impl Default for Weights {
     /// Those of the default model.
     fn default() -> Self {
-        (*ALL[0]).clone()
+        of_table(models::TABLES[0])
     }
+}
+
+fn of_table(table: models::Table) -> Weights {
+    parse(table.name, table.text).expect("the tables of weights should be good: a test reads them")
 }
 
 /// The probability that log-odds stand for, 0 to 1.
@@ -136,21 +122,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_built_in_tables_are_good_and_for_models_of_the_manifest() {
-        for models::Table { name, text } in models::TABLES {
+    fn the_built_in_tables_are_good_and_name_their_model_by_the_manifest_s_hash() {
+        for models::Table { model, name, text } in models::TABLES {
             let weights = parse(name, text).unwrap_or_else(|e| panic!("{e}"));
-            let listed = models::known(&weights.model).unwrap_or_else(|e| panic!("{e}"));
-            assert_eq!(weights.sha256, listed.sha256, "{name}");
-            assert!(weights.is_for(&weights.model, None));
-            assert_eq!(*Weights::of_model(&weights.model, None), weights);
+            let listed = models::known(model).unwrap_or_else(|e| panic!("{e}"));
+            assert_eq!((weights.model.as_str(), &weights.sha256), (model, &listed.sha256), "{name}");
+            assert_eq!(Weights::of_model(model, None), weights);
         }
-    }
-
-    #[test]
-    fn a_model_that_no_table_is_for_takes_the_default_model_s() {
-        let foreign = Weights::of_model("/tmp/mine.bin", Some(&"0".repeat(64)));
-        assert_eq!(*foreign, Weights::default());
-        assert!(!foreign.is_for("/tmp/mine.bin", Some(&"0".repeat(64))));
+        assert_eq!(Weights::of_model("/tmp/mine.bin", Some("0")), Weights::default());
     }
 
     #[test]
@@ -169,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_fault_in_a_table_is_named_with_its_place() {
-        let models::Table { name, text } = models::TABLES[0];
+        let models::Table { name, text, .. } = models::TABLES[0];
         let cases = [
             ("intercept = ", "intercpt = ", "intercept"),
             ("[features]", "[features]\nnonsense = 1", "nonsense"),

@@ -19,30 +19,33 @@ const MANIFEST: &str = include_str!("../../models/manifest.toml");
 /// A table beside a model file: how to search with the model, and how much each feature of a decision counts.
 #[derive(Debug, Clone, Copy)]
 pub struct Table {
-    /// Its path in the repository, for messages.
+    /// The model's file name.
+    pub model: &'static str,
+    /// The table's path in the repository, for messages.
     pub name: &'static str,
     /// Its text, as TOML.
     pub text: &'static str,
 }
 
-/// The tables that are built in, that of the default model first. Each names its model's file by its hash.
+/// The tables, that of the default model first. They are built in, since they belong to the features as this program computes them.
 pub const TABLES: [Table; 2] = [
     Table {
+        model: "ggml-tiny.en-q8_0.bin",
         name: "models/ggml-tiny.en-q8_0.weights.toml",
         text: include_str!("../../models/ggml-tiny.en-q8_0.weights.toml"),
     },
     Table {
+        model: "ggml-base-q5_1.bin",
         name: "models/ggml-base-q5_1.weights.toml",
         text: include_str!("../../models/ggml-base-q5_1.weights.toml"),
     },
 ];
 
-/// The table for the model `name` of the manifest, or for the user's own with the hash `sha256`; the default model's where there
-/// is none.
-pub fn table(name: &str, sha256: Option<&str>) -> Table {
-    let listed = known(name).map(|model| model.sha256).unwrap_or_default();
-    let quoted = format!("\"{}\"", sha256.unwrap_or(&listed));
-    TABLES.into_iter().find(|table| table.text.contains(&quoted)).unwrap_or(TABLES[0])
+/// The table for the model `name` of the manifest, or for the user's own with the hash `sha256`; none if nobody has made one.
+pub fn table(name: &str, sha256: Option<&str>) -> Option<Table> {
+    let hash = |name: &str| known(name).map(|model| model.sha256).ok();
+    let wanted = sha256.map(String::from).or_else(|| hash(name))?;
+    TABLES.into_iter().find(|table| hash(table.model).as_ref() == Some(&wanted))
 }
 
 /// Directory of an installed package.
@@ -288,6 +291,22 @@ mod tests {
         let ours = known(name).unwrap().sha256;
         assert!(!is_foreign(name, None) && !is_foreign(name, Some(&ours)));
         assert!(is_foreign(name, Some(&"0".repeat(64))) && is_foreign("/tmp/mine.bin", Some(&ours)));
+    }
+
+    #[test]
+    fn a_model_has_the_table_that_was_made_for_its_hash() {
+        let [default, other] = TABLES.map(|table| known(table.model).unwrap().sha256);
+        let cases = [
+            (TABLES[0].model, None, Some(TABLES[0].model)),
+            (TABLES[1].model, None, Some(TABLES[1].model)),
+            ("/tmp/mine.bin", Some(other.as_str()), Some(TABLES[1].model)),
+            (TABLES[1].model, Some(default.as_str()), Some(TABLES[0].model)),
+            ("/tmp/mine.bin", Some("0"), None),
+            ("ggml-huge.bin", None, None),
+        ];
+        for (name, sha256, expected) in cases {
+            assert_eq!(table(name, sha256).map(|table| table.model), expected, "{name}, {sha256:?}");
+        }
     }
 
     #[test]

@@ -31,19 +31,21 @@ pub struct SearchSettings {
 const MAX_CALLS: usize = 200;
 
 impl SearchSettings {
-    /// Those of the model `name`, or of the user's own with the hash `sha256`: [`models::table`].
+    /// Those of the model `name`, or of the user's own with the hash `sha256`; the default model's where there is no table.
     pub fn of_model(name: &str, sha256: Option<&str>) -> SearchSettings {
-        let Table { name, text } = models::table(name, sha256);
-        parse(name, text).expect("the tables should be good: a test reads them")
+        models::table(name, sha256).map_or_else(SearchSettings::default, of_table)
     }
 }
 
 impl Default for SearchSettings {
     /// Those of the default model.
     fn default() -> Self {
-        let Table { name, text } = models::TABLES[0];
-        parse(name, text).expect("the tables should be good: a test reads them")
+        of_table(models::TABLES[0])
     }
+}
+
+fn of_table(table: Table) -> SearchSettings {
+    parse(table.name, table.text).expect("the tables should be good: a test reads them")
 }
 
 /// Reads the part `[search]` of a model's table.
@@ -88,7 +90,7 @@ mod tests {
 
     #[test]
     fn the_built_in_tables_say_how_to_search_and_a_fault_is_named_with_its_place() {
-        for Table { name, text } in models::TABLES {
+        for Table { name, text, .. } in models::TABLES {
             let settings = parse(name, text).unwrap_or_else(|e| panic!("{e}"));
             assert_eq!(settings.max_calls, MAX_CALLS);
             let cases = [("lambda = ", "lambda = 7", "search.lambda"), ("bonus", "bonsu", "did you mean \"bonus\"")];
