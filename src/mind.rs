@@ -178,29 +178,14 @@ fn permitted(heard: &Heard, commands: &[Command], outputs: &[Output], panel: &Pa
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::grammar::{Sentence, Slots};
-    use crate::recognize::{Candidate, Timings};
+    use crate::recognize::example;
 
     #[test]
     fn a_command_that_requires_a_state_is_refused_in_another_one_and_accepted_on_the_way_to_it() {
         let text = "board = \"host\"\n[outputs.lamp]\npin = 5\n[[commands]]\nname = \"dim\"\nsay = \"less light\"\n\
                     requires = { lamp = \"on\" }\n";
         let settings = crate::config::parse("x.toml", text).unwrap();
-        let sentence = Sentence { command: 0, words: "less light".into(), slots: Slots::new() };
-        let heard = Heard {
-            text: "Less light.".into(),
-            free: -1.0,
-            no_speech: 0.0,
-            best: Some(Candidate { sentence, rank: -1.0, joint: -1.0, tokens: 3, lead: 9.0 }),
-            runner_up: None,
-            gave_up: None,
-            calls: 1,
-            duration_ms: 900,
-            speech_ms: 700,
-            voiced: 1.0,
-            dbfs: -20.0,
-            took: Timings::default(),
-        };
+        let heard = example::heard("Less light.", "less light");
         let panel = Panel::at_rest(&settings.outputs);
         let permitted = |heard: &Heard| permitted(heard, &settings.commands, &settings.outputs, &panel);
         let Check { measured, needed, refusal } = permitted(&heard).unwrap();

@@ -155,26 +155,7 @@ fn without_repetition(text: Vec<String>, sentence: &[String]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::grammar::{Sentence, Slots};
-    use crate::recognize::Timings;
-
-    fn heard(text: &str, sentence: &str) -> Heard {
-        let sentence = Sentence { command: 0, words: sentence.into(), slots: Slots::new() };
-        Heard {
-            text: text.into(),
-            free: -2.0,
-            no_speech: 0.5,
-            best: Some(Candidate { sentence, rank: -1.0, joint: -3.0, tokens: 6, lead: 9.0 }),
-            runner_up: None,
-            gave_up: None,
-            calls: 9,
-            duration_ms: 1800,
-            speech_ms: 1000,
-            voiced: 1.0,
-            dbfs: -26.0,
-            took: Timings::default(),
-        }
-    }
+    use crate::recognize::example::heard;
 
     fn feature(heard: &Heard, name: &str) -> f32 {
         Features::of(heard).unwrap().get(name).unwrap()

@@ -341,33 +341,24 @@ fn words_beyond(text: &str, sentence: &str) -> (usize, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::grammar::{Sentence, Slots};
-    use crate::recognize::{Candidate, Timings};
-
-    fn candidate(words: &str, joint: f32, lead: f32) -> Candidate {
-        let sentence = Sentence { command: 0, words: words.into(), slots: Slots::new() };
-        Candidate { sentence, rank: joint, joint, tokens: 6, lead }
-    }
-
-    fn heard() -> Heard {
-        Heard {
-            text: "Turn on the lamp.".into(),
-            free: -1.0,
-            no_speech: 0.1,
-            best: Some(candidate("turn on the lamp", -1.2, 3.0)),
-            runner_up: Some(candidate("turn off the lamp", -6.0, -3.0)),
-            gave_up: None,
-            calls: 9,
-            duration_ms: 1800,
-            speech_ms: 1000,
-            voiced: 1.0,
-            dbfs: -26.0,
-            took: Timings::default(),
-        }
-    }
+    use crate::recognize::{Candidate, example};
 
     fn saying(sentence: &str, text: &str) -> Heard {
-        Heard { text: text.into(), best: Some(candidate(sentence, -1.2, 3.0)), ..heard() }
+        example::heard(text, sentence)
+    }
+
+    /// A clear command, and a rival that is far behind.
+    fn heard() -> Heard {
+        let clear = saying("turn on the lamp", "Turn on the lamp.");
+        let rival = saying("turn off the lamp", "").best;
+        Heard { runner_up: rival, ..clear }
+    }
+
+    /// The best candidate of `heard` with other scores.
+    fn with_best(heard: Heard, change: impl FnOnce(&mut Candidate)) -> Heard {
+        let mut heard = heard;
+        change(heard.best.as_mut().unwrap());
+        heard
     }
 
     fn judged(heard: &Heard, thresholds: &Thresholds) -> Verdict {
@@ -385,7 +376,7 @@ mod tests {
             ("too late", Heard { gave_up: Some(Limit::Deadline), ..heard() }, "too-late"),
             ("nothing in so many calls", Heard { best: None, gave_up: Some(Limit::Calls), ..heard() }, "gave-up"),
             ("other words", Heard { text: "Then he went to bed.".into(), free: 14.0, ..heard() }, "unlike"),
-            ("no number", Heard { best: Some(candidate("turn on the lamp", f32::NAN, 3.0)), ..heard() }, "unlike"),
+            ("no number", with_best(heard(), |best| best.joint = f32::NAN), "unlike"),
             ("a stop in mid-sentence", saying("turn on the lamp", "Turn on. The lamb. Oh, no."), ""),
             ("more follows", saying("turn on the lamp", "Turn on the lamp. Oh no, I do."), "goes-on"),
             ("more before the stop", saying("turn on the lamp", "Turn on the lamp in here."), "goes-on"),
@@ -410,7 +401,7 @@ mod tests {
     #[test]
     fn two_that_fit_equally_well_are_told_apart_from_what_is_no_command() {
         let thresholds = Thresholds { wrong_costs: 50.0, ..Thresholds::default() };
-        let rivalled = Heard { best: Some(candidate("turn on the lamp", -1.2, -3.0)), ..heard() };
+        let rivalled = with_best(heard(), |best| best.lead = -3.0);
         let alone = Features::of(&rivalled).unwrap().unrivalled();
         let enough = Thresholds { offset: 50f32.ln() + 0.1 - thresholds.weights.log_odds(&alone), ..thresholds };
         match judged(&rivalled, &enough) {

@@ -119,3 +119,29 @@ pub trait Recognizer {
         Ok(None)
     }
 }
+
+/// What unit tests hear.
+#[cfg(test)]
+pub(crate) mod example {
+    use super::*;
+    use crate::grammar::Slots;
+
+    /// A sentence of the first command that is one nat less likely than the free text, without a rival.
+    pub(crate) fn heard(text: &str, sentence: &str) -> Heard {
+        let sentence = Sentence { command: 0, words: sentence.into(), slots: Slots::new() };
+        Heard {
+            text: text.into(),
+            free: -2.0,
+            no_speech: 0.1,
+            best: Some(Candidate { sentence, rank: -1.0, joint: -3.0, tokens: 6, lead: 9.0 }),
+            runner_up: None,
+            gave_up: None,
+            calls: 9,
+            duration_ms: 1800,
+            speech_ms: 1000,
+            voiced: 1.0,
+            dbfs: -26.0,
+            took: Timings::default(),
+        }
+    }
+}
