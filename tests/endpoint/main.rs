@@ -9,8 +9,9 @@
 //! The detector judges each of these once; the endpoint, which is pure, then takes the probabilities once for every setting.
 
 mod material;
+#[path = "../support/recordings.rs"]
+mod recordings;
 mod replay;
-mod room;
 mod scene;
 
 use std::ops::Range;
@@ -88,7 +89,7 @@ fn introduce(material: &Material) {
 }
 
 fn judge(material: &Material) -> Judged {
-    let usable = |named: &material::Named| Some((named.name.clone(), Noise::new(named.samples.clone())?));
+    let usable = |named: &recordings::Named| Some((named.name.clone(), Noise::new(named.samples.clone())?));
     let noises: Vec<(String, Noise)> = material.noises.iter().filter_map(usable).collect();
     let mut scenes = Vec::new();
     for condition in conditions(material) {

@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::ops::{Range, RangeInclusive};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use hearken::audio::{SAMPLE_RATE, level_dbfs, wav};
+use hearken::audio::{SAMPLE_RATE, level_dbfs};
+
+use crate::recordings::{Named, hash, name, sorted, sounds};
 
 /// Samples of speech in a word or a short phrase: 0.15 to 1.5 s. What is found to be shorter or longer is a click, a cut word,
 /// or words with other sounds around them.
@@ -42,12 +44,6 @@ pub struct Clip {
     pub samples: Vec<f32>,
     /// The samples that are speech, as far as the energy of the clip tells.
     pub speech: Range<usize>,
-}
-
-/// Sound with a name.
-pub struct Named {
-    pub name: String,
-    pub samples: Vec<f32>,
 }
 
 /// All recordings of a folder.
@@ -124,40 +120,10 @@ fn reach<'a>(steps: impl Iterator<Item = &'a bool>) -> usize {
     reached
 }
 
-/// The WAV files of a folder; none where there is no such folder.
-fn sounds(dir: &Path) -> io::Result<Vec<Named>> {
-    if !dir.is_dir() {
-        return Ok(Vec::new());
-    }
-    let is_wav = |path: &&PathBuf| path.extension().is_some_and(|e| e == "wav");
-    let read = |path: &PathBuf| match wav::read(path) {
-        Ok(samples) => Ok(Named { name: name(path), samples }),
-        Err(error) => Err(io::Error::other(format!("{}: {error}", path.display()))),
-    };
-    sorted(dir)?.iter().filter(is_wav).map(read).collect()
-}
-
 /// Who speaks in which file, by the `transcripts.jsonl` of a folder.
 fn speakers(set: &Path) -> io::Result<HashMap<String, String>> {
     let path = set.join("transcripts.jsonl");
     let text = if path.is_file() { fs::read_to_string(path)? } else { String::new() };
     let rows = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     Ok(rows.filter_map(|row| Some((row["file"].as_str()?.into(), row["speaker"].as_str()?.into()))).collect())
-}
-
-fn sorted(dir: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut paths = fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
-    paths.sort();
-    Ok(paths)
-}
-
-fn name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-/// A number that follows from `text`: FNV-1a, then a step of splitmix64, so that its last bit is even.
-pub fn hash(text: &str) -> u64 {
-    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325, |h: u64, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
-    let mixed = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed ^ (mixed >> 27)
 }

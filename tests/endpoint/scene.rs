@@ -6,8 +6,8 @@ use hearken::audio::{FRAME_LEN, Frame, SAMPLE_RATE, level_dbfs};
 use hearken::eval::mix::Noise;
 use hearken::vad::Vad;
 
-use crate::material::{Clip, Material, Named, hash};
-use crate::room::in_room;
+use crate::material::{Clip, Material};
+use crate::recordings::{Named, hash, in_room};
 
 /// Level of speech that is near the microphone, in dBFS: what the input gain is aimed at.
 pub const NEAR_DBFS: f32 = -26.0;

@@ -1,21 +1,18 @@
 //! Settings of the search tried on sentences that people said: one setting at a time, the others as they are.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
 use hearken::recognize::settings::SearchSettings;
 
-use crate::decided::{self, Plan, Surroundings};
+use crate::decided::{Folder, Surroundings};
 
 /// What became of the sentences with one group of settings.
 #[derive(Clone, Default)]
 struct Score {
     found: usize,
     calls: Vec<usize>,
-    took: Duration,
+    seconds: f64,
 }
 
-/// A name for settings, and what they change.
+/// A name for settings, and what they are.
 type Variant = (String, SearchSettings);
 
 /// Every setting at some values to both sides of where it is.
@@ -29,7 +26,7 @@ fn variants(now: &SearchSettings) -> Vec<Variant> {
     for lambda in [0.0, 0.5, 0.6, 0.8, 0.9, 1.0] {
         add(format!("lambda {lambda}"), &|s| s.lambda = lambda);
     }
-    for bonus in [0.0, 0.3, 0.4, 0.6, 0.7, 0.9] {
+    for bonus in [0.0, 0.3, 0.7, 0.9] {
         add(format!("bonus {bonus}"), &|s| s.bonus = bonus);
     }
     for haste in [0.0, 0.15, 0.35, 0.5] {
@@ -44,51 +41,42 @@ fn variants(now: &SearchSettings) -> Vec<Variant> {
     for patience in [0, 8, 32] {
         add(format!("patience {patience}"), &|s| s.patience = patience);
     }
-    for joint_lead in [4.0, 6.0, 12.0, 100.0] {
+    for joint_lead in [4.0, 12.0, 100.0] {
         add(format!("joint_lead {joint_lead}"), &|s| s.joint_lead = joint_lead);
     }
-    for max_calls in [60, 100, 400] {
+    for max_calls in [60, 100] {
         add(format!("max_calls {max_calls}"), &|s| s.max_calls = max_calls);
     }
     variants
 }
 
 /// Prints for each variant how many sentences of each grammar it finds, and the calls of the decoder that it takes.
-pub fn search(folders: &Result<Vec<(String, PathBuf)>, String>, dir: &Path, plan: &Plan) -> Result<(), String> {
-    let surroundings = Surroundings::read(dir)?;
-    let variants = variants(&SearchSettings::of_model(&plan.model, None));
-    let plan = Plan { one_in: usize::MAX, model: plan.model.clone(), ..*plan };
-    for (grammar, dir) in folders.as_ref().map_err(String::clone)? {
-        let (evaluator, cases, mut recognizer) = decided::open_alone(dir, &plan)?;
-        let mut scores = vec![Score::default(); variants.len()];
-        let mut all = 0;
-        for recording in decided::recordings(&cases, &surroundings, &plan) {
-            let (case, _, sound) = recording?;
-            if case.expected == hearken::eval::expected::Expected::Rejected {
-                continue;
-            }
-            all += 1;
-            let settings: Vec<SearchSettings> = variants.iter().map(|(_, settings)| settings.clone()).collect();
-            let heard = recognizer.hear_by(&sound, &settings).map_err(|e| e.to_string())?;
-            for (score, heard) in scores.iter_mut().zip(heard) {
-                let best = heard.best.as_ref().map(|best| &best.sentence);
-                let found = best.is_some_and(|s| case.expected.is(s, &evaluator.commands, &evaluator.grammar));
-                score.found += usize::from(found);
-                score.calls.push(heard.calls);
-                score.took += heard.took.search;
-            }
+///
+/// # Errors
+/// A recording that cannot be read or decided.
+pub fn search(folder: &Folder, surroundings: &Surroundings) -> Result<(), String> {
+    let variants = variants(&folder.settings.recognizer.search);
+    let ways: Vec<SearchSettings> = variants.iter().map(|(_, settings)| settings.clone()).collect();
+    let sentences = folder.sentences(surroundings)?;
+    let mut recognizer = folder.recognizer()?;
+    let mut scores = vec![Score::default(); variants.len()];
+    for (case, sound) in &sentences {
+        let heard = recognizer.hear_by(sound, &ways).map_err(|e| format!("{}: {e}", case.name))?;
+        for (score, heard) in scores.iter_mut().zip(heard) {
+            let best = heard.best.as_ref().map(|best| &best.sentence);
+            let is = |sentence| case.expected.is(sentence, &folder.settings.commands, &folder.settings.grammar);
+            score.found += usize::from(best.is_some_and(is));
+            score.calls.push(heard.calls);
+            score.seconds += heard.took.search.as_secs_f64();
         }
-        print(grammar, all, &variants, scores);
     }
-    Ok(())
-}
-
-fn print(grammar: &str, all: usize, variants: &[Variant], scores: Vec<Score>) {
-    println!("{grammar}: {all} utterances of sentences");
+    println!("{}: {} utterances of sentences", folder.name, sentences.len());
     for ((name, _), mut score) in variants.iter().zip(scores) {
         score.calls.sort_unstable();
-        let at = |share: f64| score.calls.get((share * (score.calls.len().max(1) - 1) as f64) as usize).unwrap_or(&0);
-        let ms = score.took.as_secs_f64() * 1000.0 / all.max(1) as f64;
-        println!("  {name:<16} {:5} found, calls p50 {:3} p95 {:3}, search {ms:.0} ms", score.found, at(0.5), at(0.95));
+        let last = score.calls.len().max(1) - 1;
+        let [p50, p95] = [0.5, 0.95].map(|share| score.calls.get((share * last as f64) as usize).unwrap_or(&0));
+        let ms = score.seconds * 1000.0 / sentences.len().max(1) as f64;
+        println!("  {name:<16} {:5} found, calls p50 {p50:3} p95 {p95:3}, search {ms:.0} ms", score.found);
     }
+    Ok(())
 }

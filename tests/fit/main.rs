@@ -11,21 +11,20 @@
 
 mod decided;
 mod grid;
+#[path = "../support/recordings.rs"]
+mod recordings;
 mod regression;
 mod report;
-#[path = "../endpoint/room.rs"]
-mod room;
 mod table;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::thread::available_parallelism;
 
 use clap::{Parser, Subcommand};
-use hearken::audio::SAMPLE_RATE;
-use hearken::recognize::MAX_SAMPLES;
 
-use decided::{Plan, Surroundings};
+use decided::{Folder, Plan, Surroundings};
 use table::Row;
 
 #[derive(Parser)]
@@ -44,7 +43,7 @@ enum Command {
         #[arg(long, value_name = "CSV")]
         out: PathBuf,
     },
-    /// Fit the weights to tables and write them, and a report
+    /// Fit the weights to a table and write them, and a report
     Weights {
         /// The model's file name
         #[arg(long, default_value = "ggml-tiny.en-q8_0.bin")]
@@ -67,14 +66,9 @@ struct What {
     /// The model's file name
     #[arg(long, default_value = "ggml-tiny.en-q8_0.bin")]
     model: String,
-    #[arg(long, default_value_t = 2)]
-    threads: usize,
-    /// Take only every OF-th recording, from number N on: N/OF
-    #[arg(long, value_parser = shard, default_value = "0/1")]
-    shard: (usize, usize),
-    /// Take one in so many of the other speech
-    #[arg(long, default_value_t = 1)]
-    one_in: usize,
+    /// Take one in so many of the recordings: a larger model takes longer
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    every: u16,
     /// Take only this grammar; may be repeated
     #[arg(long)]
     only: Vec<String>,
@@ -82,27 +76,18 @@ struct What {
     dir: PathBuf,
 }
 
-fn shard(text: &str) -> Result<(usize, usize), String> {
-    let parts = text.split_once('/').and_then(|(n, of)| Some((n.parse().ok()?, of.parse().ok()?)));
-    parts.filter(|(n, of)| n < of).ok_or("as in 0/2".into())
-}
-
 impl What {
     fn plan(&self) -> Plan {
-        Plan { model: self.model.clone(), threads: self.threads, shard: self.shard, one_in: self.one_in.max(1) }
+        let jobs = available_parallelism().map_or(1, usize::from);
+        Plan { model: self.model.clone(), jobs, every: self.every.into() }
     }
 
     /// The folders of grammars, by name.
     fn folders(&self) -> Result<Vec<(String, PathBuf)>, String> {
-        let entries = fs::read_dir(&self.dir).map_err(|e| format!("{}: {e}", self.dir.display()))?;
-        let mut folders: Vec<(String, PathBuf)> = entries
-            .filter_map(|entry| entry.ok())
-            .map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path()))
-            .filter(|(name, path)| {
-                path.join("config.toml").is_file() && (self.only.is_empty() || self.only.contains(name))
-            })
-            .collect();
-        folders.sort();
+        let entries = recordings::sorted(&self.dir).map_err(|e| format!("{}: {e}", self.dir.display()))?;
+        let named = entries.into_iter().map(|path| (recordings::name(&path), path));
+        let wanted = |name: &String| self.only.is_empty() || self.only.contains(name);
+        let folders: Vec<_> = named.filter(|(name, path)| path.join("config.toml").is_file() && wanted(name)).collect();
         if folders.is_empty() {
             Err(format!("{}: no folder has a config.toml", self.dir.display()))
         } else {
@@ -115,7 +100,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Decide { what, out } => decide(&what).and_then(|rows| put(&out, &table::write(&rows))),
         Command::Weights { model, report, table } => weights(&model, &table, &report),
-        Command::Search { what } => grid::search(&what.folders(), &what.dir, &what.plan()),
+        Command::Search { what } => search(&what),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -132,37 +117,22 @@ fn put(path: &Path, text: &str) -> Result<(), String> {
 
 fn decide(what: &What) -> Result<Vec<Row>, String> {
     let (plan, surroundings) = (what.plan(), Surroundings::read(&what.dir)?);
-    let mut rows = Vec::new();
-    for (grammar, dir) in what.folders()? {
-        let (mut evaluator, cases) = decided::open(&dir, &plan)?;
-        let before = rows.len();
-        for recording in decided::recordings(&cases, &surroundings, &plan) {
-            let (case, condition, sound) = recording?;
-            let clip = evaluator.decide(case, sound)?;
-            if clip.utterances.is_empty() && case.expected != hearken::eval::expected::Expected::Rejected {
-                rows.push(decided::row(&grammar, case, &condition, None));
-            }
-            rows.extend(clip.utterances.iter().map(|u| decided::row(&grammar, case, &condition, Some(u))));
-        }
-        eprintln!("{grammar}: {}", decided::counts(&rows[before..]));
+    let mut all = Vec::new();
+    for (name, dir) in what.folders()? {
+        let rows = Folder::read(name.clone(), &dir, &plan)?.decided(&surroundings, &plan)?;
+        let found = rows.iter().filter(|row| row.right()).count();
+        eprintln!("{name}: {} utterances, in {found} of them the sentence that was said is found", rows.len());
+        all.extend(rows);
     }
-    rows.extend(noise_alone(what, &plan, &surroundings)?);
-    Ok(rows)
+    all.sort_by_cached_key(table::line);
+    Ok(all)
 }
 
-/// Noise that nobody speaks in, by every grammar: it must not be obeyed either.
-fn noise_alone(what: &What, plan: &Plan, surroundings: &Surroundings) -> Result<Vec<Row>, String> {
-    let mut rows = Vec::new();
-    for (grammar, dir) in what.folders()? {
-        let (mut evaluator, _) = decided::open(&dir, plan)?;
-        for (number, (case, sound)) in surroundings.cases(3 * SAMPLE_RATE as usize, MAX_SAMPLES).enumerate() {
-            if number % plan.shard.1 == plan.shard.0 && number % plan.one_in == 0 {
-                let clip = evaluator.decide(&case, sound)?;
-                rows.extend(clip.utterances.iter().map(|u| decided::row(&grammar, &case, "noise alone", Some(u))));
-            }
-        }
-    }
-    Ok(rows)
+fn search(what: &What) -> Result<(), String> {
+    let (plan, surroundings) = (what.plan(), Surroundings::read(&what.dir)?);
+    what.folders()?
+        .into_iter()
+        .try_for_each(|(name, dir)| grid::search(&Folder::read(name, &dir, &plan)?, &surroundings))
 }
 
 fn weights(model: &str, table: &Path, report: &Path) -> Result<(), String> {

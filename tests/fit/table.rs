@@ -45,18 +45,19 @@ const COLUMNS: &str = "grammar,set,speaker,condition,said,found,refused";
 /// The table as CSV.
 pub fn write(rows: &[Row]) -> String {
     let names = FEATURES.map(|feature| feature.name).join(",");
-    let mut text = format!("{COLUMNS},{names}\n");
-    for row in rows {
-        let Row { grammar, set, speaker, condition, said, found, refused, features } = row;
-        let said = if *said == Said::Sentence { "sentence" } else { "other" };
-        let (found, refused) = (u8::from(*found), u8::from(*refused));
-        let values = match features {
-            Some(features) => features.values().map(|value| format!("{value:.4}")).join(","),
-            None => ",".repeat(COUNT - 1),
-        };
-        text += &format!("{grammar},{set},{speaker:08x},{condition},{said},{found},{refused},{values}\n");
-    }
-    text
+    rows.iter().fold(format!("{COLUMNS},{names}\n"), |text, row| text + &line(row) + "\n")
+}
+
+/// A row as a line of the table.
+pub fn line(row: &Row) -> String {
+    let Row { grammar, set, speaker, condition, said, found, refused, features } = row;
+    let said = if *said == Said::Sentence { "sentence" } else { "other" };
+    let (found, refused) = (u8::from(*found), u8::from(*refused));
+    let values = match features {
+        Some(features) => features.values().map(|value| format!("{value:.4}")).join(","),
+        None => ",".repeat(COUNT - 1),
+    };
+    format!("{grammar},{set},{speaker:08x},{condition},{said},{found},{refused},{values}")
 }
 
 /// Reads a table.
