@@ -1,7 +1,8 @@
-//! Charts as SVG inside a page: the DET curve, and how scores are distributed. Colours are the page's.
+//! Charts as SVG inside a page: the DET curve, how scores are distributed, and whether probabilities are true. Colours are the page's.
 
 use std::fmt::Write;
 
+use super::reliability::{Bin, Reliability};
 use super::statistics::probit;
 use super::summary::{Distribution, Point, Summary};
 
@@ -168,6 +169,48 @@ fn row(svg: &mut String, number: usize, group: &str, counts: &[usize], width: f6
         );
     }
     svg.push_str("</g>");
+}
+
+/// The reliability diagram: the share that was said, by the probability given. True probabilities lie on the diagonal; each
+/// point has the number of its utterances.
+pub fn reliability(reliability: &Reliability) -> String {
+    let (x, y) = (|share: f64| LEFT + SIDE * share, |share: f64| TOP + SIDE * (1.0 - share));
+    let (right, bottom, middle) = (LEFT + SIDE, TOP + SIDE, LEFT + SIDE / 2.0);
+    let mut svg = format!(
+        "<svg class=\"det\" viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"reliability diagram\">\
+         <path class=\"frame\" d=\"M{LEFT} {TOP}H{right}V{bottom}H{LEFT}Z\"/>\
+         <path class=\"threshold\" d=\"M{LEFT} {bottom}L{right} {TOP}\"/>",
+        right + 12.0,
+        bottom + BELOW
+    );
+    for percent in (0..=100).step_by(20) {
+        let (across, up) = (x(f64::from(percent) / 100.0), y(f64::from(percent) / 100.0) + 4.0);
+        let (below, before) = (bottom + 16.0, LEFT - 6.0);
+        let _ = write!(
+            svg,
+            "<text x=\"{across:.1}\" y=\"{below}\" text-anchor=\"middle\">{percent}</text>\
+             <text x=\"{before}\" y=\"{up:.1}\" text-anchor=\"end\">{percent}</text>"
+        );
+    }
+    svg.push_str("<g class=\"c0\">");
+    for (_, Bin { count, given, said }) in reliability.filled() {
+        let (across, up) = (x(*given), y(*said));
+        let (side, anchor) = if *given > 0.5 { (across - 9.0, "end") } else { (across + 9.0, "start") };
+        let _ = write!(
+            svg,
+            "<circle cx=\"{across:.1}\" cy=\"{up:.1}\" r=\"5\"/>\
+             <text x=\"{side:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\">{count}</text>",
+            up + 4.0
+        );
+    }
+    let _ = write!(
+        svg,
+        "</g><text x=\"{middle}\" y=\"{}\" text-anchor=\"middle\">probability given, %</text>\
+         <text transform=\"translate(14 {}) rotate(-90)\" text-anchor=\"middle\">share that was said, %</text></svg>",
+        bottom + 38.0,
+        TOP + SIDE / 2.0
+    );
+    svg
 }
 
 #[cfg(test)]

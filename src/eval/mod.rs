@@ -20,6 +20,7 @@ pub mod folders;
 pub mod groups;
 pub mod mix;
 pub mod page;
+pub mod reliability;
 pub mod spectrogram;
 pub mod statistics;
 pub mod summary;

@@ -84,6 +84,14 @@ fn section(out: &mut dyn Write, summary: &Summary, clips: &[Clip]) -> io::Result
         charts::distribution(log_odds, &summary.excess, Some(0.0)),
         charts::distribution(lead, &summary.lead, None)
     )?;
+    if let Some(reliability) = &summary.reliability {
+        write!(
+            out,
+            "<figure>{}<figcaption>Whether the probabilities are true: of the utterances whose nearest sentence got a probability, \
+             the share that was said, and how many there are. On the broken line it is as large as the probability.</figcaption></figure>",
+            charts::reliability(reliability)
+        )?;
+    }
     groups(out, summary)?;
     if summary.confusions.is_empty() {
         return write!(out, "<p>Every clip was decided as expected.</p>");

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::expected::Expected;
 use super::groups::{self, Groups};
+use super::reliability::Reliability;
 use super::statistics::{Bins, Estimate, quantile, rate, share};
 use super::{Clip, Outcome, Utterance};
 use crate::decide::weights::probability;
@@ -98,12 +99,8 @@ pub struct Summary {
     pub excess: Distribution,
     /// The lead over all that would do something else.
     pub lead: Distribution,
-    /// Brier score of the probabilities that the decisions gave for the nearest sentence to be the one that was said: the mean
-    /// square of what they are off by, 0 at best; none without a sentence (G. W. Brier, Monthly Weather Review 78, 1950).
-    pub brier: Option<f64>,
-    /// How often it was said, by the probability given: ten bins, each with its utterances, their mean probability, and the share
-    /// of them that was said.
-    pub reliability: Vec<Reliability>,
+    /// Whether the probabilities that the decisions gave to their nearest sentence are true; none without a sentence.
+    pub reliability: Option<Reliability>,
     /// False accepts against false rejects, the loosest threshold first.
     pub det: Vec<Point>,
 }
@@ -141,8 +138,7 @@ impl Summary {
             confusions: confusions(clips),
             excess: distribution(EXCESS, clips, Utterance::excess),
             lead: distribution(LEAD, clips, |u| u.assessment?.features.get("lead")),
-            brier: brier(clips),
-            reliability: reliability(clips),
+            reliability: Reliability::of(probabilities(clips)),
             det: det(clips),
         }
     }
@@ -188,7 +184,7 @@ impl Summary {
     }
 
     /// The figures in words: what, and how much.
-    pub fn rows(&self) -> [(&'static str, String); 8] {
+    pub fn rows(&self) -> [(&'static str, String); 9] {
         let positives = self.positives();
         let hourly = self.false_accept_rate().map_or("-".into(), |Estimate { is, low, high }| {
             let [is, low, high] = [is, low, high].map(three_digits);
@@ -202,6 +198,7 @@ impl Summary {
             ("false accepts", percent(self.false_accept_share(), self.negatives_accepted, self.negatives)),
             ("false accepts/h", hourly),
             ("ms p50, p95", self.ms.map_or("-".into(), |[p50, p95]| format!("{p50:.0}, {p95:.0}"))),
+            ("Brier score", self.reliability.as_ref().map_or("-".into(), |r| format!("{:.3}", r.brier))),
             ("slots too many", format!("in {} of what is right", self.extra)),
         ]
     }
@@ -225,7 +222,8 @@ impl Summary {
             "sets": groups::json(&self.sets), "speakers": groups::json(&self.speakers),
             "confusions": self.confusions.iter().map(confusion).collect::<Value>(),
             "scores": {"excess": self.excess.json(), "lead": self.lead.json()},
-            "brier": self.brier, "reliability": self.reliability.iter().map(Reliability::json).collect::<Value>(),
+            "brier": self.reliability.as_ref().map(|r| r.brier),
+            "reliability": self.reliability.as_ref().map_or_else(|| json!([]), Reliability::json),
             "det": self.det.iter().map(point).collect::<Value>(),
         })
     }
@@ -280,47 +278,10 @@ fn distribution(bins: Bins, clips: &[Clip], score: impl Fn(&Utterance) -> Option
     }
 }
 
-/// Utterances whose probabilities lie in one tenth.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Reliability {
-    /// How many there are.
-    pub count: usize,
-    /// The mean of their probabilities, 0 to 1.
-    pub given: f64,
-    /// The share of them whose nearest sentence was said.
-    pub said: f64,
-}
-
-impl Reliability {
-    fn json(&self) -> Value {
-        json!({"count": self.count, "given": thousandths(self.given as f32), "said": thousandths(self.said as f32)})
-    }
-}
-
 /// The probability that each decision gives its nearest sentence, and whether that was said.
-fn probabilities(clips: &[Clip]) -> impl Iterator<Item = (f64, bool)> {
+fn probabilities(clips: &[Clip]) -> impl Iterator<Item = (f64, bool, f64)> {
     let utterances = clips.iter().flat_map(|clip| &clip.utterances);
-    utterances.filter_map(|u| Some((f64::from(probability(u.assessment?.log_odds)), u.is_expected)))
-}
-
-fn brier(clips: &[Clip]) -> Option<f64> {
-    let squares: Vec<f64> = probabilities(clips).map(|(p, said)| (p - f64::from(u8::from(said))).powi(2)).collect();
-    (!squares.is_empty()).then(|| squares.iter().sum::<f64>() / squares.len() as f64)
-}
-
-fn reliability(clips: &[Clip]) -> Vec<Reliability> {
-    let mut bins = [Reliability::default(); 10];
-    for (p, said) in probabilities(clips) {
-        let bin = &mut bins[((p * 10.0) as usize).min(9)];
-        bin.count += 1;
-        bin.given += p;
-        bin.said += f64::from(u8::from(said));
-    }
-    let mean = |bin: Reliability| {
-        let count = bin.count as f64;
-        Reliability { given: bin.given / count, said: bin.said / count, ..bin }
-    };
-    bins.into_iter().filter(|bin| bin.count > 0).map(mean).collect()
+    utterances.filter_map(|u| Some((f64::from(probability(u.assessment?.log_odds)), u.is_expected, 1.0)))
 }
 
 /// What a clip that is not right was decided as: one entry for each false accept, one for any other clip.

@@ -5,10 +5,11 @@ use std::fmt::Write;
 use std::path::Path;
 
 use hearken::decide::features::FEATURES;
+use hearken::eval::reliability::{Bin, Reliability};
 use hearken::eval::statistics::share;
 
 use crate::regression::{self, Fit};
-use crate::table::{Row, Said};
+use crate::table::{Row, Said, row_weights};
 
 /// Penalties that are tried; the one with the least loss on speakers that were left out is taken.
 const PENALTIES: [f64; 5] = [0.3, 1.0, 3.0, 10.0, 30.0];
@@ -177,28 +178,17 @@ fn speakers(rows: &[Row], log_odds: &[Option<f64>], level: f64) -> String {
 
 /// Whether the probabilities are true: how often the sentence was said, by the probability that was given.
 fn reliability(rows: &[Row], log_odds: &[Option<f64>]) -> String {
-    let mut bins = [(0.0, 0.0, 0.0, 0usize); 10];
-    let mut brier = (0.0, 0.0);
-    for ((row, log_odds), weight) in rows.iter().zip(log_odds).zip(crate::table::row_weights(rows)) {
-        let Some(log_odds) = log_odds else { continue };
-        let (p, right) = (1.0 / (1.0 + (-log_odds).exp()), f64::from(u8::from(row.right())));
-        let bin = &mut bins[((p * 10.0) as usize).min(9)];
-        *bin = (bin.0 + weight, bin.1 + weight * p, bin.2 + weight * right, bin.3 + 1);
-        brier = (brier.0 + weight * (p - right).powi(2), brier.1 + weight);
-    }
+    let weighed = rows.iter().zip(log_odds).zip(row_weights(rows));
+    let probability = |log_odds: f64| 1.0 / (1.0 + (-log_odds).exp());
+    let all = weighed.filter_map(|((row, log_odds), weight)| Some((probability((*log_odds)?), row.right(), weight)));
+    let Some(reliability) = Reliability::of(all) else { return String::new() };
     let mut out = format!(
         "\n## Whether the probabilities are true\n\nThe Brier score is {:.4}. Utterances are weighed as in the fit: by the root of the number \
          of their grammar's.\n\n| probability given | utterances | mean | share that was said |\n|---|---|---|---|\n",
-        brier.0 / brier.1
+        reliability.brier
     );
-    for (number, (weight, given, said, count)) in bins.iter().enumerate().filter(|(_, bin)| bin.3 > 0) {
-        let (from, to) = (number * 10, number * 10 + 10);
-        let _ = writeln!(
-            out,
-            "| {from} to {to} % | {count} | {:.1} % | {:.1} % |",
-            100.0 * given / weight,
-            100.0 * said / weight
-        );
+    for ([from, to], Bin { count, given, said }) in reliability.filled() {
+        let _ = writeln!(out, "| {from} to {to} % | {count} | {:.1} % | {:.1} % |", 100.0 * given, 100.0 * said);
     }
     out
 }
