@@ -150,7 +150,7 @@ fn what_is_asked_for_and_said_becomes_wav_files_that_eval_decides_right() {
     }
     let commands = config::load(&room.at("hearken.toml")).unwrap().commands;
     for (case, sentence) in cases(&room.at("clips"), &commands).unwrap().iter().zip(expected) {
-        assert_eq!(case.expected, Expected::Sentence(sentence.into()));
+        assert_eq!((&case.expected, case.speaker.as_deref()), (&Expected::Sentence(sentence.into()), Some("ann")));
         let bytes = fs::read(&case.path).unwrap();
         assert_eq!(bytes[..44], hearken::audio::wav::header(bytes.len() as u32 - 44));
         assert!(samples(&case.path).len() > 16_000, "{}", case.name);
@@ -301,7 +301,7 @@ fn other_speech_becomes_what_is_to_be_refused() {
     }
     assert_eq!(session.ended().0, Some(0));
     assert_eq!(room.files(), ["0001-other.wav", "0002-other.wav", "expected.jsonl"]);
-    assert!(room.list().iter().all(|line| line["rejected"] == true));
+    assert!(room.list().iter().all(|line| line["rejected"] == true && line["speaker"].is_null()));
     // Sentences are counted by themselves, in the same folder.
     let mut session = room.session(&["--count", "1"]);
     let sentence = session.asked();

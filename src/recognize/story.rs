@@ -13,6 +13,8 @@ use crate::audio::{duration_ms, level_dbfs};
 /// Most calls of the decoder to find the nearest sentences: five take 60 to 300 in a grammar of 80,000 sentences.
 pub const SEARCH_CALLS: usize = 300;
 
+/// Probability from which a window counts as speech where its level and the bounds are told, as in Silero's own examples.
+const SPEECH: f32 = 0.5;
 /// Magnitude from which a sample counts as clipped: within three steps of full scale in 16 bits.
 const FULL_SCALE: f32 = 0.9999;
 
@@ -23,7 +25,7 @@ pub struct Traits {
     pub duration_ms: u64,
     /// Where its speech begins and ends, in milliseconds from the start; none without speech.
     pub bounds_ms: Option<(u64, u64)>,
-    /// How much of it is speech, in milliseconds.
+    /// How much of it is speech, in milliseconds: the sum of its windows, each by its probability.
     pub speech_ms: u64,
     /// Level of the speech in dBFS.
     pub speech_dbfs: Option<f32>,
@@ -34,21 +36,22 @@ pub struct Traits {
 }
 
 impl Traits {
-    /// The traits of `samples` at 16 kHz, of which each `window` of samples is speech or not. The last window may reach
-    /// beyond them.
-    pub fn of(samples: &[f32], is_speech: &[bool], window: usize) -> Traits {
+    /// The traits of `samples` at 16 kHz, with the probability, 0 to 1, that each `window` of samples is speech. The last window
+    /// may reach beyond them.
+    pub fn of(samples: &[f32], probabilities: &[f32], window: usize) -> Traits {
+        let is_speech = |probability: &f32| *probability > SPEECH;
         let (mut speech, mut quiet) = (Vec::new(), Vec::new());
-        for (sound, is_speech) in samples.chunks(window).zip(is_speech) {
-            if *is_speech { &mut speech } else { &mut quiet }.extend_from_slice(sound);
+        for (sound, probability) in samples.chunks(window).zip(probabilities) {
+            if is_speech(probability) { &mut speech } else { &mut quiet }.extend_from_slice(sound);
         }
         let level = |sound: &[f32]| (!sound.is_empty()).then(|| level_dbfs(sound));
-        let first = is_speech.iter().position(|s| *s);
-        let last = is_speech.iter().rposition(|s| *s);
+        let first = probabilities.iter().position(is_speech);
+        let last = probabilities.iter().rposition(is_speech);
         let bound = |windows: usize| duration_ms((windows * window).min(samples.len()));
         Traits {
             duration_ms: duration_ms(samples.len()),
             bounds_ms: first.zip(last).map(|(first, last)| (bound(first), bound(last + 1))),
-            speech_ms: duration_ms(is_speech.iter().filter(|s| **s).count() * window),
+            speech_ms: duration_ms((probabilities.iter().sum::<f32>() * window as f32) as usize),
             speech_dbfs: level(&speech),
             quiet_dbfs: level(&quiet),
             clipped: samples.iter().filter(|s| s.abs() >= FULL_SCALE).count(),
@@ -195,22 +198,22 @@ mod tests {
     fn a_sound_has_bounds_levels_and_clipped_samples() {
         // Windows of 16 samples, 1 ms: quiet, speech, quiet, speech, and a cut one of quiet.
         let sound: Vec<f32> = [0.01, 0.1, 0.01, 0.1].iter().flat_map(|x| [*x; 16]).chain([0.01; 8]).collect();
-        let (yes, no) = (true, false);
+        let (yes, no) = (1.0, 0.0);
         let traits = Traits::of(&sound, &[no, yes, no, yes, no], 16);
         assert_eq!((traits.duration_ms, traits.bounds_ms, traits.speech_ms), (4, Some((1, 4)), 2));
         let levels = [traits.speech_dbfs, traits.quiet_dbfs, traits.ratio_db()].map(|l| l.unwrap().round());
         assert_eq!((levels, traits.clipped), ([-20.0, -40.0, 20.0], 0));
-        type Case<'a> = (&'a str, Vec<f32>, &'a [bool], Option<(u64, u64)>, [bool; 2], usize);
+        type Case<'a> = (&'a str, Vec<f32>, &'a [f32], Option<(u64, u64)>, [bool; 2], usize);
         let cases: [Case<'_>; 4] = [
-            ("nothing", vec![], &[no], None, [no, no], 0),
-            ("no speech", vec![0.5; 32], &[no, no], None, [no, yes], 0),
-            ("speech alone", vec![0.5; 32], &[yes, yes], Some((0, 2)), [yes, no], 0),
+            ("nothing", vec![], &[no], None, [false, false], 0),
+            ("no speech", vec![0.5; 32], &[no, no], None, [false, true], 0),
+            ("speech alone", vec![0.5; 32], &[yes, yes], Some((0, 2)), [true, false], 0),
             (
                 "clipped",
                 [vec![1.0; 16], vec![-1.0; 4], vec![0.9; 12]].concat(),
                 &[yes, yes],
                 Some((0, 2)),
-                [yes, no],
+                [true, false],
                 20,
             ),
         ];

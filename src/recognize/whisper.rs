@@ -42,9 +42,8 @@ const MAX_CONTEXT: usize = 448;
 /// Tokens a second of sound that free text may have, and how many more: fast English has five.
 const TEXT_TOKENS_A_SECOND: usize = 8;
 const TEXT_TOKENS: usize = 12;
-/// Samples that Silero judges at a time, and the probability that makes them speech.
+/// Samples that Silero judges at a time.
 const SILERO_WINDOW: usize = 512;
-const SILERO_SPEECH: f32 = 0.5;
 
 /// How to recognize.
 #[derive(Debug, Clone, PartialEq)]
@@ -369,12 +368,12 @@ impl WhisperRecognizer {
         self.last = None;
         let sound = &checked(samples, MAX_SAMPLES)?[..];
         let speech = self.speech.windows(sound)?;
-        let is_speech: Vec<bool> = speech.iter().map(|p| *p > SILERO_SPEECH).collect();
+        let voiced = speech.iter().copied().fold(0.0, f32::max);
         let own = &sound[..samples.len()];
-        let traits = Traits::of(own, &is_speech, SILERO_WINDOW);
+        let traits = Traits::of(own, &speech, SILERO_WINDOW);
         let dbfs = level_dbfs(own);
         let (mel, encode) = self.whisper.listen(sound)?;
-        Ok(Listened { begun, speech, traits, dbfs, samples: samples.len(), mel, encode })
+        Ok(Listened { begun, voiced, traits, dbfs, samples: samples.len(), mel, encode })
     }
 
     /// Searches what the encoder holds.
@@ -385,7 +384,6 @@ impl WhisperRecognizer {
         let max_text = TEXT_TOKENS + TEXT_TOKENS_A_SECOND * sound.samples / SAMPLE_RATE as usize;
         let found = search(&mut self.whisper, &self.graph, &ends, way, max_text)?;
         let Listened { mel, encode, .. } = *sound;
-        let window_ms = duration_ms(SILERO_WINDOW) as f32;
         let heard = Heard {
             text: self.whisper.tokenizer.decode(&found.text).trim().to_string(),
             free: found.free,
@@ -395,8 +393,8 @@ impl WhisperRecognizer {
             gave_up: found.gave_up,
             calls: found.calls + 1,
             duration_ms: duration_ms(sound.samples),
-            speech_ms: (sound.speech.iter().sum::<f32>() * window_ms) as u64,
-            voiced: sound.speech.iter().copied().fold(0.0, f32::max),
+            speech_ms: sound.traits.speech_ms,
+            voiced: sound.voiced,
             dbfs: sound.dbfs,
             took: Timings { mel, encode, search: searching.elapsed(), total: sound.begun.elapsed() },
         };
@@ -407,8 +405,8 @@ impl WhisperRecognizer {
 /// A sound that the encoder holds.
 struct Listened {
     begun: Instant,
-    /// How likely each window of it is speech.
-    speech: Vec<f32>,
+    /// The highest probability that a window of it is speech.
+    voiced: f32,
     traits: Traits,
     dbfs: f32,
     samples: usize,

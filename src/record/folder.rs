@@ -266,6 +266,9 @@ fn append(mut list: &File, line: &str) -> io::Result<()> {
 fn line(entry: &Entry) -> String {
     let mut object = entry.expected.json();
     object["file"] = json!(entry.file);
+    if let Some((Some(speaker), _)) = parts(&entry.file) {
+        object["speaker"] = json!(speaker);
+    }
     format!("{object}\n")
 }
 
