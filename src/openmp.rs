@@ -4,18 +4,17 @@
 //! libgomp lets a thread that waits spin before it sleeps. Beside other programs the slowest thread often has no
 //! processor, and the threads that spin keep it from getting one.
 //!
-//! | how they wait | idle, p50 ms | processor time idle | beside one | beside two |
-//! |---|---|---|---|---|
-//! | libgomp's own choice: 300,000 turns | 125 | 0.24 s | not measured | not measured |
-//! | `GOMP_SPINCOUNT=100000` | 120 | 0.24 s | 3.1 s | 1.5 s |
-//! | `GOMP_SPINCOUNT=10000` | 121 | 0.24 s | 0.69 s | 0.77 s |
-//! | `GOMP_SPINCOUNT=1000` | 129 | 0.23 s | 0.33 s | 0.31 s |
-//! | `GOMP_SPINCOUNT=100` | 134 | 0.24 s | 0.28 s | 0.26 s |
-//! | `OMP_WAIT_POLICY=passive`: none | 152 | 0.27 s | 0.25 s | 0.28 s |
+//! | how they wait | idle, p50 | beside one program | beside two |
+//! |---|---|---|---|
+//! | libgomp's own choice: 300,000 turns | 117 and 126 ms | seconds | seconds |
+//! | `GOMP_SPINCOUNT=10000` | 125 and 140 ms | 389 and 530 ms | 319 and 557 ms |
+//! | `GOMP_SPINCOUNT=1000` | 129 and 135 ms | 218 and 261 ms | 252 and 283 ms |
+//! | `GOMP_SPINCOUNT=100` | 134 and 157 ms | 195 and 242 ms | 221 and 224 ms |
+//! | `OMP_WAIT_POLICY=passive`: none | 133 and 140 ms | 224 and 233 ms | 203 and 207 ms |
 //!
-//! Processor time is of a decision, on two x86-64 cores, beside none, one or two programs that use a processor each: 96
-//! decisions of clips of `tests/data/home` in the columns of idle, 36 in the others, during which other work ran too, so
-//! that only their processor time tells. A thousand turns cost nothing when idle, and little beside others.
+//! The median time of a decision on two x86-64 cores with nothing else to do, in two runs over the 73 clips of `tests/data/home`,
+//! beside none, one and two programs that use a processor each. A thousand turns are the most that does not hurt beside others:
+//! a device is idle most of the time.
 
 use std::env;
 use std::io;
@@ -26,7 +25,7 @@ use crate::stop;
 
 /// The variables by which libgomp decides how long a thread spins.
 const SPINNING: [&str; 2] = ["OMP_WAIT_POLICY", "GOMP_SPINCOUNT"];
-/// Turns that a thread spins before it sleeps: the table above.
+/// Turns that a thread spins before it sleeps: see the table above.
 const CHOSEN: (&str, &str) = ("GOMP_SPINCOUNT", "1000");
 
 /// Replaces this process by the same program with the same arguments and the variable that makes its threads spin less,

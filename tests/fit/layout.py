@@ -1,10 +1,14 @@
 #!/usr/bin/env python3
-"""Lays recordings of people out for `make fit`. usage: layout.py SETS OUT
+"""Lays recordings of people out for `make fit`. usage: layout.py SETS OUT [TALK]
 
 SETS holds one folder of WAV files a set, with a transcripts.jsonl each: an object a line with file, text (null where nobody
 wrote it down) and speaker (null where not known); and the folders noise and rooms. In the folder coffee_orders the files have
 an expected.jsonl and a grammar, coffee.toml. OUT gets one folder a grammar, with config.toml, expected.jsonl and links to the
 files; and noise and rooms.
+
+TALK holds hours of synthetic talk, as `make false-accepts` leaves them in target/speech. Every second piece is other speech for
+the grammars of whole sentences: with words of these grammars in other uses, of which people's sets hold hardly any. The other
+pieces stay for measuring.
 """
 
 import json
@@ -34,6 +38,8 @@ GRAMMARS = {
     "coffee": (["coffee_orders"], 0.2),
     "home": (["voice_samples"], 0.4),
 }
+# Grammars of whole sentences.
+SENTENCES = {"coffee", "home"}
 VARIOUS = ["hey mycroft", "mycroft", "mycroft wake up", "okay rhasspy", "hey rhasspy", "hey firefox", "okay nabu",
            "what time is it", "turn on the living room lamp", "would you please turn on the living room lamp",
            "launch firefox", "go forward ten meters", "ten of clubs", "seven of clubs", "book a room", "half an hour",
@@ -78,6 +84,11 @@ def orders(sets):
         yield sets / "coffee_orders" / row.pop("file"), row
 
 
+def talk(folder):
+    """Every second piece of synthetic talk."""
+    return sorted(folder.glob("*.wav"))[::2]
+
+
 def put(out, folder, name, file, what, set_name, speaker):
     link = out / folder / name
     link.symlink_to(file.resolve())
@@ -87,7 +98,7 @@ def put(out, folder, name, file, what, set_name, speaker):
     return json.dumps(row)
 
 
-def lay(sets, out, grammar):
+def lay(sets, out, grammar, pieces):
     said = {} if grammar == "coffee" else sentences(grammar)
     positive_sets, share = GRAMMARS[grammar]
     (out / grammar).mkdir(parents=True)
@@ -111,14 +122,16 @@ def lay(sets, out, grammar):
             lines.append(put(out, grammar, f"coffee_orders-{file.name}", file, what, "coffee_orders", None))
         elif taken(grammar, file, share / 2):
             lines.append(put(out, grammar, f"coffee_orders-{file.name}", file, {"rejected": True}, "coffee_orders", None))
+    for file in pieces if grammar in SENTENCES else []:
+        lines.append(put(out, grammar, f"talk-{file.name}", file, {"rejected": True}, "synthetic_talk", file.stem))
     (out / grammar / "expected.jsonl").write_text("\n".join(lines) + "\n")
 
 
 def main():
-    sets, out = map(Path, sys.argv[1:])
+    sets, out, *folder = map(Path, sys.argv[1:])
     out.mkdir()
     for grammar in GRAMMARS:
-        lay(sets, out, grammar)
+        lay(sets, out, grammar, talk(*folder) if folder else [])
     for folder in ("noise", "rooms"):
         (out / folder).symlink_to((sets / folder).resolve())
 
