@@ -4,12 +4,12 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use hearken::board::Backend;
-use hearken::buttons::Button;
-use hearken::command::{Blink, Deed, Dimmer, Interlock, Limits, Setting};
+use hearken::act::buttons::Button;
+use hearken::act::command::{Blink, Deed, Dimmer, Interlock, Limits, Setting};
+use hearken::act::gpio::Backend;
+use hearken::act::gpio::{Duty, Line, Pull, Pwm, PwmChannel};
 use hearken::config::{self, Settings, parse};
 use hearken::decide::rules::Thresholds;
-use hearken::gpio::{Duty, Line, Pull, Pwm, PwmChannel};
 
 use crate::support::data;
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ChildStderr, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use hearken::status::Question;
+use hearken::runtime::status::Question;
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -171,7 +171,7 @@ impl Daemon {
 
     /// What it tells about itself.
     pub fn status(&self) -> Value {
-        hearken::status::ask(self.scratch.path(), Question::Status).unwrap()
+        hearken::runtime::status::ask(self.scratch.path(), Question::Status).unwrap()
     }
 
     /// Waits for a line of the log that contains `words`; the log up to there.

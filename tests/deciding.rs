@@ -12,7 +12,7 @@ use hearken::recognize::whisper::{Whisper, WhisperRecognizer};
 use hearken::recognize::{Heard, Limit, Recognizer};
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
-use crate::hearing::{heard, scratch};
+use crate::listening::{heard, scratch};
 use crate::program::hearken;
 use crate::support::{Running, busy, clips, data, in_a_row, processor_ticks, quiet, samples, spoken};
 

@@ -5,26 +5,27 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
 use std::time::Duration;
 
+use hearken::act::command::Command as Commanded;
 use hearken::audio::SAMPLE_RATE;
-use hearken::command::Command as Commanded;
 use hearken::config;
 use hearken::decide::features::{COUNT, FEATURES};
 use hearken::decide::rules::Thresholds;
 use hearken::decide::weights::{Part, Weights};
-use hearken::endpoint::EndpointSettings;
-use hearken::eval::expected::{Case, Expected, cases, listed_cases, warnings};
-use hearken::eval::folders;
-use hearken::eval::page;
-use hearken::eval::summary::Summary;
-use hearken::eval::{Clip, Evaluator, Outcome};
 use hearken::grammar::{Grammar, Sentence, SlotValue};
+use hearken::measure::eval::expected::{Case, Expected, cases, listed_cases, warnings};
+use hearken::measure::eval::folders;
+use hearken::measure::eval::page;
+use hearken::measure::eval::summary::Summary;
+use hearken::measure::eval::{Clip, Evaluator, Outcome};
 use hearken::recognize::{Candidate, Heard, RecognizeError, Recognizer, Timings};
+use hearken::utterance::endpoint::EndpointSettings;
 use serde_json::{Value, json};
 
 use crate::deciding::alone;
-use crate::hearing::scratch;
+use crate::listening::scratch;
 use crate::program::hearken;
 use crate::support::{clips, data, in_a_row, quiet, samples};
 
@@ -44,7 +45,7 @@ name = "stop"
 say = "stop"
 "#;
 
-fn house() -> (Vec<Commanded>, Grammar) {
+fn house() -> (Vec<Commanded>, Arc<Grammar>) {
     let settings = config::parse("house.toml", HOUSE).unwrap_or_else(|e| panic!("{e}"));
     (settings.commands, settings.grammar)
 }
@@ -360,7 +361,7 @@ fn evaluated_by(
         recognizer: Box::new(Script(script.to_vec())),
         thresholds: thresholds.clone(),
         commands: commands(),
-        grammar: Grammar::default(),
+        grammar: Arc::new(Grammar::default()),
         endpoint: EndpointSettings::default(),
         scratch: scratch(8 << 20),
         cut,
@@ -632,7 +633,7 @@ fn a_clip_in_which_nothing_is_heard_is_on_the_page_with_its_sound() {
     let conditions = [(Summary::of(&clips, None), clips)];
     page::write(&mut page, "clips", "by a test", &conditions, &Thresholds::default()).unwrap();
     let page = words(&page);
-    assert_eq!(page.matches("<dd>not heard: the ear found no utterance<").count(), 2, "{page}");
+    assert_eq!(page.matches("<dd>not heard: no utterance was found<").count(), 2, "{page}");
     assert_eq!(page.matches("data:audio/wav;base64,").count(), 2);
     assert!(!page.contains("without their sound"));
 }
@@ -883,7 +884,7 @@ fn the_page_stands_alone_and_a_browser_shows_all_of_it() {
             return;
         };
         assert_eq!(facts["wide"], false, "at {width} no sideways scrolling: {facts}");
-        assert_eq!(facts["charts"], json!([true, true, true]), "{facts}");
+        assert_eq!(facts["charts"], json!([true, true, true, true]), "{facts}");
         let pictures = facts["pictures"].as_array().unwrap();
         assert!(pictures.len() == 1 && pictures[0].as_u64() > Some(50), "a spectrogram: {facts}");
         let bytes = fs::read(&picture).unwrap();

@@ -6,20 +6,16 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use hearken::act::gpio::simulated::SimulatedInputs;
+use hearken::act::gpio::{GpioError, Level, OutputPins};
 use hearken::audio::{AudioError, AudioSource, SAMPLE_RATE, Sound};
-use hearken::command::{Command, Deed, Limits, Output, Setting};
-use hearken::daemon::{Options, Parts, Rules, serve};
-use hearken::decide::rules::Thresholds;
-use hearken::endpoint::EndpointSettings;
-use hearken::error::Error;
-use hearken::gpio::simulated::SimulatedInputs;
-use hearken::gpio::{Duty, GpioError, Level, Line, OutputPins};
+use hearken::config;
+use hearken::daemon::error::Error;
+use hearken::daemon::{Options, Parts, serve};
 use hearken::grammar::{Sentence, Slots};
-use hearken::keeper::About;
 use hearken::recognize::{Candidate, Heard, RecognizeError, Recognizer, Timings};
 use hearken::report::events::Destination;
-use hearken::scratch::ScratchSettings;
-use hearken::stop::Stop;
+use hearken::runtime::stop::Stop;
 use rustix::process::{Resource, Rlimit, Signal, prlimit};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -27,6 +23,19 @@ use tempfile::TempDir;
 use crate::daemon::Daemon;
 use crate::deciding::alone;
 use crate::support::{VirtualMicrophone, data, in_a_row, until};
+
+/// One lamp that is remembered, and one command.
+const LAMP: &str = r#"
+board = "host"
+[outputs.lamp]
+pin = 17
+active_low = true
+remember = true
+[[commands]]
+name = "lamp"
+say = "lamp"
+set = { lamp = "on" }
+"#;
 
 /// The levels that a pin was set to.
 #[derive(Clone, Default)]
@@ -69,7 +78,7 @@ impl AudioSource for Player {
             self.go_on.recv().expect("the word should come");
         }
         let rest = if at < first { &self.parts[0][at..] } else { &self.parts[1][at - first..] };
-        assert!(!(rest.is_empty() && self.panics), "as if the ear had a fault");
+        assert!(!(rest.is_empty() && self.panics), "as if the listener had a fault");
         if rest.is_empty() {
             let _ = self.played.try_send(());
             std::thread::yield_now();
@@ -140,27 +149,9 @@ impl Stage {
         let (source, recognizer) = (Box::new(source), Box::new(recognizer));
         let parts =
             Parts { source, microphone: None, recognizer, pins, inputs: Box::new(SimulatedInputs::claim(None, &[])) };
-        let lamp = Output {
-            name: "lamp".into(),
-            line: Line::Number(17),
-            active_low: true,
-            rest: false,
-            dimmer: None,
-            remember: true,
-            limits: Limits::default(),
-        };
-        let on = Deed::Set(0, Setting::Fixed(Duty::FULL));
-        let rules = Rules {
-            gain_db: 0.0,
-            endpoint: EndpointSettings::default(),
-            // What the script hears is a command, whatever the weights are.
-            thresholds: Thresholds { offset: 100.0, ..Thresholds::default() },
-            scratch: ScratchSettings::default(),
-            outputs: vec![lamp],
-            commands: vec![Command { name: "lamp".into(), requires: Vec::new(), deeds: vec![on] }],
-            buttons: Vec::new(),
-            about: About::default(),
-        };
+        let mut settings = config::parse("failing.toml", LAMP).unwrap();
+        // What the script hears is a command, whatever the weights are.
+        settings.thresholds.offset = 100.0;
         let options = Options {
             events: Some(Destination::File(self.events.path().join("events"))),
             watch: false,
@@ -168,7 +159,7 @@ impl Stage {
             state: Some(self.events.path().into()),
             ..Options::default()
         };
-        serve(parts, &rules, &options, &self.stop)
+        serve(parts, &settings, &options, &self.stop)
     }
 
     /// Asks the daemon to stop once it has told of so many utterances.
@@ -247,7 +238,7 @@ fn an_ear_that_dies_takes_the_daemon_down_with_pins_at_rest_and_nothing_in_scrat
     let (source, go_on, _played) = player([1, 0]);
     go_on.send(()).unwrap();
     let ended = stage.serve(Player { panics: true, ..source }, Scripted(|| Ok(())));
-    assert!(matches!(ended, Err(Error::Panicked("hearken-ear"))), "{ended:?}");
+    assert!(matches!(ended, Err(Error::Panicked("listener"))), "{ended:?}");
     assert!(stage.is_at_rest_and_empty());
 }
 
@@ -257,7 +248,7 @@ fn hands_that_die_take_the_daemon_down_with_pins_at_rest_and_nothing_in_scratch(
     let (source, go_on, _played) = player([1, 1]);
     go_on.send(()).unwrap();
     let ended = stage.serve_with(Box::new(Shaky(stage.pins.clone())), source, Scripted(|| Ok(())));
-    assert!(matches!(ended, Err(Error::Panicked("hearken-hands"))), "{ended:?}");
+    assert!(matches!(ended, Err(Error::Panicked("actuator"))), "{ended:?}");
     assert!(stage.is_at_rest_and_empty());
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use hearken::decide::features::{FEATURES, Features};
 use hearken::decide::weights::{self, Weights};
-use hearken::models::TABLES;
+use hearken::recognize::models::TABLES;
 
 use crate::regression::{cross_validated, fit};
 use crate::table::{Row, Said, read, write};

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use hearken::audio::{FRAME_LEN, wav};
-use hearken::keep::{Keep, sweep};
-use hearken::scratch::{KeepSettings, Recording, Scratch, ScratchSettings};
+use hearken::utterance::kept::{Keep, sweep};
+use hearken::utterance::scratch::{KeepSettings, Recording, Scratch, ScratchSettings};
 use tempfile::TempDir;
 
 const HOUR: Duration = Duration::from_secs(3600);

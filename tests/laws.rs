@@ -4,14 +4,15 @@
 
 use std::collections::BTreeMap;
 
+use hearken::act::gpio::Backend;
 use hearken::audio::wav;
-use hearken::board::{self, Backend};
+use hearken::config::board;
 use hearken::config::{self, Settings};
 use hearken::document::Problems;
 use hearken::grammar::graph::{Builder, Label};
 use hearken::grammar::template::{self, Node};
 use hearken::grammar::{Grammar, List, Sentence, SlotValue, Slots};
-use hearken::models;
+use hearken::recognize::models;
 
 /// Sentences that are drawn from each grammar.
 const DRAWN: u64 = 8;

@@ -28,7 +28,7 @@ mod searching;
 mod scratch;
 
 /// Sound in, recordings out.
-mod hearing;
+mod listening;
 
 /// The real model on the clips.
 mod deciding;
@@ -54,7 +54,7 @@ mod record;
 mod outputs;
 
 /// Pins rest, whatever happens.
-mod hands;
+mod actuator;
 
 /// The built program, its subcommands and exit codes.
 mod program;

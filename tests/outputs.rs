@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use hearken::command::{Action, Blink, Dimmer, Interlock, Limits, Output};
-use hearken::gpio::{Duty, Line, Pwm};
-use hearken::outputs::{Change, Outputs};
+use hearken::act::command::{Action, Blink, Dimmer, Interlock, Limits, Output};
+use hearken::act::gpio::{Duty, Line, Pwm};
+use hearken::act::outputs::{Change, Outputs};
 
 use Action::{Pulse, Toggle};
 

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use hearken::config;
-use hearken::eval::expected::{Expected, cases};
-use hearken::status::Desk;
+use hearken::measure::eval::expected::{Expected, cases};
+use hearken::runtime::status::StatusSocket;
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -338,13 +338,13 @@ fn a_daemon_that_holds_the_microphone_is_named() {
     let room = Room::new("");
     room.microphone.fault(Fault::Busy);
     // What a daemon answers with: loading its model is not what is tested.
-    let desk = Desk::open(&room.at("scratch"), hearken::status::Question::Status).unwrap();
+    let socket = StatusSocket::open(&room.at("scratch"), hearken::runtime::status::Question::Status).unwrap();
     let mut session = room.session(&[]);
     let told = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
             until("the end", || {
-                desk.answer(|| "ready".into());
+                socket.answer(|| "ready".into());
                 told.load(Ordering::SeqCst)
             })
         });

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::thread;
 
 use hearken::audio::{FRAME_LEN, Frame};
-use hearken::scratch::{Scratch, ScratchError, ScratchSettings};
+use hearken::utterance::scratch::{Scratch, ScratchError, ScratchSettings};
 use tempfile::TempDir;
 
 const FRAME: Frame = [0.25; FRAME_LEN];

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use hearken::grammar::template::parse;
 use hearken::grammar::{Grammar, List, Sentence, SlotValue};
@@ -54,14 +55,14 @@ fn tokenizer() -> (Tokenizer, Ends) {
     (tokenizer, Ends { text: end, punctuation })
 }
 
-fn grammar(commands: &[&str]) -> Grammar {
+fn grammar(commands: &[&str]) -> Arc<Grammar> {
     let text = |s: &str| (parse(s).unwrap(), SlotValue::Text(s.into()));
     let lists = BTreeMap::from([
         ("state".to_string(), List::Values(vec![text("on"), text("of")])),
         ("n".to_string(), List::Range { from: 1, to: 3, step: 1 }),
     ]);
     let rules = BTreeMap::from([("a".to_string(), parse("(a|ab)").unwrap())]);
-    Grammar::of_commands(commands, &lists, &rules).unwrap()
+    Arc::new(Grammar::of_commands(commands, &lists, &rules).unwrap())
 }
 
 const GRAMMARS: [&[&str]; 5] = [

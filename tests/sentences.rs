@@ -4,7 +4,7 @@ use std::fs;
 
 use hearken::config::{self, Settings};
 use hearken::grammar::Grammar;
-use hearken::models::vocabulary::vocabulary;
+use hearken::recognize::models::vocabulary::vocabulary;
 use hearken::recognize::token_graph::TokenGraph;
 use hearken::recognize::tokenizer::Tokenizer;
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! The lock-free queue between cpal's callback and the ear, and the signals beside it.
+//! The lock-free queue between cpal's callback and the listener, and the signals beside it.
 //!
 //! The producing end, a [`Tap`], lives in the callback. It finds its way home when the stream is dropped, so that the next
 //! stream fills the same queue.
@@ -11,7 +11,7 @@ use std::thread::{self, Thread};
 use heapless::spsc::{Consumer, Producer, Queue};
 use static_cell::ConstStaticCell;
 
-/// Samples that may wait for the reader: 2.7 s at 48 kHz, half a megabyte. The ear needs microseconds; this covers a
+/// Samples that may wait for the reader: 2.7 s at 48 kHz, half a megabyte. The listener needs microseconds; this covers a
 /// stall of the whole machine, such as a write to a slow SD card.
 const QUEUE: usize = 131_072;
 

@@ -7,17 +7,15 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::eval::{decide, evaluator, progress};
+use crate::act::command::Command;
 use crate::audio::{SAMPLE_RATE, wav};
-use crate::calibrate::{self, Data, LEAST, MOST, Tally};
-use crate::command::Command;
 use crate::config::{self, ConfigError, Settings, edit};
+use crate::daemon::error::Error;
 use crate::decide::rules::Thresholds;
-use crate::error::Error;
-use crate::eval::expected::{Case, Expected, cases, warnings};
-use crate::eval::summary::{estimate, percent, three_digits};
-use crate::eval::{Clip, Condition};
-use crate::stop::Stop;
-use crate::trial;
+use crate::measure::calibrate::{self, Data, LEAST, MOST, Tally};
+use crate::measure::eval::expected::{Case, Expected, cases, warnings};
+use crate::measure::eval::summary::{estimate, percent, three_digits};
+use crate::measure::eval::{Clip, Condition};
 
 /// What can be typed after `hearken calibrate`.
 #[derive(clap::Args)]
@@ -85,7 +83,6 @@ pub fn calibrate(arguments: &Arguments) -> Result<(), Error> {
     }
     with_thresholds(arguments, &before, &settings.thresholds, &settings.commands)?;
     enough(arguments, &cases)?;
-    trial::first(&settings.recognizer, &Stop::default())?;
     let data = Data::of(&decided(settings, &mut cases)?);
     let calibrated = settle(arguments, &before, data)?;
     let target = arguments.false_accepts_per_hour;
@@ -314,7 +311,7 @@ fn object(arguments: &Arguments, calibrated: &Calibrated, held_out: &Tally) -> V
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::calibrate::{Recording, Scored};
+    use crate::measure::calibrate::{Recording, Scored};
 
     const TEXT: &str = r#"board = "host"
 [[commands]]

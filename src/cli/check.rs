@@ -4,10 +4,10 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::counted;
-use crate::error::Error;
-use crate::models::vocabulary::vocabulary;
+use crate::config::{self, lint};
+use crate::daemon::error::Error;
+use crate::recognize::models::vocabulary::vocabulary;
 use crate::recognize::tokenizer::Tokenizer;
-use crate::{config, lint};
 
 /// Checks the configuration and says what is in it, and what is allowed but works badly.
 pub fn check(file: &Path) -> Result<(), Error> {
@@ -18,7 +18,7 @@ pub fn check(file: &Path) -> Result<(), Error> {
     writeln!(io::stdout(), "{}: good: {commands}, {sentences}, {outputs} on {}", file.display(), settings.board.name)?;
     let note = |what: String| writeln!(io::stdout(), "  {what}");
     for output in &settings.outputs {
-        let crate::gpio::Line::Number(number) = output.line else { continue };
+        let crate::act::gpio::Line::Number(number) = output.line else { continue };
         let Some(pin) = settings.board.pin(number) else { continue };
         let header = pin.header.map(|h| format!(" (header {h})")).unwrap_or_default();
         let hint = pin.note.as_ref().map(|n| format!("; {n}")).unwrap_or_default();

@@ -7,22 +7,20 @@ use serde_json::{Value, json};
 
 use crate::audio::wav;
 use crate::config::{self, Settings};
+use crate::daemon::error::Error;
 use crate::decide::rules::{Verdict, judge};
-use crate::error::Error;
-use crate::recognize::whisper::WhisperRecognizer;
-use crate::recognize::{Heard, Recognizer};
-use crate::stop::Stop;
-use crate::{report, trial};
+use crate::recognize::{self, Heard, Recognizer};
+use crate::report;
+use crate::runtime::stop::Stop;
 
 /// Prints the daemon's decision on each file, taken as one utterance. A file that cannot be read is reported and the others
 /// go on.
 pub fn decide(config: &Path, files: &[PathBuf], as_json: bool) -> Result<(), Error> {
     let Settings { recognizer, grammar, thresholds, commands, .. } = config::load(config)?;
-    trial::first(&recognizer, &Stop::default())?;
-    let mut recognizer = WhisperRecognizer::load(&recognizer, grammar)?;
+    let mut recognizer = recognize::load(&recognizer, grammar, &Stop::default())?;
     let mut failed = 0;
     for file in files {
-        let heard = match hear(&mut recognizer, file) {
+        let heard = match hear(recognizer.as_mut(), file) {
             Ok(heard) => heard,
             Err(error) => {
                 failed += 1;
@@ -31,7 +29,7 @@ pub fn decide(config: &Path, files: &[PathBuf], as_json: bool) -> Result<(), Err
             }
         };
         let (assessment, verdict) = judge(&heard, &thresholds);
-        let mut decision = report::decision(Some(&heard), assessment.as_ref(), &verdict, &commands);
+        let mut decision = report::json::decision(Some(&heard), assessment.as_ref(), &verdict, &commands);
         if as_json {
             decision.insert("file".into(), json!(file.to_string_lossy()));
             writeln!(io::stdout(), "{}", Value::Object(decision))?;

@@ -2,9 +2,9 @@
 
 use std::io::{self, Write};
 
+use crate::act::gpio::chardev;
 use crate::audio::microphone;
-use crate::error::Error;
-use crate::gpio::chardev;
+use crate::daemon::error::Error;
 
 /// Prints microphones and gpiochips.
 pub fn devices() -> Result<(), Error> {

@@ -11,18 +11,18 @@ use serde_json::{Value, json};
 use super::counted;
 use crate::audio::wav;
 use crate::config::{self, Settings};
-use crate::error::Error;
-use crate::eval::expected::{Case, Faults, warnings};
-use crate::eval::folders;
-use crate::eval::groups::{self, COLUMNS, Counts};
-use crate::eval::mix::{Noise, SEED};
-use crate::eval::page::{self, MOST_SOUNDS};
-use crate::eval::summary::Summary;
-use crate::eval::{Clip, Condition, Evaluator, Outcome};
-use crate::recognize::whisper::{RecognizerSettings, WhisperRecognizer};
-use crate::scratch::{self, Scratch};
-use crate::stop::Stop;
-use crate::trial;
+use crate::daemon::error::Error;
+use crate::measure::eval::expected::{Case, Faults, warnings};
+use crate::measure::eval::folders;
+use crate::measure::eval::groups::{self, COLUMNS, Counts};
+use crate::measure::eval::mix::{Noise, SEED};
+use crate::measure::eval::page::{self, MOST_SOUNDS};
+use crate::measure::eval::summary::Summary;
+use crate::measure::eval::{Clip, Condition, Evaluator, Outcome};
+use crate::recognize;
+use crate::recognize::settings::RecognizerSettings;
+use crate::runtime::stop::Stop;
+use crate::utterance::scratch::{self, Scratch};
 
 /// What can be typed after `hearken eval`.
 #[derive(clap::Args)]
@@ -101,7 +101,6 @@ pub fn eval(arguments: &Arguments) -> Result<(), Error> {
     let mut cases = read(arguments, &settings)?;
     let noise = arguments.noise.as_deref().map(noise).transpose()?;
     let page = arguments.html.as_deref().map(create).transpose()?;
-    trial::first(&settings.recognizer, &Stop::default())?;
     let keep = if page.is_some() { MOST_SOUNDS } else { 0 };
     let mut evaluator = evaluator(settings, arguments.cut, keep)?;
     let files = cases.len();
@@ -141,7 +140,7 @@ pub(super) fn evaluator(settings: Settings, cut: bool, keep: usize) -> Result<Ev
     let deadline = settings.recognizer.deadline.max(DEADLINE);
     let recognizer = RecognizerSettings { deadline, ..settings.recognizer };
     Ok(Evaluator {
-        recognizer: Box::new(WhisperRecognizer::load(&recognizer, settings.grammar.clone())?),
+        recognizer: recognize::load(&recognizer, settings.grammar.clone(), &Stop::default())?,
         thresholds: settings.thresholds,
         commands: settings.commands,
         grammar: settings.grammar,
@@ -221,7 +220,7 @@ pub(super) fn progress(line: &str) -> io::Result<()> {
 /// How it was made.
 fn about(arguments: &Arguments, files: usize) -> String {
     let noise = arguments.noise.as_ref().map(|path| format!("; noise {}, seed {SEED}", path.display()));
-    let cut = if arguments.cut { ", all cut by the ear" } else { "" };
+    let cut = if arguments.cut { ", all cut as the daemon cuts" } else { "" };
     let files = counted(files as u64, "WAV file");
     format!("{files}{cut}, decided by {}{}", arguments.config.display(), noise.unwrap_or_default())
 }

@@ -8,12 +8,12 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::cpu;
+use crate::daemon::error::Error;
 use crate::daemon::{self, Options};
-use crate::error::Error;
-use crate::openmp;
+use crate::recognize::trial;
 use crate::report::events::Destination;
-use crate::trial;
+use crate::runtime::cpu;
+use crate::runtime::openmp;
 
 mod calibrate;
 mod check;
@@ -199,7 +199,7 @@ fn run(command: Subcommands) -> Result<(), Error> {
         Subcommands::Sentences { file, what } => sentences::sentences(&file, &what),
         Subcommands::Devices => devices::devices(),
         Subcommands::Transcribe { files, model, sha256, json } => transcribe::transcribe(&files, model, sha256, json),
-        Subcommands::TryModel { path, sha256 } => trial::second(&path, &sha256),
+        Subcommands::TryModel { path, sha256 } => Ok(trial::second(&path, &sha256)?),
         Subcommands::Decide { config, files, json } => decide::decide(&config, &files, json),
         Subcommands::Eval(arguments) => eval::eval(&arguments),
         Subcommands::Calibrate(arguments) => calibrate::calibrate(&arguments),

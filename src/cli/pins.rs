@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use crate::error::Error;
+use crate::daemon::error::Error;
 use crate::{config, daemon};
 
 /// Prints the outputs with their pins and resting levels; puts them at rest if asked to.

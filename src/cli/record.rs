@@ -1,4 +1,4 @@
-//! `hearken record --config FILE DIR`: asks for sentences and records them with the daemon's own ear.
+//! `hearken record --config FILE DIR`: asks for sentences and records them with the daemon's own listener.
 
 use std::io::{self, BufRead, Read, Write};
 use std::ops::ControlFlow;
@@ -8,33 +8,31 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::Resource;
-
 use super::status;
 use crate::audio::supervisor::{Counters, Supervisor};
 use crate::config::{self, Settings};
+use crate::daemon::error::Error;
+use crate::daemon::listener::{self, Listener, Spoken};
 use crate::decide::rules::Verdict;
-use crate::ear::{self, Ear, Spoken};
-use crate::error::Error;
-use crate::eval::expected::Expected;
-use crate::mailbox::{self, Received, mailbox};
-use crate::record::Prompts;
-use crate::record::folder::{Folder, FolderError};
-use crate::record::take::Take;
+use crate::measure::eval::expected::Expected;
+use crate::measure::record::Prompts;
+use crate::measure::record::folder::{Folder, FolderError};
+use crate::measure::record::take::Take;
 use crate::report::watch::Meter;
 use crate::report::{MicrophoneNews, Outcome, Report, reporter};
-use crate::scratch::{self, Scratch};
-use crate::service::Beats;
-use crate::status::Question;
-use crate::stop::{GLANCE, Stop};
-use crate::trial;
+use crate::runtime::mailbox::{self, Received, mailbox};
+use crate::runtime::process;
+use crate::runtime::service::Beats;
+use crate::runtime::status::Question;
+use crate::runtime::stop::{GLANCE, Stop};
+use crate::utterance::scratch::{self, Scratch};
 
 /// Recordings that may wait: one is written while the next is spoken.
 const WAITING: usize = 2;
 /// Longest line that is read from standard input, in bytes, and lines that may wait.
 const LINE: u64 = 64;
 const LINES: usize = 8;
-/// Frames, 0.5 s, within which nobody reads a sentence and has begun to say it so that the ear notices. What begins sooner is
+/// Frames, 0.5 s, within which nobody reads a sentence and has begun to say it so that the listener notices. What begins sooner is
 /// the rest of the sentence before, which had a pause in it.
 const SOONEST: u64 = 31;
 
@@ -86,7 +84,7 @@ impl From<FolderError> for Error {
 /// Records until all is said, or until a stop or `quit`. Blocks for as long.
 pub fn record(arguments: &Arguments) -> Result<(), Error> {
     // A core file would hold the sound of the last utterance.
-    trial::limit(Resource::Core, 0)?;
+    process::no_core_file()?;
     let settings = config::load(&arguments.config)?;
     let folder = Folder::open(&arguments.dir, &settings.commands)?;
     let stop = Stop::on_signals(false)?;
@@ -103,14 +101,14 @@ pub fn record(arguments: &Arguments) -> Result<(), Error> {
     if session.is_over() {
         return session.end();
     }
-    let ear_parts = Ear { gain_db, endpoint, scratch, outbox, reporter, beats: Beats::default() };
+    let ear_parts = Listener { gain_db, endpoint, scratch, outbox, reporter, beats: Beats::default() };
     thread::scope(|scope| {
         let _hang_up = stop.raise_on_drop();
-        let listen = || ear::listen(&mut source, ear_parts, &stop);
-        let ear = thread::Builder::new().name("hearken-ear".into()).spawn_scoped(scope, listen)?;
+        let listen = || listener::listen(&mut source, ear_parts, &stop);
+        let listener = thread::Builder::new().name("listener".into()).spawn_scoped(scope, listen)?;
         let worked = session.work(&reports, &inbox, &typed()?, &stop);
         stop.raise();
-        let heard = ear.join().map_err(|_| Error::Panicked("hearken-ear"))?;
+        let heard = listener.join().map_err(|_| Error::Panicked("listener"))?;
         worked?;
         heard?;
         session.end()
@@ -142,14 +140,14 @@ struct Session<'a> {
     meter: Meter,
     /// The sentence that is asked for; none with `--other`.
     asked: Option<String>,
-    /// Frames heard so far; when it was asked for, and when the ear noticed that somebody speaks. Time by the microphone: a
+    /// Frames heard so far; when it was asked for, and when the listener noticed that somebody speaks. Time by the microphone: a
     /// machine that is late for a moment changes nothing.
     frames: u64,
     since: u64,
     begun: u64,
     skipped: usize,
     recording: bool,
-    /// Whether the ear lost the utterance, and said so.
+    /// Whether the listener lost the utterance, and said so.
     lost: bool,
     /// Whether it was said what the wait is for.
     waiting: bool,
@@ -293,7 +291,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The ear hands a recording over before it reports that nobody speaks any more.
+    /// The listener hands a recording over before it reports that nobody speaks any more.
     fn after_utterance(&mut self, inbox: &mailbox::Receiver<Spoken>) -> Result<(), Error> {
         let mut taken = std::mem::take(&mut self.lost);
         while let Received::Item(spoken) = inbox.take(Duration::ZERO) {

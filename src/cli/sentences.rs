@@ -7,9 +7,9 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::{counted, number};
-use crate::command::Command;
+use crate::act::command::Command;
 use crate::config::{self, ConfigError, Settings, Templates};
-use crate::error::Error;
+use crate::daemon::error::Error;
 use crate::grammar::template::Node;
 use crate::grammar::{Grammar, List, Sentence, SlotValue};
 

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::error::Error;
-use crate::status::Question;
-use crate::{scratch, status};
+use crate::daemon::error::Error;
+use crate::runtime::status;
+use crate::runtime::status::Question;
+use crate::utterance::scratch;
 
 /// Where the service records, whoever asks.
 const SERVICE: &str = "/run/hearken";

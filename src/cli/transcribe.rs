@@ -6,17 +6,17 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::audio::wav;
-use crate::error::Error;
-use crate::recognize::whisper::{RecognizerSettings, Whisper};
-use crate::stop::Stop;
-use crate::trial;
+use crate::daemon::error::Error;
+use crate::recognize;
+use crate::recognize::settings::RecognizerSettings;
+use crate::recognize::whisper::Whisper;
+use crate::runtime::stop::Stop;
 
 /// Prints what each file says and in which language. A file that cannot be read is reported and the others go on.
 pub fn transcribe(files: &[PathBuf], model: String, sha256: Option<String>, as_json: bool) -> Result<(), Error> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(4);
     let settings = RecognizerSettings { model, sha256, threads, ..RecognizerSettings::default() };
-    trial::first(&settings, &Stop::default())?;
-    let mut whisper = Whisper::load(&settings)?;
+    let mut whisper = recognize::load_transcriber(&settings, &Stop::default())?;
     let mut failed = 0;
     for file in files {
         match read(&mut whisper, file) {

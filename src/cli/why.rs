@@ -8,15 +8,13 @@ use serde_json::Value;
 use crate::audio::wav;
 use crate::cli::status::ask;
 use crate::config::{self, Settings};
+use crate::daemon::decider::SENTENCES;
+use crate::daemon::error::Error;
 use crate::decide::rules::{checks, judge};
-use crate::error::Error;
-use crate::mind::SENTENCES;
-use crate::recognize::Recognizer;
-use crate::recognize::whisper::WhisperRecognizer;
-use crate::report::why::{STORY, WORDS, Why};
-use crate::status::Question;
-use crate::stop::Stop;
-use crate::trial;
+use crate::recognize;
+use crate::report::explanation::{STORY, WORDS, Why};
+use crate::runtime::status::Question;
+use crate::runtime::stop::Stop;
 
 /// Asks the daemon that records into `dir`, or the one that is found, about its last utterance.
 pub fn daemon(dir: Option<PathBuf>, as_json: bool) -> Result<(), Error> {
@@ -27,8 +25,7 @@ pub fn daemon(dir: Option<PathBuf>, as_json: bool) -> Result<(), Error> {
 /// Decides `file` as one utterance and tells why.
 pub fn file(config: &Path, file: &Path, as_json: bool) -> Result<(), Error> {
     let Settings { recognizer, grammar, thresholds, commands, .. } = config::load(config)?;
-    trial::first(&recognizer, &Stop::default())?;
-    let mut recognizer = WhisperRecognizer::load(&recognizer, grammar)?;
+    let mut recognizer = recognize::load(&recognizer, grammar, &Stop::default())?;
     let named = |why: String| io::Error::other(format!("{}: {why}", file.display()));
     let samples = wav::read(file).map_err(|e| named(e.to_string()))?;
     let heard = recognizer.hear(&samples).map_err(|e| named(e.to_string()))?;

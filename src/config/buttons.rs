@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use super::{GpioSettings, named_entries, outputs, units, unknown};
-use crate::board::Board;
-use crate::buttons::Button;
-use crate::command::{Command, Deed, Output, Setting};
+use super::{named_entries, outputs, units, unknown};
+use crate::act::buttons::Button;
+use crate::act::command::{Command, Deed, Output, Setting};
+use crate::act::gpio::GpioSettings;
+use crate::act::gpio::{Line, Pull};
+use crate::config::board::Board;
 use crate::document::{Section, Value};
-use crate::gpio::{Line, Pull};
 
 /// Time that a contact must be still: the worst of small switches bounce for 6 ms (Ganssle, "A Guide to Debouncing"), and 30
 /// are not felt.

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{named_entries, outputs, units, unknown};
-use crate::command::{Blink, Deed, Output, Requirement, Setting, setting as meaning};
+use crate::act::command::{Blink, Deed, Output, Requirement, Setting, setting as meaning};
+use crate::act::gpio::Duty;
 use crate::document::{Placed, Section, Value, nearest};
-use crate::gpio::Duty;
 use crate::grammar::graph::Filled;
 use crate::grammar::{List, SlotValue};
 

@@ -3,27 +3,32 @@
 //! Reading opens nothing but the file: no device, no model, no pin.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use self::board::Board;
+use crate::act::buttons::Button;
+use crate::act::command::{Command, Output};
+use crate::act::gpio::{Backend, GpioSettings};
 use crate::audio::microphone::MicrophoneSettings;
-use crate::board::{self, Backend, Board};
-use crate::buttons::Button;
-use crate::command::{Command, Output};
 use crate::decide::rules::Thresholds;
 use crate::decide::weights::Weights;
 use crate::document::{Document, Placed, Problems, Section, Value, nearest};
-use crate::endpoint::EndpointSettings;
 use crate::grammar::{Grammar, template};
-use crate::models;
+use crate::recognize::models;
+use crate::recognize::settings::RecognizerSettings;
 use crate::recognize::settings::SearchSettings;
-use crate::recognize::whisper::RecognizerSettings;
-use crate::scratch::{KeepSettings, ScratchSettings};
+use crate::utterance::endpoint::EndpointSettings;
+use crate::utterance::scratch::{KeepSettings, ScratchSettings};
 
+pub mod board;
 mod buttons;
 mod deeds;
 pub mod edit;
+pub mod lint;
 mod outputs;
 mod sentences;
+mod sounds_alike;
 mod units;
 
 pub use sentences::Templates;
@@ -50,19 +55,6 @@ const LEAST_CAPACITY: u64 = 1 << 20;
 /// Most recordings kept: each holds two descriptors of the 1024 that a process usually has.
 const MOST_KEPT: i64 = 200;
 
-/// How pins are driven.
-#[derive(Debug, Clone, PartialEq)]
-pub struct GpioSettings {
-    /// The driver.
-    pub backend: Backend,
-    /// For gpiocdev: the chip's label, name or path; may be empty.
-    pub chip: String,
-    /// For simulated pins: the file to write their levels to; `-` is standard output.
-    pub state: Option<PathBuf>,
-    /// For simulated pins: the file to read the buttons' levels from.
-    pub inputs: Option<PathBuf>,
-}
-
 /// A checked configuration.
 #[derive(Debug)]
 pub struct Settings {
@@ -87,7 +79,7 @@ pub struct Settings {
     /// What is pressed.
     pub buttons: Vec<Button>,
     /// What may be said.
-    pub grammar: Grammar,
+    pub grammar: Arc<Grammar>,
 }
 
 impl Settings {
@@ -188,7 +180,7 @@ fn read(root: Section<'_>) -> Option<Settings> {
         outputs,
         commands,
         buttons,
-        grammar,
+        grammar: Arc::new(grammar),
     })
 }
 

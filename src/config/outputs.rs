@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use super::{GpioSettings, named_entries, units, unknown};
-use crate::board::{Backend, Board};
-use crate::command::{Dimmer, Interlock, Limits, Output, PULSES};
+use super::{named_entries, units, unknown};
+use crate::act::command::{Dimmer, Interlock, Limits, Output, PULSES};
+use crate::act::gpio::Backend;
+use crate::act::gpio::GpioSettings;
+use crate::act::gpio::{Duty, FASTEST_HERTZ, Line, Pwm, PwmChannel};
+use crate::config::board::Board;
 use crate::document::{Placed, Section, Value};
-use crate::gpio::{Duty, FASTEST_HERTZ, Line, Pwm, PwmChannel};
 
 /// Longest `max_on`: what may stay on for a day may stay on.
 const LONGEST_ON: Duration = Duration::from_secs(24 * 3600);

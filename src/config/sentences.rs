@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::deeds::{self, Says};
 use super::{WRONG_COSTS, named_entries};
-use crate::command::{Command, Output};
+use crate::act::command::{Command, Output};
 use crate::document::{Placed, Section, Value};
 use crate::grammar::graph::{BuildError, Builder, Filled};
 use crate::grammar::template::{self, Node};

@@ -3,8 +3,8 @@
 //! Texts are compared by their canonical words ([`canonical`]): what the search accepts as a spelling counts as the same
 //! here. Lengths are counted in words, letters and seconds, never in tokens, which are the model's own affair.
 
-use crate::grammar::sound::Sound;
-use crate::grammar::spelling::canonical;
+use crate::language::sound::Sound;
+use crate::language::spelling::canonical;
 use crate::recognize::{Candidate, Heard};
 
 /// A figure of a decision.

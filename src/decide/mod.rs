@@ -2,5 +2,6 @@
 //! weight can express. Pure.
 
 pub mod features;
+pub mod requires;
 pub mod rules;
 pub mod weights;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::features::{Features, likeness};
 use super::weights::{Weights, probability};
-use crate::grammar::spelling::canonical;
+use crate::language::spelling::canonical;
 use crate::recognize::{Heard, Limit};
 
 /// What an utterance must reach to be a command.

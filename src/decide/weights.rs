@@ -6,7 +6,7 @@
 
 use super::features::{COUNT, FEATURES, Features};
 use crate::document::{Document, Problems, Section, Value};
-use crate::models;
+use crate::recognize::models;
 
 /// A feature's part.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]

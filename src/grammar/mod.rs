@@ -4,11 +4,8 @@
 //! `{list:slot}`, `<rule>`, `(a;b)`. Whatever else is refused with its place. Sentences are never enumerated.
 
 pub mod graph;
-pub mod number;
 pub mod read;
 pub mod sample;
-pub mod sound;
-pub mod spelling;
 pub mod template;
 pub mod walk;
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::graph::{Grammar, Label, NodeId, Sentence};
-use super::{number, spelling};
+use crate::language::{number, spelling};
 
 /// A place between two words, and how many slots were filled on the way.
 type Place = (NodeId, usize);

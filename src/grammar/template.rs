@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::{TemplateError, number};
+use super::TemplateError;
+use crate::language::number;
 
 /// Spellings that a word with glued parts, such as `light[s]`, may have.
 const MAX_GLUED: usize = 64;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::hash::{Hash, Hasher};
 
 use super::graph::{Grammar, Label, NodeId, Sentence};
-use super::spelling;
+use crate::language::spelling;
 
 /// Most beginnings of sentences that are looked at: half a second's work. Ten thousand templates take a tenth.
 const MOST: usize = 1_000_000;

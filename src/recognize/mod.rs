@@ -1,14 +1,20 @@
 //! From sound to what was heard: the user's sentence that the sound supports best, and how well.
 
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::grammar::Sentence;
+use crate::grammar::{Grammar, Sentence};
+use crate::runtime::service;
+use crate::runtime::stop::Stop;
 
+pub mod models;
 pub mod search;
 pub mod settings;
 pub mod story;
 pub mod token_graph;
 pub mod tokenizer;
+pub mod trial;
 pub mod whisper;
 
 /// Longest sound that is decided in one piece: what Whisper's encoder takes, 30 s at 16 kHz.
@@ -85,7 +91,7 @@ pub struct Heard {
 pub enum RecognizeError {
     /// A model file is missing or wrong.
     #[error(transparent)]
-    Model(#[from] crate::models::ModelError),
+    Model(#[from] models::ModelError),
     /// The library failed.
     #[error("the recognizer cannot {doing}: {cause}")]
     Engine {
@@ -97,6 +103,44 @@ pub enum RecognizeError {
     /// The sound cannot be given to the library.
     #[error("{0}")]
     Sound(String),
+    /// The kernel refused something.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// A stop was asked for while a model was loaded.
+    #[error("stopped while a model was loaded")]
+    Stopped,
+}
+
+/// Loads the recognizer that `settings` name, for the sentences of `grammar`: the only way to one. A model that the manifest does
+/// not list is first loaded in a process of its own. Blocks for as long as that takes, or until `stop` is raised.
+///
+/// # Errors
+/// [`RecognizeError`]: a model file that is missing or wrong, the library's, or [`RecognizeError::Stopped`].
+pub fn load(
+    settings: &settings::RecognizerSettings,
+    grammar: Arc<Grammar>,
+    stop: &Stop,
+) -> Result<Box<dyn Recognizer>, RecognizeError> {
+    prepare(settings, stop)?;
+    Ok(Box::new(whisper::WhisperRecognizer::load(settings, grammar)?))
+}
+
+/// Loads what writes down free text, as [`load`] loads a recognizer.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_transcriber(
+    settings: &settings::RecognizerSettings,
+    stop: &Stop,
+) -> Result<whisper::Whisper, RecognizeError> {
+    prepare(settings, stop)?;
+    whisper::Whisper::load(settings)
+}
+
+fn prepare(settings: &settings::RecognizerSettings, stop: &Stop) -> Result<(), RecognizeError> {
+    trial::first(settings, stop)?;
+    service::alive();
+    if stop.raised() { Err(RecognizeError::Stopped) } else { Ok(()) }
 }
 
 /// Decides among the sentences of a grammar.

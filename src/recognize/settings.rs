@@ -1,7 +1,37 @@
-//! How to search, read from the table beside the model file. Pure.
+//! How to recognize, and how to search, which is read from the table beside the model file. Pure.
+
+use std::time::Duration;
 
 use crate::document::{Document, Problems, Section};
-use crate::models::{self, Table};
+use crate::recognize::models::{self, Table};
+
+/// How to recognize.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecognizerSettings {
+    /// File name of the Whisper model, as the manifest lists it.
+    pub model: String,
+    /// SHA-256 of a model that the manifest does not list; `model` may be a path then.
+    pub sha256: Option<String>,
+    /// Threads for inference, 1 to 16.
+    pub threads: usize,
+    /// How to search the grammar.
+    pub search: SearchSettings,
+    /// Longest time for a decision. One call of the library is not interrupted: it may take as much longer as the
+    /// encoder takes.
+    pub deadline: Duration,
+}
+
+impl Default for RecognizerSettings {
+    fn default() -> Self {
+        RecognizerSettings {
+            model: "ggml-tiny.en-q8_0.bin".into(),
+            sha256: None,
+            threads: 2,
+            search: SearchSettings::default(),
+            deadline: Duration::from_secs(5),
+        }
+    }
+}
 
 /// How to search. All but `max_calls` stands in the model's table, in `[search]`: docs/deciding.md says how the values were
 /// chosen, and `make fit-search` tries others on recordings of people.

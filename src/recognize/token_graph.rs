@@ -3,11 +3,13 @@
 //! Each word is spelled in several ways, each a run of tokens. A prefix of tokens may be at many places of the grammar at
 //! once (`State`); the places are worked out when the search comes there, so nothing grows with the number of sentences.
 
+use std::sync::Arc;
+
 use std::collections::{BTreeMap, HashMap};
 
 use super::tokenizer::{Token, Tokenizer};
 use crate::grammar::graph::{Grammar, Label, NodeId, Sentence};
-use crate::grammar::spelling;
+use crate::language::spelling;
 
 /// One way to write a word, in tokens.
 #[derive(Debug)]
@@ -32,14 +34,14 @@ pub struct State(Vec<Position>);
 
 /// A grammar over a model's tokens.
 pub struct TokenGraph {
-    grammar: Grammar,
+    grammar: Arc<Grammar>,
     spellings: Vec<Vec<Spelling>>,
     comma: Option<Token>,
 }
 
 impl TokenGraph {
     /// Spells the grammar's words in the tokens of `tokenizer`.
-    pub fn new(grammar: Grammar, tokenizer: &Tokenizer) -> TokenGraph {
+    pub fn new(grammar: Arc<Grammar>, tokenizer: &Tokenizer) -> TokenGraph {
         let spell = |word: &String| {
             let mut all: Vec<Spelling> = Vec::new();
             for form in spelling::spellings(word) {

@@ -6,6 +6,7 @@
 //! in all. Flash attention stays off: at a short context it reads the utterance before.
 
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use whisper_rs::{
@@ -14,14 +15,14 @@ use whisper_rs::{
 };
 
 use super::search::{Ends, Found, LanguageModel, search};
-use super::settings::SearchSettings;
+use super::settings::{RecognizerSettings, SearchSettings};
 use super::story::{self, Choice, Story, Told, Traits, Weighed};
 use super::token_graph::TokenGraph;
 use super::tokenizer::{Token, Tokenizer};
 use super::{Candidate, Heard, MAX_SAMPLES, RecognizeError, Recognizer, Timings};
 use crate::audio::{SAMPLE_RATE, duration_ms, level_dbfs};
 use crate::grammar::Grammar;
-use crate::models::{self, Verified};
+use crate::recognize::models::{self, Verified};
 
 /// Shortest sound given to the library, in samples: 0.5 s; a shorter one gets silence after it.
 const MIN_SAMPLES: usize = SAMPLE_RATE as usize / 2;
@@ -44,34 +45,6 @@ const TEXT_TOKENS_A_SECOND: usize = 8;
 const TEXT_TOKENS: usize = 12;
 /// Samples that Silero judges at a time.
 const SILERO_WINDOW: usize = 512;
-
-/// How to recognize.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RecognizerSettings {
-    /// File name of the Whisper model, as the manifest lists it.
-    pub model: String,
-    /// SHA-256 of a model that the manifest does not list; `model` may be a path then.
-    pub sha256: Option<String>,
-    /// Threads for inference, 1 to 16.
-    pub threads: usize,
-    /// How to search the grammar.
-    pub search: SearchSettings,
-    /// Longest time for a decision. One call of the library is not interrupted: it may take as much longer as the
-    /// encoder takes.
-    pub deadline: Duration,
-}
-
-impl Default for RecognizerSettings {
-    fn default() -> Self {
-        RecognizerSettings {
-            model: "ggml-tiny.en-q8_0.bin".into(),
-            sha256: None,
-            threads: 2,
-            search: SearchSettings::default(),
-            deadline: Duration::from_secs(5),
-        }
-    }
-}
 
 /// The weights in memory, ready to encode and decode.
 pub struct Whisper {
@@ -324,7 +297,7 @@ impl WhisperRecognizer {
     ///
     /// # Errors
     /// [`RecognizeError`].
-    pub fn load(settings: &RecognizerSettings, grammar: Grammar) -> Result<WhisperRecognizer, RecognizeError> {
+    pub fn load(settings: &RecognizerSettings, grammar: Arc<Grammar>) -> Result<WhisperRecognizer, RecognizeError> {
         let whisper = Whisper::load(settings)?;
         let graph = TokenGraph::new(grammar, whisper.tokenizer());
         let speech = SpeechCheck::load()?;

@@ -9,6 +9,9 @@ use std::str::FromStr;
 
 use serde_json::{Map, Value};
 
+use super::{Report, Sink, json};
+use crate::act::command::Command;
+
 /// A file of events that has grown to this many bytes becomes FILE.1, and a new one is begun: at most twice this is kept.
 const FULL_FILE: u64 = 8 << 20;
 /// Readers that a socket serves at once.
@@ -38,10 +41,15 @@ impl FromStr for Destination {
     }
 }
 
-/// An open destination.
-pub enum Events {
-    /// A file, its path and its length.
-    File(File, PathBuf, u64),
+/// An open destination, and how many events could not be written to it since the last one that could.
+pub struct Events {
+    to: Opened,
+    dropped: u64,
+}
+
+enum Opened {
+    /// A file and its path.
+    File(File, PathBuf),
     /// Standard output.
     Stdout,
     /// A listening socket, its path, and who has connected.
@@ -54,20 +62,54 @@ impl Events {
     /// # Errors
     /// The kernel's, with the path.
     pub fn open(destination: &Destination) -> io::Result<Events> {
+        Ok(Events { to: Opened::open(destination)?, dropped: 0 })
+    }
+
+    /// Writes one event, whole or not at all, after a word about those that could not be written before it. Does not wait for
+    /// readers of a socket: one that cannot keep up is disconnected.
+    ///
+    /// # Errors
+    /// The kernel's, for a file or standard output.
+    pub fn write(&mut self, event: Map<String, Value>) -> io::Result<()> {
+        let dropped = if self.dropped > 0 { line(json::dropped_event(self.dropped)) } else { String::new() };
+        match self.to.write(&(dropped + &line(event))) {
+            Ok(()) if self.dropped > 0 => tracing::warn!(events = self.dropped, "events were dropped"),
+            Ok(()) => {}
+            Err(error) => {
+                self.dropped += 1;
+                return Err(error);
+            }
+        }
+        self.dropped = 0;
+        Ok(())
+    }
+}
+
+impl Sink for Events {
+    fn take(&mut self, report: &Report, commands: &[Command]) -> io::Result<()> {
+        json::event(report, commands).map_or(Ok(()), |event| self.write(event))
+    }
+}
+
+fn line(event: Map<String, Value>) -> String {
+    format!("{}\n", Value::Object(event))
+}
+
+impl Opened {
+    fn open(destination: &Destination) -> io::Result<Opened> {
         let named = |path: &Path| {
             let path = path.display().to_string();
             move |e: io::Error| io::Error::new(e.kind(), format!("events to {path}: {e}"))
         };
         match destination {
-            Destination::Stdout => Ok(Events::Stdout),
+            Destination::Stdout => Ok(Opened::Stdout),
             Destination::File(path) => {
                 // Opening a FIFO would wait for its reader.
                 if fs::metadata(path).is_ok_and(|m| !m.is_file() && !m.file_type().is_char_device()) {
                     return Err(named(path)(io::Error::other("not a regular file; unix:PATH serves other programs")));
                 }
                 let file = OpenOptions::new().create(true).append(true).open(path).map_err(named(path))?;
-                let length = file.metadata()?.len();
-                Ok(Events::File(file, path.clone(), length))
+                Ok(Opened::File(file, path.clone()))
             }
             Destination::Socket(path) => {
                 // A socket that nobody answers is left over from a crash.
@@ -76,40 +118,40 @@ impl Events {
                 }
                 let listener = UnixListener::bind(path).map_err(named(path))?;
                 listener.set_nonblocking(true)?;
-                Ok(Events::Socket(listener, path.clone(), Vec::new()))
+                Ok(Opened::Socket(listener, path.clone(), Vec::new()))
             }
         }
     }
 
-    /// Writes one event. Does not wait for readers of a socket: one that cannot keep up is disconnected.
-    ///
-    /// # Errors
-    /// The kernel's, for a file or standard output.
-    pub fn write(&mut self, event: Map<String, Value>) -> io::Result<()> {
-        let line = format!("{}\n", Value::Object(event));
+    fn write(&mut self, lines: &str) -> io::Result<()> {
         match self {
-            Events::Stdout => io::stdout().lock().write_all(line.as_bytes()),
-            Events::File(file, path, length) => {
-                if *length > 0 && *length + line.len() as u64 > FULL_FILE && file.metadata()?.is_file() {
-                    let mut full = path.clone().into_os_string();
-                    full.push(".1");
-                    match fs::rename(&*path, full) {
-                        Ok(()) => *file = OpenOptions::new().create(true).append(true).open(&*path)?,
-                        // The directory allows no second file: the old events go.
-                        Err(_) => file.set_len(0)?,
-                    }
-                    *length = 0;
-                }
-                *length += line.len() as u64;
-                file.write_all(line.as_bytes())
-            }
-            Events::Socket(listener, _, readers) => {
+            Opened::Stdout => io::stdout().lock().write_all(lines.as_bytes()),
+            Opened::File(file, path) => append(file, path, lines),
+            Opened::Socket(listener, _, readers) => {
                 accept(listener, readers);
-                readers.retain_mut(|reader| reader.write_all(line.as_bytes()).is_ok());
+                readers.retain_mut(|reader| reader.write_all(lines.as_bytes()).is_ok());
                 Ok(())
             }
         }
     }
+}
+
+/// Appends lines to the file, as a whole or not at all; first begins a new one where it is full.
+fn append(file: &mut File, path: &Path, lines: &str) -> io::Result<()> {
+    let about = file.metadata()?;
+    let mut before = about.len();
+    if about.is_file() && before > 0 && before + lines.len() as u64 > FULL_FILE {
+        let mut full = path.as_os_str().to_os_string();
+        full.push(".1");
+        match fs::rename(path, full) {
+            Ok(()) => *file = OpenOptions::new().create(true).append(true).open(path)?,
+            // The directory allows no second file: the old events go.
+            Err(_) => file.set_len(0)?,
+        }
+        before = 0;
+    }
+    // On a full disk a part may have been written: the next event must not continue that line.
+    file.write_all(lines.as_bytes()).inspect_err(|_| drop(file.set_len(before)))
 }
 
 fn accept(listener: &UnixListener, readers: &mut Vec<UnixStream>) {
@@ -120,9 +162,9 @@ fn accept(listener: &UnixListener, readers: &mut Vec<UnixStream>) {
     }
 }
 
-impl Drop for Events {
+impl Drop for Opened {
     fn drop(&mut self) {
-        if let Events::Socket(_, path, _) = self {
+        if let Opened::Socket(_, path, _) = self {
             let _ = fs::remove_file(path);
         }
     }
@@ -177,7 +219,7 @@ mod tests {
             let line = lines.next().unwrap().unwrap();
             assert!(line.starts_with(&format!("{{\"text\":\"{i} ")), "{}", &line[..40]);
         }
-        let Events::Socket(_, _, readers) = &events else { unreachable!() };
+        let Opened::Socket(_, _, readers) = &events.to else { unreachable!() };
         assert_eq!(readers.len(), 1);
         drop(events);
         assert!(!path.exists());

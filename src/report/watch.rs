@@ -2,8 +2,8 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use super::{Outcome, Press, Report, Switched, in_words};
-use crate::command::Command;
+use super::{Outcome, Press, Report, Sink, Switched, in_words};
+use crate::act::command::Command;
 use crate::decide::rules::{Verdict, with_probability};
 
 /// Frames between two looks at the level: ten a second on a terminal, else one (a log is read afterwards).
@@ -60,12 +60,10 @@ impl Watch {
     pub fn on_stdout() -> Watch {
         Watch(Meter::on_stdout())
     }
+}
 
-    /// Shows a report.
-    ///
-    /// # Errors
-    /// When standard output is gone.
-    pub fn show(&mut self, report: &Report, commands: &[Command]) -> io::Result<()> {
+impl Sink for Watch {
+    fn take(&mut self, report: &Report, commands: &[Command]) -> io::Result<()> {
         let mut out = io::stdout().lock();
         match report {
             Report::Level { dbfs, recording, scratch } => {
@@ -125,7 +123,8 @@ fn what(switched: &Switched) -> String {
 }
 
 fn pressed(press: &Press) -> String {
-    let mut lines = vec![format!("button {} -> {}", press.button, press.command)];
+    let refused = press.refusal.as_ref().map(|reason| format!(" refused: {reason}")).unwrap_or_default();
+    let mut lines = vec![format!("button {} -> {}{refused}", press.button, press.command)];
     lines.extend(press.switched.iter().map(|switched| format!("   {}", what(switched))));
     lines.join("\n")
 }

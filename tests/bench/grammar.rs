@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use hearken::config;
-use hearken::lint;
+use hearken::config::lint;
 
 /// Rounds of each grammar: odd, so that a median is a measurement.
 const ROUNDS: usize = 5;

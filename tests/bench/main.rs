@@ -22,12 +22,12 @@ use hearken::audio::supervisor::Supervisor;
 use hearken::audio::{AudioSource, FRAME, FRAME_LEN, SAMPLE_RATE, Sound};
 use hearken::config::{self, Settings};
 use hearken::decide::rules::{Thresholds, Verdict, judge};
-use hearken::openmp;
 use hearken::recognize::whisper::WhisperRecognizer;
 use hearken::recognize::{Heard, Recognizer};
-use hearken::scratch::{Scratch, ScratchSettings};
-use hearken::stop::GLANCE;
-use hearken::vad::Vad;
+use hearken::runtime::openmp;
+use hearken::runtime::stop::GLANCE;
+use hearken::utterance::scratch::{Scratch, ScratchSettings};
+use hearken::utterance::vad::Vad;
 
 /// Rounds measured, after one that is not: odd, so that a median is a measurement.
 const ROUNDS: usize = 7;

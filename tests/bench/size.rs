@@ -12,7 +12,7 @@ use std::thread::available_parallelism;
 
 use hearken::audio::SAMPLE_RATE;
 use hearken::config;
-use hearken::eval::mix::Noise;
+use hearken::measure::eval::mix::Noise;
 use hearken::recognize::Recognizer;
 use hearken::recognize::whisper::WhisperRecognizer;
 

@@ -21,8 +21,8 @@ use std::time::Duration;
 
 use clap::Parser;
 use hearken::audio::SAMPLE_RATE;
-use hearken::endpoint::{EndpointSettings, Onset};
-use hearken::eval::mix::Noise;
+use hearken::measure::eval::mix::Noise;
+use hearken::utterance::endpoint::{EndpointSettings, Onset};
 
 use material::{Half, Material};
 use replay::{False, Tally};

@@ -4,8 +4,8 @@ use std::ops::{AddAssign, Range};
 use std::time::Duration;
 
 use hearken::audio::{FRAME, FRAME_LEN, SAMPLE_RATE};
-use hearken::endpoint::{Cue, Endpoint, EndpointSettings};
-use hearken::vad::Voice;
+use hearken::utterance::endpoint::{Cue, Endpoint, EndpointSettings};
+use hearken::utterance::vad::Voice;
 
 /// How much of the speech, at either end, may lie outside a recording that is whole: 20 ms.
 const TOLERANCE: usize = SAMPLE_RATE as usize / 50;

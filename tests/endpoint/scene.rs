@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use hearken::audio::{FRAME_LEN, Frame, SAMPLE_RATE, level_dbfs};
-use hearken::eval::mix::Noise;
-use hearken::vad::Vad;
+use hearken::measure::eval::mix::Noise;
+use hearken::utterance::vad::Vad;
 
 use crate::material::{Clip, Material};
 use crate::recordings::{Named, hash, in_room};

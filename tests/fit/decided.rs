@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use hearken::audio::{SAMPLE_RATE, wav};
 use hearken::config::{self, Settings};
-use hearken::eval::expected::{Case, Expected, listed_cases};
-use hearken::eval::mix::Noise;
-use hearken::eval::{Evaluator, Utterance};
-use hearken::models;
+use hearken::measure::eval::expected::{Case, Expected, listed_cases};
+use hearken::measure::eval::mix::Noise;
+use hearken::measure::eval::{Evaluator, Utterance};
 use hearken::recognize::MAX_SAMPLES;
-use hearken::recognize::whisper::{RecognizerSettings, WhisperRecognizer};
-use hearken::scratch::{self, Scratch};
+use hearken::recognize::models;
+use hearken::recognize::settings::RecognizerSettings;
+use hearken::recognize::whisper::WhisperRecognizer;
+use hearken::utterance::scratch::{self, Scratch};
 
 use crate::recordings::{Named, hash, in_room, sounds};
 use crate::table::{Row, Said};

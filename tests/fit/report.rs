@@ -5,8 +5,8 @@ use std::fmt::Write;
 use std::path::Path;
 
 use hearken::decide::features::FEATURES;
-use hearken::eval::reliability::{Bin, Reliability};
-use hearken::eval::statistics::share;
+use hearken::measure::eval::reliability::{Bin, Reliability};
+use hearken::measure::eval::statistics::share;
 
 use crate::regression::{self, Fit};
 use crate::table::{Row, Said, row_weights};

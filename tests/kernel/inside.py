@@ -304,7 +304,7 @@ def pulse(daemon):
     daemon.obeys("home/next track.wav", "next track")
     up, down = until(lambda: len(edges()) == 2 and edges(), "the end of the pulse")
     expect([(e.output, e.level, e.thread) for e in (up, down)],
-           [("bell", 1, "hearken-hands"), ("bell", 0, "hearken-hands")], "what the kernel was told")
+           [("bell", 1, "actuator"), ("bell", 0, "actuator")], "what the kernel was told")
     return f"{(down.seconds - up.seconds) * 1000:.1f} ms between the edges, on the kernel's clock"
 
 

@@ -10,8 +10,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use hearken::audio::SAMPLE_RATE;
+use hearken::daemon::error::Error;
 use hearken::daemon::{self, Options};
-use hearken::error::Error;
 use hearken::grammar::graph::Label;
 use hearken::grammar::{Grammar, Sentence, Slots};
 use hearken::recognize::{Candidate, Heard, RecognizeError, Recognizer, Timings};
@@ -38,13 +38,13 @@ fn main() -> ExitCode {
 fn run(config: &Path, sentences: &[String]) -> Result<(), Error> {
     let options = Options { events: Some(Destination::Stdout), ..Options::default() };
     daemon::run_with(config, options, &|_, grammar, _| {
-        Ok(Some(Box::new(Script { sentences: sentences.iter().cloned().collect(), grammar })))
+        Ok(Box::new(Script { sentences: sentences.iter().cloned().collect(), grammar }))
     })
 }
 
 struct Script {
     sentences: VecDeque<String>,
-    grammar: Grammar,
+    grammar: std::sync::Arc<Grammar>,
 }
 
 impl Recognizer for Script {

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use hearken::command::Command;
+use hearken::act::command::Command;
+use hearken::act::gpio::Duty;
 use hearken::decide::features::FEATURES;
 use hearken::decide::rules::{Reason, Thresholds, Verdict};
-use hearken::gpio::Duty;
 use hearken::grammar::{Sentence, SlotValue, Slots};
 use hearken::recognize::{Candidate, Heard, Limit, Timings};
 use hearken::report::events::{Destination, Events};
-use hearken::report::{Outcome, Switched, event};
-use hearken::scratch::Usage;
+use hearken::report::json::outcome_event;
+use hearken::report::{Outcome, Switched};
+use hearken::utterance::scratch::Usage;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -101,7 +102,7 @@ fn every_outcome_is_one_line_of_json_with_all_its_keys_and_its_texts_unchanged()
         let commands = names.map(|name| Command { name, requires: Vec::new(), deeds: Vec::new() });
         let file = tempfile::NamedTempFile::new().unwrap();
         let mut events = Events::open(&Destination::File(file.path().into())).unwrap();
-        outcomes.iter().for_each(|outcome| events.write(event(outcome, &commands)).unwrap());
+        outcomes.iter().for_each(|outcome| events.write(outcome_event(outcome, &commands)).unwrap());
         let written = std::fs::read_to_string(file.path()).unwrap();
         assert!(written.ends_with('\n') && written.matches('\n').count() == outcomes.len(), "{written:?}");
         for (line, outcome) in written.lines().zip(&outcomes) {

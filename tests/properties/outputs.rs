@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use hearken::command::{Action, Blink, Dimmer, Interlock, Limits, Output};
-use hearken::gpio::{Duty, Pwm};
+use hearken::act::command::{Action, Blink, Dimmer, Interlock, Limits, Output};
+use hearken::act::gpio::{Duty, Pwm};
 use proptest::collection::vec;
 use proptest::prelude::*;
 

@@ -46,7 +46,7 @@ const RECOVERY: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How much the resident memory may grow after the warm-up, in KiB: more than the C library's heaps come and go by.
 const GROWTH: u64 = 8 << 10;
-/// One sample in so many may be lost: at 30 times real time the queue to the ear, 2.7 s long, holds 90 ms, and a machine that
+/// One sample in so many may be lost: at 30 times real time the queue to the listener, 2.7 s long, holds 90 ms, and a machine that
 /// does something else may well take that long.
 const TOLERATED: u64 = 10_000;
 /// How often the soak looks at what it waits for.

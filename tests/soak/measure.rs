@@ -107,7 +107,7 @@ impl Sample {
             fs::read_dir(format!("/proc/{pid}/fd"))?.flatten().partition(unnamed);
         let (descriptors, recordings) = (others.len(), recordings.len());
         let (rss, threads) = (number("VmRSS"), number("Threads") as usize);
-        let status = hearken::status::ask(scratch, hearken::status::Question::Status)?;
+        let status = hearken::runtime::status::ask(scratch, hearken::runtime::status::Question::Status)?;
         Ok(Sample { at, hours, rss, descriptors, recordings, threads, tally, status })
     }
 

@@ -19,12 +19,12 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::findings::{ENDS, Ending, Findings, Left, Rounds, STATES, WAYS, name};
 use super::victim::{End, HERE, Orders, State, Way};
-use crate::error::Error;
-use crate::models;
+use crate::daemon::error::Error;
 use crate::recognize::RecognizeError;
-use crate::recognize::whisper::RecognizerSettings;
-use crate::scratch::{self, Scratch, ScratchSettings};
-use crate::stop::Stop;
+use crate::recognize::models;
+use crate::recognize::settings::RecognizerSettings;
+use crate::runtime::stop::Stop;
+use crate::utterance::scratch::{self, Scratch, ScratchSettings};
 
 /// Longest wait for a victim to reach its state, and to end: a model is loaded and used, on the smallest Pi.
 const PATIENCE: Duration = Duration::from_secs(120);

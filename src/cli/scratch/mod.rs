@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use crate::error::Error;
+use crate::daemon::error::Error;
 
 mod audit;
 mod findings;

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use crate::cli::status::ask;
-use crate::error::Error;
-use crate::status::Question;
+use crate::daemon::error::Error;
+use crate::runtime::status::Question;
 
 /// Asks the daemon that records into `dir`, and prints what it says.
 pub fn status(dir: Option<PathBuf>, as_json: bool) -> Result<(), Error> {

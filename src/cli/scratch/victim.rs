@@ -6,6 +6,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use std::{panic, process, thread};
 
@@ -13,13 +14,13 @@ use clap::ValueEnum;
 use rustix::process::{Resource, Signal, set_parent_process_death_signal};
 
 use crate::audio::{FRAME_LEN, Frame, SAMPLE_RATE};
-use crate::error::Error;
+use crate::daemon::error::Error;
 use crate::grammar::Grammar;
-use crate::recognize::whisper::{RecognizerSettings, WhisperRecognizer};
-use crate::recognize::{RecognizeError, Recognizer};
-use crate::scratch::{Scratch, ScratchError, ScratchSettings};
-use crate::stop::{GLANCE, Stop};
-use crate::trial::limit;
+use crate::recognize::settings::RecognizerSettings;
+use crate::recognize::{self, RecognizeError, Recognizer};
+use crate::runtime::process::limit;
+use crate::runtime::stop::{GLANCE, Stop};
+use crate::utterance::scratch::{Scratch, ScratchError, ScratchSettings};
 
 /// What a victim says when it has reached its state.
 pub const HERE: &str = "here";
@@ -190,14 +191,14 @@ impl Victim {
     }
 
     /// The daemon's recognizer, where the state needs it.
-    fn model(&self) -> Result<Option<WhisperRecognizer>, Error> {
+    fn model(&self) -> Result<Option<Box<dyn Recognizer>>, Error> {
         if !matches!(self.orders.state, State::NoModel | State::Recognizing) {
             return Ok(None);
         }
         // Two threads wait for each other by spinning: ten seconds instead of one on a busy machine.
         let settings = RecognizerSettings { threads: 1, ..RecognizerSettings::default() };
         let grammar = Grammar::of("turn on the light").map_err(|e| io::Error::other(e.what))?;
-        match WhisperRecognizer::load(&settings, grammar) {
+        match recognize::load(&settings, Arc::new(grammar), &Stop::default()) {
             Ok(recognizer) => Ok(Some(recognizer)),
             Err(error @ RecognizeError::Model(_)) => {
                 self.at(State::NoModel)?;
@@ -208,7 +209,7 @@ impl Victim {
     }
 
     /// Recognizes `samples` until the end comes, from another thread.
-    fn recognize(&self, recognizer: Option<WhisperRecognizer>, samples: &[f32]) -> Result<(), Error> {
+    fn recognize(&self, recognizer: Option<Box<dyn Recognizer>>, samples: &[f32]) -> Result<(), Error> {
         let Some(mut recognizer) = recognizer else { return Ok(()) };
         let (victim, before) = (self.clone(), ticks()?);
         let end = thread::spawn(move || {

@@ -1,0 +1,264 @@
+//! What a command does: outputs and actions as values. Pure.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use crate::act::gpio::{Duty, Level, Line, Pwm};
+use crate::grammar::{SlotValue, Slots};
+
+/// Shortest and longest time that a pulse or a phase of blinking may take.
+pub const PULSES: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(3600);
+
+/// Something that commands switch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// Its name.
+    pub name: String,
+    /// Its pin.
+    pub line: Line,
+    /// Whether on is a low level.
+    pub active_low: bool,
+    /// Whether it is on at start, at stop and after a crash.
+    pub rest: bool,
+    /// How it is dimmed, if it can be.
+    pub dimmer: Option<Dimmer>,
+    /// Whether it is as it was asked to be again after a restart.
+    pub remember: bool,
+    /// What it must keep to, whatever is asked of it.
+    pub limits: Limits,
+}
+
+/// How an output is dimmed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dimmer {
+    /// Its signal.
+    pub pwm: Pwm,
+    /// Time that it takes from off to full when it is set; less for less.
+    pub fade: Duration,
+}
+
+/// What an output must keep to while the daemon runs. A stop goes before: it rests every output at once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest time on.
+    pub max_on: Option<Duration>,
+    /// Shortest time on: a request to go off waits for it.
+    pub min_on: Duration,
+    /// Shortest time off, from the start too: a request to go on waits for it.
+    pub min_off: Duration,
+    /// The group of outputs that it belongs to of which one at most is on.
+    pub interlock: Option<Interlock>,
+}
+
+/// A group of outputs that are never on together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Interlock {
+    /// Its number.
+    pub group: usize,
+    /// How long the others must have been off before one goes on.
+    pub dead_time: Duration,
+}
+
+impl Output {
+    /// Whether it is never on together with `other`.
+    pub fn excludes(&self, other: &Output) -> bool {
+        let group = |output: &Output| output.limits.interlock.map(|interlock| interlock.group);
+        self.name != other.name && group(self).is_some() && group(self) == group(other)
+    }
+
+    /// The times that a pulse or a phase of blinking may leave it on or off.
+    pub fn times(&self, on: bool) -> RangeInclusive<Duration> {
+        let Limits { max_on, min_on, min_off, .. } = self.limits;
+        let (least, most) = if on { (min_on, max_on) } else { (min_off, None) };
+        least.max(*PULSES.start())..=most.map_or(*PULSES.end(), |most| most.min(*PULSES.end()))
+    }
+
+    /// The electrical level for on or off, or a share of on.
+    pub fn level(&self, duty: impl Into<Duty>) -> Level {
+        let duty = duty.into();
+        match if self.active_low { duty.complement() } else { duty } {
+            Duty::NONE => Level::Low,
+            Duty::FULL => Level::High,
+            share => Level::Pwm(share),
+        }
+    }
+}
+
+/// On and off by turns, then at rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Blink {
+    /// How long it is on.
+    pub on: Duration,
+    /// How long it is off in between.
+    pub off: Duration,
+    /// How often it goes on, from 1.
+    pub times: u32,
+}
+
+/// What an output is set to: fixed, or by a slot of the sentence that says "on", "off" or so many percent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Setting {
+    /// On, off or dimmed.
+    Fixed(Duty),
+    /// What the slot of this name says.
+    Slot(String),
+}
+
+/// What a configured command does to one output, by the output's index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deed {
+    /// Switch it on or off, or dim it.
+    Set(usize, Setting),
+    /// Switch it over.
+    Toggle(usize),
+    /// Leave rest for a while.
+    Pulse(usize, Duration),
+    /// Go on and off by turns.
+    Blink(usize, Blink),
+}
+
+/// A state that an output must be in for a command to be carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Requirement {
+    /// The output's index.
+    pub output: usize,
+    /// Whether it must be on, if only dimly, or off.
+    pub on: bool,
+}
+
+/// A configured command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// Its name.
+    pub name: String,
+    /// Without these it is refused.
+    pub requires: Vec<Requirement>,
+    /// What it does, in order; may be nothing but an event.
+    pub deeds: Vec<Deed>,
+}
+
+/// One thing to do now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Switch an output on or off, or dim it.
+    Set(usize, Duty),
+    /// Switch an output over.
+    Toggle(usize),
+    /// Take an output out of rest for a while.
+    Pulse(usize, Duration),
+    /// Switch an output on and off by turns.
+    Blink(usize, Blink),
+}
+
+impl Action {
+    /// The index of the output that it moves.
+    pub fn output(&self) -> usize {
+        match self {
+            Action::Set(output, _) | Action::Toggle(output) | Action::Pulse(output, _) | Action::Blink(output, _) => {
+                *output
+            }
+        }
+    }
+}
+
+/// What a slot's value sets an output to: "on", "off", or 0 to 100 percent.
+pub fn setting(value: &SlotValue) -> Option<Duty> {
+    match value {
+        SlotValue::Text(text) if text == "on" => Some(Duty::FULL),
+        SlotValue::Text(text) if text == "off" => Some(Duty::NONE),
+        SlotValue::Integer(percent @ 0..=100) => Some(Duty::thousandths(*percent as u16 * 10)),
+        _ => None,
+    }
+}
+
+impl Command {
+    /// The first requirement that is not met, if `duties` tells what an output is, and what it is going to be.
+    pub fn unmet(&self, duties: impl Fn(usize) -> [Duty; 2]) -> Option<Requirement> {
+        let met = |required: &Requirement| duties(required.output).iter().any(|d| (*d != Duty::NONE) == required.on);
+        self.requires.iter().copied().find(|required| !met(required))
+    }
+
+    /// The actions of this command for a sentence with `slots`. A configuration that was checked leaves none out.
+    pub fn actions(&self, slots: &Slots) -> Vec<Action> {
+        let act = |deed: &Deed| match deed {
+            Deed::Set(output, Setting::Fixed(duty)) => Some(Action::Set(*output, *duty)),
+            Deed::Set(output, Setting::Slot(slot)) => {
+                slots.get(slot).and_then(setting).map(|duty| Action::Set(*output, duty))
+            }
+            Deed::Toggle(output) => Some(Action::Toggle(*output)),
+            Deed::Pulse(output, length) => Some(Action::Pulse(*output, *length)),
+            Deed::Blink(output, blink) => Some(Action::Blink(*output, *blink)),
+        };
+        self.deeds.iter().filter_map(act).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn output(name: &str, active_low: bool, rest: bool) -> Output {
+        Output {
+            name: name.into(),
+            line: Line::Number(17),
+            active_low,
+            rest,
+            dimmer: None,
+            remember: false,
+            limits: Limits::default(),
+        }
+    }
+
+    #[test]
+    fn active_low_means_that_on_is_a_low_level() {
+        let table = [
+            (false, true, Level::High),
+            (false, false, Level::Low),
+            (true, true, Level::Low),
+            (true, false, Level::High),
+        ];
+        for (active_low, on, level) in table {
+            assert_eq!(output("x", active_low, false).level(on), level, "active_low {active_low}, on {on}");
+        }
+    }
+
+    #[test]
+    fn a_share_of_on_is_the_rest_of_the_time_for_an_active_low_pin() {
+        let share = Duty::thousandths(250);
+        assert_eq!(output("x", false, false).level(share), Level::Pwm(share));
+        assert_eq!(output("x", true, false).level(share), Level::Pwm(Duty::thousandths(750)));
+    }
+
+    #[test]
+    fn a_command_takes_on_off_and_percent_from_its_slot() {
+        let deeds = vec![Deed::Set(0, Setting::Slot("state".into())), Deed::Toggle(1)];
+        let command = Command { name: "lamp".into(), requires: Vec::new(), deeds };
+        let table = [
+            (SlotValue::Text("on".into()), Duty::FULL),
+            (SlotValue::Text("off".into()), Duty::NONE),
+            (SlotValue::Integer(40), Duty::thousandths(400)),
+        ];
+        for (value, duty) in table {
+            let slots = Slots::from([("state".into(), value)]);
+            assert_eq!(command.actions(&slots), [Action::Set(0, duty), Action::Toggle(1)]);
+        }
+    }
+    #[test]
+    fn a_command_names_the_first_requirement_that_is_not_met() {
+        let requires = vec![Requirement { output: 0, on: true }, Requirement { output: 1, on: false }];
+        let command = Command { name: "dim".into(), requires: requires.clone(), deeds: Vec::new() };
+        let (off, dim, on) = ([Duty::NONE; 2], [Duty::thousandths(10); 2], [Duty::FULL; 2]);
+        let going_on = [Duty::NONE, Duty::FULL];
+        let table = [
+            ([on, off], None),
+            ([dim, off], None),
+            ([off, off], Some(requires[0])),
+            ([on, dim], Some(requires[1])),
+            ([off, on], Some(requires[0])),
+            ([going_on, going_on], None),
+        ];
+        for (duties, unmet) in table {
+            assert_eq!(command.unmet(|output| duties[output]), unmet, "{duties:?}");
+        }
+    }
+}

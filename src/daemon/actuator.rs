@@ -1,0 +1,170 @@
+//! The actuator: the thread that owns the pins. Nothing else touches one.
+//!
+//! It has a thread of its own so that a pulse ends on time and a stop rests the pins at once, whatever inference is under
+//! way. Outputs are at rest when it is made, and again when it is dropped: at a stop, after a panic, when the decider is gone.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use crate::act::command::{Action, Output};
+use crate::act::gpio::{Claim, GpioError, OutputPins};
+use crate::act::outputs::{Change, Outputs};
+use crate::act::states::States;
+use crate::daemon::decider::Decided;
+use crate::decide::rules::Reason;
+use crate::report::{Outcome, Press, Report, Reporter, Switched};
+use crate::runtime::stop::{GLANCE, Stop};
+
+/// Time after which a pin that could not be put to rest is tried again. A broken one costs one line in the log each time.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// The pins that the outputs of a configuration need, each at rest.
+pub fn claims(outputs: &[Output]) -> Vec<Claim> {
+    let claim = |o: &Output| Claim { line: o.line.clone(), level: o.level(o.rest), pwm: o.dimmer.map(|d| d.pwm) };
+    outputs.iter().map(claim).collect()
+}
+
+/// What the actuator are to do.
+#[derive(Debug)]
+pub enum Order {
+    /// What was said.
+    Decided(Box<Decided>),
+    /// A button was pressed.
+    Pressed {
+        /// Its name.
+        button: String,
+        /// The command's name.
+        command: String,
+        /// What to do.
+        actions: Vec<Action>,
+        /// Why the command is refused, if it is.
+        refusal: Option<Reason>,
+    },
+}
+
+/// Carries out what was decided.
+pub struct Actuator<'a> {
+    outputs: &'a [Output],
+    logic: Outputs<'a>,
+    pins: Box<dyn OutputPins>,
+    states: States,
+    begun: Instant,
+}
+
+impl<'a> Actuator<'a> {
+    /// Actuator that hold `pins`, claimed with [`claims`] of `outputs`.
+    pub fn new(outputs: &'a [Output], pins: Box<dyn OutputPins>) -> Actuator<'a> {
+        let (logic, states) = (Outputs::at_rest(outputs), States::at_rest(outputs));
+        Actuator { outputs, logic, pins, states, begun: Instant::now() }
+    }
+
+    /// Where they show what the outputs are.
+    pub fn states(&self) -> States {
+        self.states.clone()
+    }
+
+    /// Actuator that begin with `actions`.
+    pub fn beginning_with(mut self, actions: Vec<Action>) -> Actuator<'a> {
+        actions.into_iter().for_each(|action| self.logic.apply(action, Duration::ZERO));
+        self.show();
+        self
+    }
+
+    /// Carries out orders from `inbox` and reports each, until whoever orders is gone or `stop` is raised.
+    pub fn work(mut self, inbox: &Receiver<Order>, reporter: &Reporter, stop: &Stop) {
+        while !stop.raised() {
+            let now = self.begun.elapsed();
+            self.settle(now);
+            let wait = self.logic.next_due().map_or(GLANCE, |due| GLANCE.min(due.saturating_sub(now)));
+            match inbox.recv_timeout(wait) {
+                Ok(Order::Decided(mut decided)) => {
+                    let recording = decided.recording.take();
+                    reporter.outcome(self.carry_out(*decided), recording);
+                }
+                Ok(Order::Pressed { button, command, actions, refusal }) => {
+                    tracing::info!(button, command, rule = refusal.as_ref().map(Reason::code), "pressed");
+                    let switched = actions.into_iter().flat_map(|action| self.act(action)).collect();
+                    reporter.tell(Report::Press(Press { button, command, refusal, switched }));
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn carry_out(&mut self, decided: Decided) -> Outcome {
+        let Decided { utterance, heard, assessment, verdict, actions, fell_silent, scratch, .. } = decided;
+        let switched = actions.into_iter().flat_map(|action| self.act(action)).collect();
+        let latency_ms = Some(milliseconds(fell_silent.elapsed()));
+        Outcome { utterance, heard, assessment, verdict, switched, latency_ms, scratch }
+    }
+
+    /// What an action switches at once, interlocked outputs included, and what it leaves for later or as it was.
+    fn act(&mut self, action: Action) -> Vec<Switched> {
+        let now = self.begun.elapsed();
+        self.settle(now);
+        self.logic.apply(action, now);
+        let mut switched = self.settle(now);
+        let (output, duty) = (action.output(), self.logic.goal(action.output()));
+        match switched.iter_mut().find(|s| s.output == self.outputs[output].name) {
+            // The first step of a fade stands for all.
+            Some(own) => own.duty = own.duty.as_ref().map(|_| duty).map_err(String::clone),
+            None => {
+                let later = self.logic.duty(output) != duty;
+                switched.push(Switched { later, ..self.switched(Change { output, duty }, Ok(())) });
+            }
+        }
+        switched
+    }
+
+    /// Carries out what is due, until nothing is.
+    fn settle(&mut self, now: Duration) -> Vec<Switched> {
+        let mut switched = Vec::new();
+        while let Some(change) = self.logic.due(now) {
+            let result = self.switch(change);
+            match &result {
+                Ok(()) => self.logic.switched(change, now),
+                Err(_) => self.logic.not_switched(change, now + AGAIN),
+            }
+            switched.push(self.switched(change, result));
+        }
+        self.show();
+        switched
+    }
+
+    fn show(&self) {
+        for output in 0..self.outputs.len() {
+            self.states.show(output, self.logic.duty(output), self.logic.lasting(output));
+        }
+    }
+
+    fn switched(&self, change: Change, result: Result<(), GpioError>) -> Switched {
+        let output = &self.outputs[change.output];
+        let duty = result.map(|()| change.duty).map_err(|e| e.to_string());
+        let dims = output.dimmer.is_some();
+        Switched { output: output.name.clone(), line: output.line.to_string(), duty, dims, later: false }
+    }
+
+    fn switch(&mut self, change: Change) -> Result<(), GpioError> {
+        let output = &self.outputs[change.output];
+        let result = self.pins.set(change.output, output.level(change.duty));
+        let thousandths = change.duty.get();
+        match &result {
+            Ok(()) => tracing::debug!(output = output.name, thousandths, "switched"),
+            Err(error) => tracing::error!(output = output.name, thousandths, "not switched: {error}"),
+        }
+        result
+    }
+}
+
+impl Drop for Actuator<'_> {
+    fn drop(&mut self) {
+        for (index, output) in self.outputs.iter().enumerate() {
+            let _logged = self.switch(Change { output: index, duty: output.rest.into() });
+        }
+    }
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}

@@ -1,0 +1,195 @@
+//! The listener: a thread that turns sound into recordings of utterances.
+//!
+//! Source to frames, frames to voice, voice to cues, cues to scratch. It never waits for anything but sound.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use crate::audio::resample::Framer;
+use crate::audio::{AudioError, AudioSource, Frame, Sound};
+use crate::decide::rules::Reason;
+use crate::report::{MicrophoneNews, Outcome, Reporter};
+use crate::runtime::mailbox::Sender;
+use crate::runtime::service::{Beats, Heart};
+use crate::runtime::stop::{GLANCE, Stop};
+use crate::utterance::endpoint::{Cue, Endpoint, EndpointSettings};
+use crate::utterance::scratch::{Recording, Scratch, ScratchError, Utterance};
+use crate::utterance::vad::Vad;
+
+/// Samples read from the source at a time: 20 ms at 48 kHz.
+const BLOCK: usize = 960;
+
+/// A finished recording, and when its speaker fell silent.
+#[derive(Debug)]
+pub struct Spoken {
+    /// The recording.
+    pub recording: Recording,
+    /// When the last frame of speech came in.
+    pub fell_silent: Instant,
+}
+
+/// What the listener works with.
+pub struct Listener {
+    /// Fixed input gain in dB.
+    pub gain_db: f32,
+    /// When an utterance begins and ends.
+    pub endpoint: EndpointSettings,
+    /// Where recordings go.
+    pub scratch: Scratch,
+    /// Where finished ones go.
+    pub outbox: Sender<Spoken>,
+    /// Who is told.
+    pub reporter: Reporter,
+    /// Where its rounds are counted.
+    pub beats: Beats,
+}
+
+/// Listens to `source` until `stop` is raised or the decider is gone.
+///
+/// # Errors
+/// When the source ends for good: [`AudioError`].
+pub fn listen(source: &mut dyn AudioSource, listener: Listener, stop: &Stop) -> Result<(), AudioError> {
+    let mut hearing = Hearing { listener, open: None, fell_silent: Instant::now(), alone: false };
+    let mut stream = None;
+    let mut block = [0.0; BLOCK];
+    while !stop.raised() && !hearing.alone {
+        hearing.listener.beats.beat(Heart::Listener);
+        match source.read(&mut block, GLANCE)? {
+            Sound::Samples(filled) => {
+                let Some(stream) = &mut stream else { continue };
+                hearing.follow(stream, &block[..filled])?;
+            }
+            Sound::Opened { rate } => {
+                hearing.interrupt();
+                stream = Some(Stream::new(rate, &hearing.listener)?);
+                hearing.listener.reporter.microphone(MicrophoneNews::Open { rate });
+            }
+            Sound::Lost(error) => {
+                hearing.interrupt();
+                stream = None;
+                hearing.listener.reporter.microphone(MicrophoneNews::Lost { reason: error.to_string() });
+            }
+            Sound::Zeros { seconds } => hearing.listener.reporter.microphone(MicrophoneNews::Zeros { seconds }),
+        }
+    }
+    Ok(())
+}
+
+/// What is known of one unbroken stream of samples.
+struct Stream {
+    framer: Framer,
+    vad: Vad,
+    endpoint: Endpoint,
+    pre_roll: VecDeque<Frame>,
+}
+
+impl Stream {
+    fn new(rate: u32, listener: &Listener) -> Result<Stream, AudioError> {
+        let framer = Framer::new(rate, listener.gain_db)?;
+        let endpoint = Endpoint::new(listener.endpoint.clone());
+        let pre_roll = VecDeque::with_capacity(endpoint.pre_roll_frames());
+        Ok(Stream { framer, vad: Vad::new(), endpoint, pre_roll })
+    }
+}
+
+struct Hearing {
+    listener: Listener,
+    open: Option<Utterance>,
+    fell_silent: Instant,
+    /// Whether nobody takes recordings any more.
+    alone: bool,
+}
+
+impl Hearing {
+    fn follow(&mut self, stream: &mut Stream, samples: &[f32]) -> Result<(), AudioError> {
+        let Stream { framer, vad, endpoint, pre_roll } = stream;
+        framer.push(samples, |frame| {
+            let voice = vad.judge(frame);
+            let cue = endpoint.push(voice);
+            self.hear(frame, cue, pre_roll, endpoint.pre_roll_frames());
+            self.listener.reporter.level(voice.dbfs, self.open.is_some(), self.listener.scratch.usage().used);
+            Ok(())
+        })
+    }
+
+    fn hear(&mut self, frame: &Frame, cue: Cue, pre_roll: &mut VecDeque<Frame>, keep: usize) {
+        if matches!(cue, Cue::Open | Cue::Write) {
+            self.fell_silent = Instant::now();
+        }
+        let done = match cue {
+            Cue::Wait => {
+                if pre_roll.len() == keep {
+                    pre_roll.pop_front();
+                }
+                pre_roll.push_back(*frame);
+                Ok(())
+            }
+            Cue::Open => self.begin(pre_roll, frame),
+            Cue::Write | Cue::Pause => self.record(frame),
+            Cue::Seal { drop } => self.record(frame).and_then(|()| self.seal(drop)),
+            Cue::Discard => {
+                self.open = None;
+                Ok(())
+            }
+        };
+        if let Err(error) = done {
+            self.lose(&error);
+        }
+    }
+
+    /// The stream broke off: half a sentence is no command.
+    fn interrupt(&mut self) {
+        if let Some(utterance) = self.open.take() {
+            let number = utterance.number();
+            drop(utterance);
+            self.report(number, Reason::Lost("the microphone was lost while it was recorded".into()));
+        }
+    }
+
+    fn begin(&mut self, pre_roll: &mut VecDeque<Frame>, frame: &Frame) -> Result<(), ScratchError> {
+        self.open = Some(self.listener.scratch.open()?);
+        for earlier in pre_roll.drain(..) {
+            self.record(&earlier)?;
+        }
+        self.record(frame)
+    }
+
+    fn record(&mut self, frame: &Frame) -> Result<(), ScratchError> {
+        self.open.as_mut().map_or(Ok(()), |utterance| utterance.write(frame))
+    }
+
+    fn seal(&mut self, drop: usize) -> Result<(), ScratchError> {
+        let Some(utterance) = self.open.take() else { return Ok(()) };
+        let recording = utterance.seal(drop)?;
+        self.hand_over(recording);
+        Ok(())
+    }
+
+    fn hand_over(&mut self, recording: Recording) {
+        match self.listener.outbox.put(Spoken { recording, fell_silent: self.fell_silent }) {
+            Ok(None) => {}
+            Ok(Some(displaced)) => {
+                let reason = Reason::Lost("a later utterance came before this one was decided".into());
+                tracing::warn!(utterance = displaced.recording.number(), "{reason}");
+                self.report(displaced.recording.number(), reason);
+            }
+            Err(_) => self.alone = true,
+        }
+    }
+
+    /// Scratch refused. At the cap, what was recorded so far is decided; else the utterance is lost.
+    fn lose(&mut self, error: &ScratchError) {
+        let number = self.open.as_ref().map_or(0, Utterance::number);
+        tracing::warn!(utterance = number, "utterance cut or lost: {error}");
+        let full = matches!(error, ScratchError::Full { .. });
+        match self.open.take().filter(|_| full).map(|utterance| utterance.seal(0)) {
+            Some(Ok(recording)) => self.hand_over(recording),
+            _ => self.report(number, Reason::Lost(error.to_string())),
+        }
+    }
+
+    fn report(&self, utterance: u64, reason: Reason) {
+        let outcome = Outcome::undecided(utterance, reason, self.listener.scratch.usage());
+        self.listener.reporter.outcome(outcome, None);
+    }
+}

@@ -1,0 +1,270 @@
+//! How well a configuration does on recorded sound: each WAV file of a folder decided as the daemon would, and counted.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use crate::act::command::Command;
+use crate::audio::{SAMPLE_RATE, wav};
+use crate::decide::rules::{Assessment, Thresholds, Verdict, judge, passes_otherwise};
+use crate::grammar::Grammar;
+use crate::recognize::{Heard, MAX_SAMPLES, Recognizer};
+use crate::report;
+use crate::utterance::endpoint::EndpointSettings;
+use crate::utterance::scratch::Scratch;
+
+pub mod charts;
+pub mod cut;
+pub mod expected;
+pub mod folders;
+pub mod groups;
+pub mod mix;
+pub mod page;
+pub mod reliability;
+pub mod spectrogram;
+pub mod statistics;
+pub mod summary;
+
+use expected::{Case, Expected};
+use mix::Noise;
+
+/// A condition that clips are decided in: as they are, or with noise.
+#[derive(Debug, Clone, Copy)]
+pub struct Condition<'a> {
+    /// The noise, and the signal-to-noise ratio in dB; none is as they are.
+    pub noise: Option<(&'a Noise, f32)>,
+}
+
+impl Condition<'_> {
+    /// The ratio, if there is noise.
+    pub fn snr_db(&self) -> Option<f32> {
+        self.noise.map(|(_, snr_db)| snr_db)
+    }
+
+    /// The sound of the file `path`, mixed as `name`.
+    ///
+    /// # Errors
+    /// What is wrong with the file, in words.
+    pub fn sound(&self, path: &Path, name: &str) -> Result<Vec<f32>, String> {
+        let sound = wav::read(path).map_err(|e| e.to_string())?;
+        Ok(match self.noise {
+            Some((noise, snr_db)) => noise.mixed(&sound, name, snr_db),
+            None => sound,
+        })
+    }
+}
+
+/// One utterance and the decision on it.
+#[derive(Debug, Clone)]
+pub struct Utterance {
+    /// What was heard.
+    pub heard: Heard,
+    /// The decision.
+    pub verdict: Verdict,
+    /// Whether the nearest sentence is the expected one, accepted or not.
+    pub is_expected: bool,
+    /// What speaks for the nearest sentence; none without one.
+    pub assessment: Option<Assessment>,
+    /// Slots of the accepted sentence that were not expected.
+    pub extra: Vec<String>,
+    /// The decision as `hearken decide --json` prints it.
+    pub decision: Map<String, Value>,
+    /// Whether no rule but that of the log-odds refuses it.
+    pub passes_otherwise: bool,
+    /// The offset that the nearest sentence's command has for itself, else that of all, in nats.
+    pub offset: f32,
+    /// What it sounds like, if that is kept.
+    pub sound: Option<Vec<f32>>,
+}
+
+impl Utterance {
+    /// Whether it is accepted.
+    pub fn accepted(&self) -> bool {
+        self.verdict == Verdict::Accepted
+    }
+
+    /// How far its log-odds lie above what is needed, in nats; none without a sentence.
+    pub fn excess(&self) -> Option<f32> {
+        self.assessment.map(|assessment| assessment.log_odds - assessment.needed)
+    }
+
+    /// By how much the log-odds that are needed could be raised until it would be refused, in nats: negative for one that is
+    /// refused for its log-odds; none for one that another rule refuses.
+    pub fn spare(&self) -> Option<f32> {
+        self.excess().filter(|_| self.passes_otherwise)
+    }
+}
+
+/// What became of a clip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Decided as expected.
+    Right,
+    /// Decided as something else than what was said.
+    Wrong,
+    /// Refused, and should have been accepted.
+    Refused,
+    /// Accepted, and should have been refused.
+    FalseAccept,
+}
+
+impl Outcome {
+    /// The outcome in one word, for programs.
+    pub fn code(self) -> &'static str {
+        match self {
+            Outcome::Right => "right",
+            Outcome::Wrong => "wrong",
+            Outcome::Refused => "refused",
+            Outcome::FalseAccept => "false-accept",
+        }
+    }
+}
+
+/// A clip that was decided.
+#[derive(Debug, Clone)]
+pub struct Clip {
+    /// Its name.
+    pub name: String,
+    /// The set that it is counted in.
+    pub set: Option<String>,
+    /// Who speaks.
+    pub speaker: Option<String>,
+    /// What it should be.
+    pub expected: Expected,
+    /// How long it is.
+    pub seconds: f64,
+    /// Whether the listener cut it.
+    pub cut: bool,
+    /// The utterances in it.
+    pub utterances: Vec<Utterance>,
+    /// The first 30 s of what it sounds like, if it went wrong without an utterance and that is kept.
+    pub sound: Option<Vec<f32>>,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+impl Clip {
+    /// Whether the best sentence was the expected one, whatever was decided: of a clip that was cut, that of any utterance.
+    /// None for a clip that should be refused.
+    pub fn found(&self) -> Option<bool> {
+        (self.expected != Expected::Rejected).then(|| self.utterances.iter().any(|u| u.is_expected))
+    }
+
+    /// As one JSON object: with the keys of `hearken decide --json` for a clip in one piece, with `utterances` for one that
+    /// was cut.
+    pub fn json(&self, snr_db: Option<f32>) -> Map<String, Value> {
+        let mut map = Map::new();
+        map.insert("file".into(), json!(self.name));
+        map.insert("set".into(), json!(self.set));
+        map.insert("speaker".into(), json!(self.speaker));
+        map.insert("snr_db".into(), json!(snr_db));
+        map.insert("expected".into(), self.expected.json());
+        map.insert("outcome".into(), json!(self.outcome.code()));
+        map.insert("found".into(), json!(self.found()));
+        map.insert("seconds".into(), json!((self.seconds * 1000.0).round() / 1000.0));
+        let decisions = self.utterances.iter().map(|utterance| {
+            let mut decision = utterance.decision.clone();
+            decision.insert("extra".into(), json!(utterance.extra));
+            decision
+        });
+        if self.cut {
+            map.insert("utterances".into(), decisions.map(Value::Object).collect());
+        } else {
+            decisions.for_each(|mut decision| map.append(&mut decision));
+        }
+        map
+    }
+}
+
+/// Of several utterances in a clip that should be one sentence, that one only may be accepted.
+fn outcome(expected: &Expected, utterances: &[Utterance]) -> Outcome {
+    let mut accepted = utterances.iter().filter(|u| u.accepted());
+    match (expected, accepted.next(), accepted.next()) {
+        (Expected::Rejected, None, _) => Outcome::Right,
+        (Expected::Rejected, Some(_), _) => Outcome::FalseAccept,
+        (_, None, _) => Outcome::Refused,
+        (_, Some(only), None) if only.is_expected => Outcome::Right,
+        _ => Outcome::Wrong,
+    }
+}
+
+/// What decides.
+pub struct Evaluator {
+    /// Sound to sentences.
+    pub recognizer: Box<dyn Recognizer>,
+    /// What a command must reach.
+    pub thresholds: Thresholds,
+    /// The commands.
+    pub commands: Vec<Command>,
+    /// Their sentences.
+    pub grammar: Arc<Grammar>,
+    /// How the listener cuts.
+    pub endpoint: EndpointSettings,
+    /// Where the listener records.
+    pub scratch: Scratch,
+    /// Whether clips that Whisper takes in one piece are cut too.
+    pub cut: bool,
+    /// Of how many more utterances, or clips without one, the sound is kept where it is not decided as expected.
+    pub keep: usize,
+}
+
+impl Evaluator {
+    /// Decides one clip.
+    ///
+    /// # Errors
+    /// Why its sound cannot be decided, in words.
+    pub fn decide(&mut self, case: &Case, sound: Vec<f32>) -> Result<Clip, String> {
+        let Case { name, set, speaker, expected, .. } = case.clone();
+        let seconds = sound.len() as f64 / f64::from(SAMPLE_RATE);
+        let cut = self.cuts(&expected, sound.len());
+        let (pieces, whole) = if cut {
+            (cut::utterances(&sound, &self.endpoint, &self.scratch)?, Some(sound))
+        } else {
+            (vec![sound], None)
+        };
+        let decided: Result<Vec<_>, _> = pieces.into_iter().map(|piece| self.hear(piece, &expected)).collect();
+        let mut utterances = decided?;
+        let outcome = outcome(&expected, &utterances);
+        for utterance in &mut utterances {
+            let telling = outcome != Outcome::FalseAccept || utterance.accepted();
+            utterance.sound = utterance.sound.take().filter(|_| outcome != Outcome::Right && telling && self.keeps());
+        }
+        let unheard = outcome != Outcome::Right && utterances.is_empty();
+        let sound = whole.filter(|_| unheard && self.keeps());
+        let sound = sound.map(|sound| sound[..sound.len().min(MAX_SAMPLES)].to_vec());
+        Ok(Clip { name, set, speaker, expected, seconds, cut, utterances, sound, outcome })
+    }
+
+    /// Whether the listener cuts so many samples. What is no sentence and goes on for longer than an utterance can is several: as one
+    /// it would be refused for its length, and say nothing of what the daemon does.
+    fn cuts(&self, expected: &Expected, samples: usize) -> bool {
+        let longest = (self.endpoint.max_length.as_secs_f64() * f64::from(SAMPLE_RATE)) as usize;
+        self.cut || samples > MAX_SAMPLES || (*expected == Expected::Rejected && samples > longest)
+    }
+
+    /// Whether there is room for one more sound; it is taken.
+    fn keeps(&mut self) -> bool {
+        let room = self.keep > 0;
+        self.keep -= usize::from(room);
+        room
+    }
+
+    fn hear(&mut self, sound: Vec<f32>, expected: &Expected) -> Result<Utterance, String> {
+        let heard = self.recognizer.hear(&sound).map_err(|e| e.to_string())?;
+        let (assessment, verdict) = judge(&heard, &self.thresholds);
+        let nearest = heard.best.as_ref().map(|best| &best.sentence);
+        let accepted = nearest.filter(|_| verdict == Verdict::Accepted);
+        Ok(Utterance {
+            is_expected: nearest.is_some_and(|sentence| expected.is(sentence, &self.commands, &self.grammar)),
+            extra: accepted.map(|sentence| expected.extra(sentence)).unwrap_or_default(),
+            decision: report::json::decision(Some(&heard), assessment.as_ref(), &verdict, &self.commands),
+            passes_otherwise: passes_otherwise(&heard),
+            offset: nearest.map_or(0.0, |sentence| self.thresholds.offset_of(sentence.command)),
+            assessment,
+            heard,
+            verdict,
+            sound: Some(sound),
+        })
+    }
+}

@@ -1,0 +1,585 @@
+//! The whole story of one decision, in words and as JSON.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::json::{decision, round, slots, three_decimals};
+use crate::act::command::Command;
+use crate::decide::features::{FEATURES, Feature, Features};
+use crate::decide::rules::{Assessment, Check, Reason, Thresholds, Verdict, with_probability};
+use crate::decide::weights::Part;
+use crate::grammar::Sentence;
+use crate::recognize::story::{Step, Story, Traits};
+use crate::recognize::{Candidate, Heard, Limit};
+
+/// Key of the story in words.
+pub const WORDS: &str = "words";
+/// Key of the story as an object.
+pub const STORY: &str = "story";
+
+/// Characters in a line of tokens.
+const WIDTH: usize = 88;
+
+/// What each rule of the verdict says, in their order.
+pub type Rules = Vec<(&'static str, Option<Check>)>;
+
+/// One decision, and all that is known about it.
+pub struct Why<'a> {
+    /// What was heard; nothing if the utterance was lost.
+    pub heard: Option<&'a Heard>,
+    /// The decision.
+    pub verdict: &'a Verdict,
+    /// What each rule says.
+    pub rules: &'a Rules,
+    /// The sound, and the nearest sentences.
+    pub story: Option<&'a Story>,
+    /// The commands of the configuration.
+    pub commands: &'a [Command],
+    /// What decides.
+    pub thresholds: &'a Thresholds,
+}
+
+/// What is told before anything was decided.
+pub fn nothing_yet() -> Value {
+    json!({WORDS: "no utterance yet: say something, then ask again\n", STORY: {"utterance": null}})
+}
+
+impl Why<'_> {
+    /// The story of the daemon's utterance of this number, decided so long ago.
+    pub fn of_utterance(&self, utterance: u64, ago: Duration) -> Value {
+        let seconds = ago.as_secs();
+        let ago = match seconds {
+            0..120 => format!("{seconds} s"),
+            120..7200 => format!("{} min", seconds / 60),
+            _ => format!("{} h", seconds / 3600),
+        };
+        let place = [("utterance", json!(utterance)), ("ago_s", json!(seconds))];
+        json!({WORDS: self.words(&format!("#{utterance}, {ago} ago")), STORY: self.json(place)})
+    }
+
+    /// The story of a file.
+    pub fn of_file(&self, file: &Path) -> Value {
+        let name = file.to_string_lossy();
+        json!({WORDS: self.words(&name), STORY: self.json([("file", json!(name))])})
+    }
+
+    /// The decision's own sentence.
+    fn best(&self) -> Option<&Sentence> {
+        self.heard.and_then(|heard| heard.best.as_ref()).map(|best| &best.sentence)
+    }
+
+    /// The nearest sentences with their tokens, the decision's own first; without a story, only those of the decision.
+    fn sentences(&self) -> Vec<(&Candidate, &[Step])> {
+        let decided = || self.heard.into_iter().flat_map(|heard| [&heard.best, &heard.runner_up]).flatten();
+        match self.story {
+            Some(story) => story.sentences.iter().map(|told| (&told.candidate, &told.steps[..])).collect(),
+            None => decided().map(|candidate| (candidate, &[][..])).collect(),
+        }
+    }
+
+    fn assessment(&self) -> Option<Assessment> {
+        self.heard.and_then(|heard| self.thresholds.assess(heard))
+    }
+
+    /// Log-odds that one of the nearest sentences was said.
+    fn log_odds(&self, candidate: &Candidate) -> Option<f32> {
+        let features = Features::for_candidate(self.heard?, candidate);
+        Some(self.thresholds.log_odds(&features, candidate.sentence.command))
+    }
+
+    /// The features of the best sentence with their weights and what each adds to the log-odds.
+    fn sum(&self) -> Option<Sum> {
+        let Assessment { features, log_odds, needed, .. } = self.assessment()?;
+        let weights = &self.thresholds.weights;
+        let parts = weights.parts.iter().zip(weights.products(&features)).zip(features.values());
+        let parts = parts.map(|((part, product), value)| (*part, *value, product)).collect();
+        let offset = self.thresholds.offset_of(self.best()?.command);
+        Some(Sum { parts, intercept: weights.intercept, offset, log_odds, needed })
+    }
+
+    fn json<const N: usize>(&self, place: [(&str, Value); N]) -> Value {
+        let mut map = Map::from_iter(place.map(|(key, value)| (key.into(), value)));
+        map.append(&mut decision(self.heard, self.assessment().as_ref(), self.verdict, self.commands));
+        map.insert("sum".into(), self.sum().map_or(Value::Null, |sum| sum.json()));
+        map.insert("free".into(), json!(self.heard.map(|heard| round(heard.free))));
+        map.insert("sound".into(), self.story.map_or(Value::Null, |story| sound(&story.sound)));
+        let sentence = |(candidate, steps): (&Candidate, &[Step])| {
+            let Sentence { command, words, slots: values } = &candidate.sentence;
+            json!({
+                "sentence": words, "command": self.commands[*command].name, "slots": slots(values),
+                "rank": round(candidate.rank), "joint": round(candidate.joint),
+                "log_odds": self.log_odds(candidate).map(round),
+                "tokens": steps.iter().map(token).collect::<Value>(),
+            })
+        };
+        map.insert("sentences".into(), self.sentences().into_iter().map(sentence).collect());
+        map.insert("rules".into(), self.rules.iter().map(rule).collect());
+        let looked = |story: &Story| {
+            let gave_up = story.gave_up.map(|(limit, _)| in_words(limit));
+            json!({"calls": story.calls, "ms": story.took.as_millis() as u64, "gave_up": gave_up})
+        };
+        map.insert("looked".into(), json!(self.story.map(looked)));
+        map.into()
+    }
+
+    fn words(&self, title: &str) -> String {
+        let mut lines = self.headline(title);
+        if let Some(story) = self.story {
+            lines.push(String::new());
+            lines.extend(labelled("sound", sound_lines(&story.sound)));
+        }
+        if let Some(heard) = self.heard {
+            lines.extend(labelled("free text", heard_lines(heard)));
+            lines.push(String::new());
+            lines.extend(self.sentence_lines());
+            lines.push(String::new());
+            if let Some(sum) = self.sum() {
+                lines.extend(labelled("log-odds", sum.lines()));
+                lines.push(String::new());
+            }
+            lines.extend(labelled("rules", rule_lines(self.rules)));
+        }
+        lines.iter().map(|line| line.trim_end().to_string() + "\n").collect()
+    }
+
+    fn headline(&self, title: &str) -> Vec<String> {
+        match self.verdict {
+            Verdict::Accepted => {
+                let meaning = self.best().map(|best| self.meaning(best)).unwrap_or_default();
+                vec![format!("{title}: accepted"), format!("  {meaning}")]
+            }
+            Verdict::Rejected(reason @ Reason::Lost(_)) => vec![format!("{title}: lost"), format!("  {reason}")],
+            Verdict::Rejected(reason) => {
+                vec![format!("{title}: refused by the rule {}", reason.code()), format!("  {reason}")]
+            }
+        }
+    }
+
+    /// `"turn on the TV" = tv, state on`
+    fn meaning(&self, sentence: &Sentence) -> String {
+        let slots: String = sentence.slots.iter().map(|(name, value)| format!(", {name} {value}")).collect();
+        format!("{:?} = {}{slots}", sentence.words, self.commands[sentence.command].name)
+    }
+
+    fn sentence_lines(&self) -> Vec<String> {
+        let sentences = self.sentences();
+        let found = sentences.len();
+        let mut lines = vec!["sentences     rank    joint log-odds   (nats: 2.3 less is a tenth as likely)".into()];
+        for (i, (candidate, steps)) in sentences.into_iter().enumerate() {
+            let Candidate { sentence, rank, joint, .. } = candidate;
+            let (log_odds, meaning) = (self.log_odds(candidate).unwrap_or(0.0), self.meaning(sentence));
+            lines.push(format!("{:>8}  {rank:>8.2} {joint:>8.2} {log_odds:>8.2}   {meaning}", i + 1));
+            if i == 0 {
+                lines.extend(steps.iter().map(full));
+            } else {
+                lines.extend(wrapped(steps.iter().map(short)).map(|line| format!("{:10}  {line}", "")));
+            }
+            if steps.is_empty() && self.story.is_some() {
+                lines.push(format!("{:10}  no time was left for its tokens", ""));
+            }
+        }
+        match self.story.map(|story| story.gave_up) {
+            None => lines.push("          no more can be looked for now".into()),
+            Some(Some((limit, calls))) => {
+                lines.push(format!("          {found} found: {} after {calls} calls of the decoder", in_words(limit)));
+            }
+            Some(None) => {}
+        }
+        lines
+    }
+}
+
+/// How the log-odds of the best sentence come about.
+struct Sum {
+    /// Each feature's part of the table, its value, and what it adds, in the order of [`FEATURES`].
+    parts: Vec<(Part, f32, f32)>,
+    intercept: f32,
+    offset: f32,
+    log_odds: f32,
+    needed: f32,
+}
+
+impl Sum {
+    fn lines(&self) -> Vec<String> {
+        let mut lines = vec![format!("{:<15} {:>8} {:>8} {:>8} {:>8}", "", "value", "usual", "weight", "adds")];
+        for (feature, (part, value, product)) in FEATURES.iter().zip(&self.parts) {
+            let weight = part.weight / part.spread;
+            let Part { mean, .. } = part;
+            let (name, why) = (feature.name, feature.why);
+            lines.push(format!("{name:<15} {value:>8.2} {mean:>8.2} {weight:>8.2} {product:>+8.2}   {why}"));
+        }
+        let mut line = |name: &str, number: f32| lines.push(format!("{name:<15} {:>26} {number:>+8.2}", ""));
+        line("intercept", self.intercept);
+        if self.offset != 0.0 {
+            line("offset", self.offset);
+        }
+        let [log_odds, needed] = [self.log_odds, self.needed].map(with_probability);
+        lines.push(format!("{:<15} {:>26} {:>+8.2}   {log_odds} where {needed} is needed", "sum", "", self.log_odds));
+        lines
+    }
+
+    fn json(&self) -> Value {
+        let part = |(feature, (part, value, product)): (&Feature, &(Part, f32, f32))| {
+            let numbers = json!({
+                "value": three_decimals(*value), "mean": three_decimals(part.mean),
+                "weight": three_decimals(part.weight / part.spread), "adds": three_decimals(*product),
+            });
+            (feature.name.to_string(), numbers)
+        };
+        let parts: Map<String, Value> = FEATURES.iter().zip(&self.parts).map(part).collect();
+        json!({
+            "features": parts, "intercept": three_decimals(self.intercept), "offset": three_decimals(self.offset),
+            "log_odds": three_decimals(self.log_odds), "needed": three_decimals(self.needed),
+        })
+    }
+}
+
+/// Items in lines of at most [`WIDTH`] characters.
+fn wrapped(items: impl Iterator<Item = String>) -> impl Iterator<Item = String> {
+    let mut lines: Vec<String> = Vec::new();
+    for item in items {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + item.chars().count() + 2 <= WIDTH => *line += &format!("  {item}"),
+            _ => lines.push(item),
+        }
+    }
+    lines.into_iter()
+}
+
+fn in_words(limit: Limit) -> &'static str {
+    match limit {
+        Limit::Calls => "as many calls as may be",
+        Limit::Deadline => "out of time",
+    }
+}
+
+/// Lines with a label before the first, all aligned.
+fn labelled(label: &str, lines: Vec<String>) -> impl Iterator<Item = String> {
+    let labels = std::iter::once(label.to_string()).chain(std::iter::repeat(String::new()));
+    labels.zip(lines).map(|(label, line)| format!("{label:<10}{line}"))
+}
+
+fn seconds(ms: u64) -> f64 {
+    ms as f64 / 1000.0
+}
+
+fn sound_lines(sound: &Traits) -> Vec<String> {
+    let long = format!("{:.2} s", seconds(sound.duration_ms));
+    let first = match sound.bounds_ms {
+        None => format!("{long}, no speech in it"),
+        Some((begin, end)) => {
+            let speech = seconds(sound.speech_ms);
+            format!("{long}, speech from {:.2} to {:.2} s, {speech:.2} s of it", seconds(begin), seconds(end))
+        }
+    };
+    let level = |name: &str, dbfs: Option<f32>| dbfs.map(|dbfs| format!("{name} {dbfs:.1} dBFS"));
+    let apart = sound.ratio_db().map(|db| format!("{db:.1} dB between them"));
+    let levels = [level("speech", sound.speech_dbfs), level("the rest", sound.quiet_dbfs), apart];
+    let clipped = (sound.clipped > 0).then(|| format!("{} samples clipped: less gain would be right", sound.clipped));
+    let levels = levels.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    [Some(first), Some(levels).filter(|levels| !levels.is_empty()), clipped].into_iter().flatten().collect()
+}
+
+fn heard_lines(heard: &Heard) -> Vec<String> {
+    let took = &heard.took;
+    let [mel, encode, search, total] = [took.mel, took.encode, took.search, took.total].map(|d| d.as_millis());
+    vec![
+        format!("{:?}", heard.text),
+        format!("{:.2} nats, {:.0} % that nobody spoke", heard.free, heard.no_speech * 100.0),
+        format!("{total} ms: spectrogram {mel}, encoder {encode}, text and search {search} ({} calls)", heard.calls),
+    ]
+}
+
+/// A token on a line of its own, its log-probability where the joint one stands, so that the eye can add it up.
+fn full(step: &Step) -> String {
+    let rather = |(text, nats): &(String, f32)| format!("rather {} {nats:.2}", quoted(text));
+    let rather = step.rather.as_ref().map(rather).unwrap_or_default();
+    format!("{:>27.2}            {:<14} {rather}", step.log_probability, quoted(&step.text))
+}
+
+fn quoted(text: &str) -> String {
+    if text.is_empty() { "(end)".into() } else { format!("{text:?}") }
+}
+
+/// `unlock -8.2 (Then -0.2)`
+fn short(step: &Step) -> String {
+    let bare = |text: &str| match text.trim() {
+        word if word.chars().any(char::is_alphanumeric) => word.to_string(),
+        _ => quoted(text),
+    };
+    let rather = |(text, nats): &(String, f32)| format!(" ({} {nats:.1})", bare(text));
+    let rather = step.rather.as_ref().map(rather).unwrap_or_default();
+    format!("{} {:.1}{rather}", bare(&step.text), step.log_probability)
+}
+
+fn rule_lines(rules: &Rules) -> Vec<String> {
+    let mut refused = "REFUSED";
+    let mut rows = Vec::new();
+    for (code, check) in rules {
+        let [result, measured, needed] = match check {
+            None => ["-", "-", ""],
+            Some(Check { measured, needed, refusal: None }) => ["ok", measured, needed],
+            Some(Check { measured, needed, .. }) => [std::mem::replace(&mut refused, "fails too"), measured, needed],
+        };
+        rows.push((code, result, measured, needed));
+    }
+    let width = rows.iter().map(|(_, _, measured, _)| measured.chars().count()).max().unwrap_or_default();
+    rows.iter()
+        .map(|(code, result, measured, needed)| format!("{code:<12} {result:<10} {measured:<width$}   {needed}"))
+        .collect()
+}
+
+fn sound(sound: &Traits) -> Value {
+    let bounds = sound.bounds_ms;
+    json!({
+        "duration_ms": sound.duration_ms,
+        "speech_begins_ms": bounds.map(|(begin, _)| begin), "speech_ends_ms": bounds.map(|(_, end)| end),
+        "speech_ms": sound.speech_ms,
+        "speech_dbfs": sound.speech_dbfs.map(round), "quiet_dbfs": sound.quiet_dbfs.map(round),
+        "ratio_db": sound.ratio_db().map(round), "clipped": sound.clipped,
+    })
+}
+
+fn token(step: &Step) -> Value {
+    let rather = step.rather.as_ref().map(|(text, nats)| json!({"text": text, "nats": round(*nats)}));
+    json!({"text": step.text, "nats": round(step.log_probability), "rather": rather})
+}
+
+fn rule((code, check): &(&str, Option<Check>)) -> Value {
+    let result = match check {
+        None => "not asked",
+        Some(Check { refusal: None, .. }) => "ok",
+        Some(_) => "refused",
+    };
+    let measured = check.as_ref().map(|check| &check.measured);
+    json!({"rule": code, "result": result, "measured": measured, "needed": check.as_ref().map(|check| &check.needed)})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::rules::{checks, judge};
+    use crate::grammar::{SlotValue, Slots};
+    use crate::recognize::Timings;
+    use crate::recognize::story::Weighed;
+
+    fn command(name: &str) -> Command {
+        Command { name: name.into(), requires: Vec::new(), deeds: Vec::new() }
+    }
+
+    fn candidate(command: usize, words: &str, rank: f32, joint: f32) -> Candidate {
+        let slots = Slots::from([("lock".to_string(), SlotValue::Text("front door".into()))]);
+        Candidate { sentence: Sentence { command, words: words.into(), slots }, rank, joint, tokens: 2, lead: 9.0 }
+    }
+
+    fn heard() -> Heard {
+        Heard {
+            text: "Then lock the frozen dollar.".into(),
+            free: -6.5,
+            no_speech: 0.01,
+            best: Some(candidate(1, "unlock the front door", -9.0, -19.5)),
+            runner_up: None,
+            gave_up: None,
+            calls: 71,
+            duration_ms: 1980,
+            speech_ms: 1312,
+            voiced: 1.0,
+            dbfs: -26.0,
+            took: Timings { total: Duration::from_millis(155), ..Timings::default() },
+        }
+    }
+
+    fn story() -> Story {
+        let step = |text: &str, log_probability, rather: Option<(&str, f32)>| Step {
+            text: text.into(),
+            log_probability,
+            rather: rather.map(|(text, nats)| (text.into(), nats)),
+        };
+        let weighed = |candidate, steps| Weighed { candidate, steps };
+        let sound = Traits {
+            duration_ms: 1980,
+            bounds_ms: Some((256, 1760)),
+            speech_ms: 1312,
+            speech_dbfs: Some(-21.3),
+            quiet_dbfs: Some(-58.2),
+            clipped: 3,
+        };
+        let unlock = vec![step(" unlock", -19.0, Some((" Then", -0.25))), step("", -0.5, None)];
+        let lock = vec![step(" lock", -19.75, None), step(",", -0.25, Some(("", -0.5)))];
+        let sentences = vec![
+            weighed(candidate(1, "unlock the front door", -9.0, -19.5), unlock),
+            weighed(candidate(2, "resume", -7.0, -30.0), vec![]),
+            weighed(candidate(0, "lock the front door", -8.0, -20.0), lock),
+        ];
+        Story { sound, sentences, gave_up: Some((Limit::Calls, 300)), calls: 312, took: Duration::from_secs(1) }
+    }
+
+    fn told(heard: Option<&Heard>, story: Option<&Story>, lost: Option<&str>) -> Value {
+        told_by(&Thresholds::default(), heard, story, lost)
+    }
+
+    fn told_by(thresholds: &Thresholds, heard: Option<&Heard>, story: Option<&Story>, lost: Option<&str>) -> Value {
+        let rules = heard.map(|heard| checks(heard, thresholds)).unwrap_or_default();
+        let verdict = lost.map(|why| Verdict::Rejected(Reason::Lost(why.into())));
+        let verdict = verdict.unwrap_or_else(|| judge(heard.unwrap(), thresholds).1);
+        let commands = ["lock", "unlock", "resume"].map(command);
+        let why = Why { heard, verdict: &verdict, rules: &rules, story, commands: &commands, thresholds };
+        why.of_utterance(6, Duration::from_secs(4))
+    }
+
+    /// Thresholds that the decision's own sentence misses by a nat: offset as it must be for that.
+    fn just_missed(heard: &Heard) -> Thresholds {
+        let Assessment { log_odds, needed, .. } = Thresholds::default().assess(heard).unwrap();
+        Thresholds { offset: needed - log_odds - 1.0, ..Thresholds::default() }
+    }
+
+    /// Where each of `parts` stands in `text`, each after the one before.
+    fn in_order(text: &str, parts: &[&str]) {
+        let mut from = 0;
+        for part in parts {
+            let Some(at) = text[from..].find(part) else { panic!("{part:?} should follow here:\n{}", &text[from..]) };
+            from += at + part.len();
+        }
+    }
+
+    /// The lines of the section with this label, without the label.
+    fn section<'a>(text: &'a str, label: &str) -> Vec<&'a str> {
+        let lines = text.lines().skip_while(|line| !line.starts_with(label));
+        lines.take_while(|line| !line.is_empty()).map(|line| &line[10..]).collect()
+    }
+
+    #[test]
+    fn a_refusal_is_told_from_the_sound_to_the_rule() {
+        let thresholds = just_missed(&heard());
+        let told = told_by(&thresholds, Some(&heard()), Some(&story()), None);
+        let words = told[WORDS].as_str().unwrap();
+        let sections = ["\nsound ", "\nfree text ", "\n\nsentences ", "\n\nlog-odds ", "\n\nrules "];
+        in_order(words, &[&["#6, 4 s ago: refused by the rule unlike\n"], &sections[..]].concat());
+        in_order(
+            words,
+            &["1.98 s", "from 0.26 to 1.76 s", "36.9 dB", "3 samples clipped", "Then lock the", "71 calls"],
+        );
+        let sentences =
+            ["unlock the front door", " unlock\"", "\" Then\" -0.25", "(end)", "resume", "no time was left"];
+        in_order(words, &sentences);
+        in_order(
+            words,
+            &["no time was left", "lock the front door", "3 found: as many calls as may be after 300 calls"],
+        );
+        assert_eq!(words_of(words, "REFUSED"), ["unlike"], "{words}");
+        assert!(words.lines().all(|line| line.trim_end() == line), "{words}");
+        let object = &told[STORY];
+        let place = (&object["utterance"], &object["rule"], &object["nearest"]);
+        assert_eq!(place, (&6.into(), &"unlike".into(), &"unlock the front door".into()));
+        assert_eq!(
+            object["sentences"][0]["tokens"],
+            json!([{"text": " unlock", "nats": -19.0, "rather": {"text": " Then", "nats": -0.25}},
+                   {"text": "", "nats": -0.5, "rather": null}])
+        );
+        let results = object["rules"].as_array().unwrap().iter();
+        let refused: Vec<&Value> =
+            results.filter(|rule| rule["result"] == "refused").map(|rule| &rule["rule"]).collect();
+        assert_eq!(refused, ["unlike"]);
+        assert_eq!((&object["sound"]["ratio_db"], &object["looked"]["calls"]), (&36.9.into(), &312.into()));
+    }
+
+    #[test]
+    fn the_sum_adds_up_to_the_log_odds_that_decide() {
+        let close = |heard: Heard| Heard { text: "Unlock the front door.".into(), ..heard };
+        for (heard, offset) in [(heard(), 0.0), (heard(), -2.25), (close(heard()), 1.5)] {
+            let thresholds = Thresholds { offset, wrong_costs: 20.0, ..Thresholds::default() };
+            let told = told_by(&thresholds, Some(&heard), Some(&story()), None);
+            let (object, words) = (&told[STORY], told[WORDS].as_str().unwrap());
+            let number = |value: &Value| value.as_f64().unwrap();
+            let (sum, features) = (&object["sum"], object["sum"]["features"].as_object().unwrap());
+            // Each is rounded to three decimals.
+            let rounding = 0.0005 * (features.len() + 3) as f64;
+            let adds: f64 = features.values().map(|part| number(&part["adds"])).sum();
+            let all = number(&sum["intercept"]) + number(&sum["offset"]) + adds;
+            assert!((all - number(&sum["log_odds"])).abs() <= rounding, "{all}: {sum}");
+            assert!((number(&sum["log_odds"]) - number(&object["log_odds"])).abs() < 0.006, "{object}");
+            assert!((number(&sum["needed"]) - 20f64.ln()).abs() < 0.001 && number(&sum["offset"]) == f64::from(offset));
+            assert_eq!(object["sentences"][0]["log_odds"], object["log_odds"]);
+            for (name, part) in features {
+                assert_eq!(part["value"], object["features"][name], "{name}");
+                let adds = number(&part["weight"]) * (number(&part["value"]) - number(&part["mean"]));
+                let apart = 0.001
+                    * (1.0
+                        + number(&part["weight"]).abs()
+                        + number(&part["value"]).abs()
+                        + number(&part["mean"]).abs());
+                assert!((adds - number(&part["adds"])).abs() <= apart, "{name}: {part}");
+            }
+            // In words: a header, a line for each feature, the intercept, the offset unless it is 0, and the sum.
+            let lines = section(words, "log-odds");
+            let last = |line: &str, at: usize| line.split_whitespace().nth(at).unwrap().parse::<f64>().unwrap();
+            let named = |line: &&&str, name: &str| line.split_whitespace().next() == Some(name);
+            let of = |name: &str| lines.iter().find(|line| named(line, name));
+            let adds: f64 = FEATURES.iter().map(|feature| last(of(feature.name).unwrap(), 4)).sum();
+            let all = adds + last(of("intercept").unwrap(), 1) + of("offset").map_or(0.0, |line| last(line, 1));
+            assert!((all - last(of("sum").unwrap(), 1)).abs() <= 0.005 * lines.len() as f64, "{words}");
+            assert_eq!(
+                (of("offset").is_some(), lines.len()),
+                (offset != 0.0, FEATURES.len() + 3 + usize::from(offset != 0.0))
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_told() {
+        let lost = told(None, None, Some("scratch is full"));
+        assert_eq!(lost[WORDS], "#6, 4 s ago: lost\n  scratch is full\n");
+        assert_eq!((&lost[STORY]["sentences"], &lost[STORY]["sound"]), (&json!([]), &Value::Null));
+        let text = "Unlock the front door.".into();
+        let good = Heard { text, best: Some(candidate(1, "unlock the front door", -1.0, -1.6)), ..heard() };
+        let lenient = Thresholds { offset: 100.0, ..Thresholds::default() };
+        let words = told_by(&lenient, Some(&good), None, None)[WORDS].as_str().unwrap().to_string();
+        assert!(
+            words.starts_with("#6, 4 s ago: accepted\n  \"unlock the front door\" = unlock, lock front door\n"),
+            "{words}"
+        );
+        assert!(!words.contains("sound  "), "{words}");
+        let own = "   \"unlock the front door\" = unlock, lock front door\n          no more can be looked for now\n";
+        assert!(words.contains(own), "{words}");
+        let mut late = story();
+        late.sentences.truncate(1);
+        late.sentences[0].steps.clear();
+        late.gave_up = Some((Limit::Deadline, 0));
+        let words = told(Some(&heard()), Some(&late), None)[WORDS].as_str().unwrap().to_string();
+        let end = "no time was left for its tokens\n          1 found: out of time after 0 calls of the decoder\n";
+        assert!(words.contains(end), "{words}");
+        let nothing = Traits::of(&[], &[], 512);
+        assert_eq!(sound_lines(&nothing), ["0.00 s, no speech in it"]);
+        let without = told(Some(&Heard { best: None, ..heard() }), None, None);
+        assert_eq!((&without[STORY]["sum"], &without[STORY]["log_odds"]), (&Value::Null, &Value::Null));
+        assert_eq!(section(without[WORDS].as_str().unwrap(), "log-odds"), [""; 0], "no sum without a sentence");
+        assert_eq!(nothing_yet()[STORY]["utterance"], Value::Null);
+    }
+
+    #[test]
+    fn the_first_rule_that_fails_refuses_and_the_later_ones_fail_too() {
+        let both = Heard { voiced: 0.02, ..heard() };
+        let three = Heard { text: "Unlock the front door. Then lock the frozen dollar.".into(), ..both.clone() };
+        let cases: [(&str, Heard, &str, &[&str]); 3] = [
+            ("one rule", heard(), "unlike", &[]),
+            ("two rules", both, "no-speech", &["unlike"]),
+            ("three rules", three, "no-speech", &["unlike", "goes-on"]),
+        ];
+        for (what, heard, refuses, fail_too) in cases {
+            let told = told_by(&just_missed(&heard), Some(&heard), None, None);
+            let words = told[WORDS].as_str().unwrap();
+            assert!(words.starts_with(&format!("#6, 4 s ago: refused by the rule {refuses}\n")), "{what}: {words}");
+            assert_eq!(words_of(words, "REFUSED"), [refuses], "{what}: {words}");
+            assert_eq!(words_of(words, "fails too"), fail_too, "{what}: {words}");
+            assert_eq!(told[STORY]["rule"], refuses, "{what}");
+        }
+    }
+
+    /// The rules whose lines say this.
+    fn words_of(text: &str, result: &str) -> Vec<String> {
+        let rule = |line: &str| line.split_once(result)?.0.split_whitespace().last().map(String::from);
+        text.lines().filter_map(rule).collect()
+    }
+}

@@ -1,0 +1,241 @@
+//! The JSON of decisions, events and the status: their keys stand here and nowhere else.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Map, Value, json};
+
+use super::{MicrophoneNews, Outcome, Press, Report, Switched, Tally};
+use crate::act::buttons::{Button, Contacts};
+use crate::act::command::{Command, Output};
+use crate::act::gpio::Duty;
+use crate::act::states::States;
+use crate::audio::supervisor::Counters;
+use crate::decide::features::{FEATURES, Features};
+use crate::decide::rules::{Assessment, Reason, Verdict};
+use crate::decide::weights::probability;
+use crate::grammar::{SlotValue, Slots};
+use crate::recognize::Heard;
+use crate::utterance::scratch::Usage;
+
+/// A report as the event that programs read; none for a level, which is for people.
+pub fn event(report: &Report, commands: &[Command]) -> Option<Map<String, Value>> {
+    match report {
+        Report::Press(press) => Some(press_event(press)),
+        Report::Outcome(outcome) => Some(outcome_event(outcome, commands)),
+        Report::Microphone(news) => Some(microphone_event(news)),
+        Report::Level { .. } => None,
+    }
+}
+
+/// So many events could not be written before.
+pub fn dropped_event(events: u64) -> Map<String, Value> {
+    let mut map = Map::new();
+    map.insert("events_dropped".into(), json!(events));
+    map.insert("time".into(), json!(now()));
+    map
+}
+
+/// What the running daemon tells of itself.
+pub struct Status<'a> {
+    /// Whether a command would be decided.
+    pub ready: bool,
+    /// Since its start.
+    pub up: Duration,
+    /// The board's name in a configuration.
+    pub board: &'a str,
+    /// The model's file.
+    pub model: &'a str,
+    /// What is done.
+    pub commands: &'a [Command],
+    /// What is switched, and what it is.
+    pub outputs: (&'a [Output], &'a States),
+    /// What is pressed, and whether it is.
+    pub buttons: (&'a [Button], &'a Contacts),
+    /// How often what happened.
+    pub tally: &'a Tally,
+    /// How full scratch is.
+    pub scratch: Usage,
+    /// The microphone's counters; none for another source.
+    pub microphone: Option<&'a Counters>,
+}
+
+impl Status<'_> {
+    /// As one JSON object: what `hearken status --json` prints.
+    pub fn json(&self) -> Value {
+        let microphone = self.microphone.map(|microphone| {
+            let m = microphone.read();
+            json!({
+                "open": m.open, "opened": m.opened, "faults": m.faults, "attempts": m.attempts, "lost": m.lost,
+                "overruns": m.overruns, "abandoned": m.abandoned, "mute": m.mute,
+            })
+        });
+        let (outputs, states) = self.outputs;
+        let output = |(i, o): (usize, &Output)| {
+            Value::from(state(&o.name, &o.line.to_string(), states.duty(i), o.dimmer.is_some()))
+        };
+        let (buttons, contacts) = self.buttons;
+        let button = |(i, b): (usize, &Button)| json!({"button": b.name, "pin": b.line.to_string(), "pressed": contacts.pressed(i)});
+        let decisions: Map<_, _> = self.tally.counts().into_iter().map(|(name, n)| (name.into(), json!(n))).collect();
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "ready": self.ready,
+            "up_s": self.up.as_secs(),
+            "board": self.board,
+            "model": self.model,
+            "commands": self.commands.len(),
+            "decisions": decisions,
+            "outputs": outputs.iter().enumerate().map(output).collect::<Value>(),
+            "buttons": buttons.iter().enumerate().map(button).collect::<Value>(),
+            "scratch": gauges(self.scratch),
+            "microphone": microphone,
+        })
+    }
+}
+
+/// A decision as one JSON object: what `hearken decide --json` prints and an event holds.
+pub fn decision(
+    heard: Option<&Heard>,
+    assessment: Option<&Assessment>,
+    verdict: &Verdict,
+    commands: &[Command],
+) -> Map<String, Value> {
+    let best = heard.and_then(|h| h.best.as_ref());
+    let accepted = *verdict == Verdict::Accepted;
+    let reason = match verdict {
+        Verdict::Accepted => None,
+        Verdict::Rejected(reason) => Some(reason),
+    };
+    let sentence = best.filter(|_| accepted).map(|b| &b.sentence);
+    let mut map = Map::new();
+    let mut put = |key: &str, value: Value| map.insert(key.into(), value);
+    put("verdict", json!(if accepted { "accepted" } else { "rejected" }));
+    put("reason", json!(reason.map(Reason::to_string)));
+    put("rule", json!(reason.map(Reason::code)));
+    put("command", json!(sentence.map(|s| &commands[s.command].name)));
+    put("sentence", json!(sentence.map(|s| &s.words)));
+    put("slots", sentence.map_or(json!({}), |s| slots(&s.slots)));
+    put("log_odds", json!(assessment.map(|a| round(a.log_odds))));
+    put("confidence", json!(assessment.map(|a| three_decimals(probability(a.log_odds)))));
+    put("needed", json!(assessment.map(|a| round(a.needed))));
+    put("features", json!(assessment.map(|a| features(&a.features))));
+    put("nearest", json!(best.map(|b| &b.sentence.words)));
+    put("runner_up", json!(heard.and_then(|h| h.runner_up.as_ref()).map(|r| &r.sentence.words)));
+    if let Some(heard) = heard {
+        let ms = |d: std::time::Duration| round(d.as_secs_f32() * 1000.0);
+        let took = &heard.took;
+        put("text", json!(heard.text));
+        put("no_speech", json!(round(heard.no_speech)));
+        put("duration_ms", json!(heard.duration_ms));
+        put("speech_ms", json!(heard.speech_ms));
+        put("dbfs", json!(round(heard.dbfs)));
+        put("calls", json!(heard.calls));
+        put(
+            "ms",
+            json!({"mel": ms(took.mel), "encode": ms(took.encode), "search": ms(took.search), "total": ms(took.total)}),
+        );
+    }
+    map
+}
+
+/// Each feature by its name.
+fn features(features: &Features) -> Value {
+    let named = FEATURES.iter().zip(features.values());
+    named.map(|(feature, value)| (feature.name.into(), json!(three_decimals(*value)))).collect::<Map<_, _>>().into()
+}
+
+pub(super) fn slots(slots: &Slots) -> Value {
+    let value = |value: &SlotValue| match value {
+        SlotValue::Text(text) => json!(text),
+        SlotValue::Integer(number) => json!(number),
+    };
+    slots.iter().map(|(name, v)| (name.clone(), value(v))).collect::<Map<_, _>>().into()
+}
+
+/// Two decimals are what a score is worth.
+pub(super) fn round(number: f32) -> f64 {
+    (number as f64 * 100.0).round() / 100.0
+}
+
+pub(super) fn three_decimals(number: f32) -> f64 {
+    (f64::from(number) * 1000.0).round() / 1000.0
+}
+
+/// Seconds since 1970, to the millisecond.
+fn now() -> f64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    (now.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+fn microphone_event(news: &MicrophoneNews) -> Map<String, Value> {
+    let (state, rate) = match news {
+        MicrophoneNews::Open { rate } => ("open", Some(rate)),
+        MicrophoneNews::Lost { .. } => ("lost", None),
+        MicrophoneNews::Zeros { .. } => ("zeros", None),
+    };
+    let mut map = Map::new();
+    map.insert("microphone".into(), json!(state));
+    map.insert("time".into(), json!(now()));
+    map.insert("rate".into(), json!(rate));
+    map.insert("reason".into(), json!(news.to_string()));
+    map
+}
+
+/// An outcome as one JSON object.
+pub fn outcome_event(outcome: &Outcome, commands: &[Command]) -> Map<String, Value> {
+    let mut map = Map::new();
+    map.insert("utterance".into(), json!(outcome.utterance));
+    map.insert("time".into(), json!(now()));
+    map.append(&mut decision(outcome.heard.as_ref(), outcome.assessment.as_ref(), &outcome.verdict, commands));
+    map.insert("outputs".into(), outcome.switched.iter().map(switched).collect());
+    map.insert("latency_ms".into(), json!(outcome.latency_ms.map(|ms| ms.round())));
+    map.insert("scratch".into(), gauges(outcome.scratch));
+    map
+}
+
+fn switched(switched: &Switched) -> Value {
+    let Switched { output, line, duty, dims, later } = switched;
+    match duty {
+        Ok(duty) => {
+            let mut object = state(output, line, *duty, *dims);
+            if *later {
+                object.insert("later".into(), json!(true));
+            }
+            object.into()
+        }
+        Err(error) => json!({"output": output, "pin": line, "error": error}),
+    }
+}
+
+/// What an output is; `level`, in percent, for one that `dims`.
+fn state(output: &str, line: &str, duty: Duty, dims: bool) -> Map<String, Value> {
+    let mut map = Map::new();
+    map.insert("output".into(), json!(output));
+    map.insert("pin".into(), json!(line));
+    map.insert("state".into(), json!(if duty == Duty::NONE { "off" } else { "on" }));
+    if dims {
+        map.insert("level".into(), json!(f64::from(duty.get()) / 10.0));
+    }
+    map
+}
+
+fn press_event(press: &Press) -> Map<String, Value> {
+    let mut map = Map::new();
+    map.insert("button".into(), json!(press.button));
+    map.insert("time".into(), json!(now()));
+    map.insert("command".into(), json!(press.command));
+    if let Some(reason) = &press.refusal {
+        map.insert("rule".into(), json!(reason.code()));
+        map.insert("reason".into(), json!(reason.to_string()));
+    }
+    map.insert("outputs".into(), press.switched.iter().map(switched).collect());
+    map
+}
+
+/// How full scratch is.
+fn gauges(usage: Usage) -> Value {
+    let Usage { used, high_water, capacity, made, written, deletions_failed } = usage;
+    json!({
+        "used": used, "high_water": high_water, "capacity": capacity, "recordings": made, "written": written,
+        "deletions_failed": deletions_failed,
+    })
+}

@@ -1,0 +1,89 @@
+//! The processor that this program was built for, and whether this is one.
+//!
+//! ggml takes its instructions when it is compiled. On a processor without them it ends with SIGILL and not a word.
+
+use std::env::consts::{ARCH, OS};
+use std::sync::LazyLock;
+
+/// What ggml was compiled for, as `boards/*/board.toml` has it: the variable that its build reads. None: for the
+/// machine it was built on.
+const BUILT_FOR: Option<&str> = option_env!("GGML_CPU_ARM_ARCH");
+
+/// Version, machine and processor, as `--version` prints them.
+pub fn version() -> &'static str {
+    static VERSION: LazyLock<String> =
+        LazyLock::new(|| format!("{} ({ARCH}-{OS}, {})", env!("CARGO_PKG_VERSION"), BUILT_FOR.unwrap_or("native")));
+    &VERSION
+}
+
+/// Whether this machine's processor can run the program.
+///
+/// # Errors
+/// In words: what it lacks.
+pub fn suffices() -> Result<(), String> {
+    match BUILT_FOR.map(lacking) {
+        Some(lacking) if !lacking.is_empty() => Err(format!(
+            "this program is built for {}; this processor lacks {}: build it for this board, as in make build BOARD=pi-4",
+            BUILT_FOR.unwrap_or_default(),
+            lacking.join(", ")
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// What `architecture`, as in "armv8.2-a+dotprod+fp16", has and this processor has not.
+fn lacking(architecture: &str) -> Vec<&str> {
+    architecture.split('+').filter(|part| has(part) != Some(true)).collect()
+}
+
+/// Whether this processor has `part` of an architecture; `None` where that is not known: then it counts as lacking.
+fn has(part: &str) -> Option<bool> {
+    let features: &[&str] = match part {
+        "armv8-a" => &[],
+        // What the compiler may use unasked since 8.2.
+        "armv8.2-a" => &["lse", "crc", "rdm"],
+        "dotprod" => &["dotprod"],
+        "fp16" => &["fp16"],
+        _ => return None,
+    };
+    Some(cfg!(target_arch = "aarch64") && features.iter().all(|feature| detected(feature)))
+}
+
+#[cfg(target_arch = "aarch64")]
+fn detected(feature: &str) -> bool {
+    use std::arch::is_aarch64_feature_detected as detected;
+    match feature {
+        "lse" => detected!("lse"),
+        "crc" => detected!("crc"),
+        "rdm" => detected!("rdm"),
+        "dotprod" => detected!("dotprod"),
+        "fp16" => detected!("fp16"),
+        _ => false,
+    }
+}
+
+#[cfg(not(target_arch = "aarch64"))]
+fn detected(_: &str) -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_of_a_boards_architecture_is_one_that_can_be_looked_for() {
+        for id in ["pi-zero-2w", "pi-3", "pi-4", "pi-5"] {
+            let cpu = crate::config::board::named(id).unwrap().cpu;
+            assert!(cpu.split('+').all(|part| has(part).is_some()), "{id}: {cpu}");
+        }
+    }
+
+    #[test]
+    fn what_is_lacking_is_named() {
+        assert_eq!(lacking("armv9-a+warp"), ["armv9-a", "warp"]);
+        #[cfg(not(target_arch = "aarch64"))]
+        assert_eq!(lacking("armv8.2-a+dotprod"), ["armv8.2-a", "dotprod"]);
+        assert_eq!(suffices(), Ok(()));
+    }
+}
