@@ -28,7 +28,7 @@ pub struct Thresholds {
 }
 
 /// Refusals that one wrong action costs: chosen by measurement, docs/deciding.md, "What a wrong action costs".
-const WRONG_COSTS: f32 = 3.0;
+const WRONG_COSTS: f32 = 2.0;
 
 impl Default for Thresholds {
     fn default() -> Self {
