@@ -1,19 +1,20 @@
-//! A TOML file read with care: every fault with its line, its column, its key and what would be right.
+//! Reads a TOML file and reports every fault with its line, its column, its key, and what would be correct.
 //!
-//! Reads the tree by hand instead of deserializing it, so that all faults of a file are found in one go, not the first.
-//! A [`Section`] remembers which keys were asked for; what is left over is unknown.
+//! It walks the tree of values instead of deserializing it, so that one run finds all faults, not only the first. A
+//! [`Section`] records which keys were read; the keys that were not read are unknown ones.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// A place in the file, in bytes.
+/// A range of bytes in the file.
 pub type Place = Range<usize>;
 
-/// A value and where it stands.
+/// A value and its place in the file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Placed<T> {
     /// The value.
@@ -33,18 +34,19 @@ pub struct Problem {
     pub column: usize,
     /// The key, from the root; empty where there is none.
     pub key: String,
-    /// What is wrong, and what would be right.
+    /// What is wrong, and what would be correct.
     pub what: String,
-    /// The line, or the part of it around the place, and carets to put under the place; nothing if the line is blank.
+    /// The line, or the part of it around the fault, and a second line with carets under the fault. `None` if the line
+    /// is blank.
     pub quote: Option<[String; 2]>,
 }
 
-/// The faults of a file, in its order.
+/// The faults of a file, in the order of their lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problems {
     /// The file's name.
     pub file: String,
-    /// At least one.
+    /// The faults; never empty.
     pub list: Vec<Problem>,
 }
 
@@ -65,18 +67,18 @@ impl fmt::Display for Problems {
     }
 }
 
-/// A name in quotes may hold line breaks, and what moves a terminal's cursor: they are shown escaped.
+/// Escapes control characters: a quoted name may contain line breaks and codes that move the cursor of a terminal.
 fn on_one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.into() }).collect()
 }
 
-/// Characters of a line that are shown, and how many of them before the place.
+/// Most characters of a line that are shown, and most of them that are shown before the fault.
 const SHOWN: usize = 110;
 const SHOWN_BEFORE: usize = 60;
 
-/// What is shown of `line` for a fault that begins after `before` characters and is `width` long.
+/// The part of `line` that is shown for a fault that begins after `before` characters and is `width` characters long.
 fn quote(line: &str, before: usize, width: usize) -> Option<[String; 2]> {
-    // A tab, and what moves a terminal's cursor, would shift the carets.
+    // A tab or another control character would shift the carets.
     let plain = |c: char| if c.is_control() { ' ' } else { c };
     let indent = line.chars().take_while(|c| c.is_whitespace()).count();
     let from = before.saturating_sub(SHOWN_BEFORE).max(indent.min(before));
@@ -90,13 +92,14 @@ fn quote(line: &str, before: usize, width: usize) -> Option<[String; 2]> {
 pub struct Document<'t> {
     name: String,
     text: &'t str,
+    starts: Vec<usize>,
     problems: RefCell<Vec<(usize, Problem)>>,
 }
 
 impl<'t> Document<'t> {
-    /// The document `text`, called `name` in messages.
+    /// Makes a document of `text`. Messages call it `name`.
     pub fn new(name: impl Into<String>, text: &'t str) -> Document<'t> {
-        Document { name: name.into(), text, problems: RefCell::default() }
+        Document { name: name.into(), text, starts: starts(text), problems: RefCell::default() }
     }
 
     /// Reads the document with `read`.
@@ -125,14 +128,49 @@ impl<'t> Document<'t> {
     }
 
     fn problem(&self, at: Place, key: &str, what: impl Into<String>) {
-        let before = self.text.get(..at.start).unwrap_or(self.text);
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count();
-        let whole = self.text.lines().nth(line - 1).unwrap_or_default();
+        let line = line_of(&self.starts, at.start);
+        let start = self.starts[line - 1];
+        let column = self.text.get(start..at.start).unwrap_or_default().chars().count();
+        let whole = self.text[start..].lines().next().unwrap_or_default();
         let width = self.text.get(at.clone()).map_or(1, |part| part.lines().next().unwrap_or_default().chars().count());
         let quote = quote(whole, column, width);
         let problem = Problem { line, column: column + 1, key: key.into(), what: what.into(), quote };
         self.problems.borrow_mut().push((at.start, problem));
+    }
+}
+
+/// The offset in bytes at which each line of `text` begins.
+fn starts(text: &str) -> Vec<usize> {
+    std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect()
+}
+
+/// The number, from 1, of the line that contains the byte `at`.
+fn line_of(starts: &[usize], at: usize) -> usize {
+    starts.partition_point(|start| *start <= at).max(1)
+}
+
+/// The number, from 1, of the line on which each value of the TOML `text` begins, by the path of the value, such as
+/// `endpoint.hangover` or `commands[0].say`. Empty if `text` is not valid TOML.
+pub fn lines(text: &str) -> BTreeMap<String, usize> {
+    let mut lines = BTreeMap::new();
+    if let Ok(root) = DeTable::parse(text) {
+        note_lines(&starts(text), root.get_ref(), "", &mut lines);
+    }
+    lines
+}
+
+fn note_lines(starts: &[usize], table: &DeTable<'_>, path: &str, lines: &mut BTreeMap<String, usize>) {
+    for (name, value) in table {
+        let path = if path.is_empty() { name.get_ref().to_string() } else { format!("{path}.{}", name.get_ref()) };
+        lines.insert(path.clone(), line_of(starts, name.span().start));
+        match value.get_ref() {
+            DeValue::Table(table) => note_lines(starts, table, &path, lines),
+            DeValue::Array(values) => {
+                let tables = values.iter().enumerate().filter_map(|(n, v)| Some((n, v.get_ref().as_table()?)));
+                tables.for_each(|(n, table)| note_lines(starts, table, &format!("{path}[{n}]"), lines));
+            }
+            _ => {}
+        }
     }
 }
 
@@ -170,7 +208,7 @@ impl<'d> Section<'d> {
         value
     }
 
-    /// All entries, in the file's order.
+    /// All entries, in the order of the file.
     pub fn entries(&self) -> Vec<(Placed<String>, Value<'d>)> {
         let mut entries: Vec<_> = self
             .table
@@ -186,7 +224,7 @@ impl<'d> Section<'d> {
         entries
     }
 
-    /// Notes a problem for each key that nobody asked for. Call it when all were.
+    /// Notes a problem for each key that was not read. Call it after the last key was read.
     pub fn end(self) {
         let known = self.asked.borrow();
         for (name, _) in self.table.iter().filter(|(name, _)| !known.iter().any(|k| k == name.get_ref())) {
@@ -215,22 +253,23 @@ impl<'d> Section<'d> {
 }
 
 impl<'d> Value<'d> {
-    /// Where it stands, with its key.
+    /// Joins `value` with the place and the key of this value.
     pub fn placed<T>(&self, value: T) -> Placed<T> {
         Placed { value, at: self.value.span(), key: self.key.clone() }
     }
 
-    /// Notes a problem with it.
+    /// Notes a problem with this value.
     pub fn problem(&self, what: impl Into<String>) {
         self.document.problem(self.value.span(), &self.key, what);
     }
 
-    /// Notes a problem at a place that belongs to it, as its name.
+    /// Notes a problem at a place that belongs to this value, such as its name.
     pub fn problem_at<T>(&self, placed: &Placed<T>, what: impl Into<String>) {
         self.document.problem(placed.at.clone(), &placed.key, what);
     }
 
-    /// Notes a problem with the bytes `part` of the string that this is. Where the string has escapes, its start is named.
+    /// Notes a problem with the bytes `part` of this string. If the string has escapes, the problem is noted at its
+    /// start.
     pub fn problem_in(&self, part: Range<usize>, what: impl Into<String>) {
         let span = self.value.span();
         let raw = &self.document.text[span.clone()];
@@ -239,7 +278,7 @@ impl<'d> Value<'d> {
         self.document.problem(place, &self.key, what);
     }
 
-    /// Notes that it has another type than `wanted`.
+    /// Notes that this value has another type than `wanted`.
     fn mismatch<T>(&self, wanted: &str) -> Option<T> {
         self.problem(format!("this is {}; {wanted} is needed", self.kind()));
         None
@@ -272,7 +311,7 @@ impl<'d> Value<'d> {
         self.value.get_ref().is_integer()
     }
 
-    /// It as a string.
+    /// This value as a string.
     pub fn string(&self) -> Option<Placed<String>> {
         match self.value.get_ref().as_str() {
             Some(text) => Some(self.placed(text.to_string())),
@@ -280,12 +319,12 @@ impl<'d> Value<'d> {
         }
     }
 
-    /// It as a boolean.
+    /// This value as a boolean.
     pub fn boolean(&self) -> Option<bool> {
         self.value.get_ref().as_bool().or_else(|| self.mismatch("true or false"))
     }
 
-    /// It as a whole number within `range`.
+    /// This value as a whole number within `range`.
     pub fn integer(&self, range: std::ops::RangeInclusive<i64>) -> Option<i64> {
         let (low, high) = (range.start(), range.end());
         let wanted = format!("a whole number from {low} to {high}");
@@ -299,7 +338,7 @@ impl<'d> Value<'d> {
         }
     }
 
-    /// It as a number within `range`.
+    /// This value as a number within `range`.
     pub fn number(&self, range: std::ops::RangeInclusive<f64>) -> Option<f64> {
         let wanted = format!("a number from {} to {}", range.start(), range.end());
         let written = match self.value.get_ref() {
@@ -316,7 +355,7 @@ impl<'d> Value<'d> {
         }
     }
 
-    /// It as a table.
+    /// This value as a table.
     pub fn section(&self) -> Option<Section<'d>> {
         let Some(table) = self.value.get_ref().as_table() else { return self.mismatch("a table") };
         let (document, key, at) = (self.document, self.key.clone(), self.value.span());
@@ -335,13 +374,13 @@ impl<'d> Value<'d> {
         )
     }
 
-    /// Its elements if it is an array, else itself alone.
+    /// The elements if this is an array, else this value alone.
     pub fn one_or_many(&self) -> Vec<Value<'d>> {
         if self.is_array() { self.array().unwrap_or_default() } else { vec![self.clone()] }
     }
 }
 
-/// Longest name that is compared with others, in bytes: the comparison takes memory for each pair of letters.
+/// Longest name that is compared with others, in bytes. The comparison needs memory for each pair of letters.
 const LONGEST_NAME: usize = 64;
 
 /// The name in `known` that `name` was probably meant to be.

@@ -4,46 +4,48 @@
 //!  cpal's thread  |              listener                              |       decider      | actuator
 //!  samples -> ring -> Frame -> Voice -> Cue -> Utterance -> Recording -> Heard -> Verdict -> Action -> pins -> report
 //! ```
-//! Data goes one way, from the microphone to the pins. The rooms of the program stand here in an order in which each uses only
-//! those above it: this list is the map and the rule (`tests/house.rs` holds the code to it). Threads live in `daemon` alone.
+//! Data flows one way, from the microphone to the pins. The modules below are listed so that each uses only those above
+//! it;
+//! `tests/house.rs` checks this. The threads of the daemon are started in `daemon`.
 
-/// What every thread needs: the stop flag, bounded queues, the service manager, the status socket, the processor.
+/// Services for every thread: the stop flag, bounded queues, the service manager, the status socket, the processor
+/// check.
 pub mod runtime;
 
-/// A TOML file read with the place of every fault.
+/// Reading a TOML file, with the line and column of every fault.
 pub mod document;
 
-/// Sound in: a microphone or a WAV file to frames of 16 kHz mono.
+/// Sound input: turns a microphone or a WAV file into frames of 16 kHz mono samples.
 pub mod audio;
 
-/// What depends on the language that is spoken: numbers, spellings, sounds, time.
+/// Everything that depends on the spoken language: numbers, spellings and the sounds of words.
 pub mod language;
 
-/// Frames to a recording that leaves nothing behind: speech or not, where an utterance begins and ends, scratch files.
+/// Recording of utterances: the speech detector, the endpoint detector, and scratch files that leave nothing on a disk.
 pub mod utterance;
 
-/// The user's sentences: templates to a word graph.
+/// The user's sentences: compiles templates into a word graph.
 pub mod grammar;
 
-/// Sound to the sentence that it supports best: Whisper, its models, the search.
+/// Recognition: finds the sentence that fits a sound best, with Whisper, its model files and the search.
 pub mod recognize;
 
-/// What commands do: outputs, their rules, their states, pins.
+/// Carrying out commands: outputs, their limits, their states, and the drivers of the pins.
 pub mod act;
 
-/// Accept or reject, and why: features, their weights by the model, rules.
+/// The decision to accept or reject an utterance: features, the weights of each model, and rules.
 pub mod decide;
 
-/// What happened, for people and programs.
+/// Reports of what happened, for people and for programs.
 pub mod report;
 
-/// One TOML file to checked settings; boards; what a good configuration is warned of.
+/// The configuration: reads one TOML file into checked settings; the boards; warnings about weak configurations.
 pub mod config;
 
-/// The threads in the order of the data, and what joins them.
+/// The daemon: its threads, and the queues between them.
 pub mod daemon;
 
-/// How well a configuration does on recorded sound.
+/// Measuring how well a configuration works on recorded sound.
 pub mod measure;
 
 /// The command line.

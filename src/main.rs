@@ -1,4 +1,4 @@
-//! The `hearken` program: arguments in, exit code out.
+//! The `hearken` program. All of it is in the library; see `hearken::cli`.
 
 use std::process::ExitCode;
 

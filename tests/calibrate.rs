@@ -76,7 +76,7 @@ fn too_few_data_are_refused_with_how_many_more_and_nothing_is_written() {
     assert_eq!(said, "clips: too few data: 12 of at least 50 recordings of sentences (38 more)\n");
     for rate in ["0", "-1", "some", "inf"] {
         let said = refused(&[&format!("--false-accepts-per-hour={rate}")], 2);
-        assert!(said.contains("a number from 0.001 to 10000 would be right"), "{said}");
+        assert!(said.contains("a number from 0.001 to 10000 is needed"), "{said}");
     }
     fs::write(corpus.path().join("clips/other/noise.wav"), "no sound").unwrap();
     let said = refused(&[], 1);

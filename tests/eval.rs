@@ -170,9 +170,9 @@ fn every_fault_of_a_list_is_named_with_its_line_and_what_would_be_right() {
         (r#"{"file": "a.wav", "sentense": "on"}"#, ":1: unknown key \"sentense\"; did you mean \"sentence\"?"),
         (r#"{"file": "a.wav", "sentence": "on", "slot": {}}"#, ":1: unknown key \"slot\"; did you mean \"slots\"?"),
         (r#"{"file": "a.wav", "rejected": false, "sentence": null}"#, ":1: one of \"sentence\", \"command\""),
-        (r#"{"file": "a.wav"}"#, ":1: one of \"sentence\", \"command\", \"rejected\" would be right"),
+        (r#"{"file": "a.wav"}"#, ":1: one of \"sentence\", \"command\", \"rejected\" is needed"),
         (r#"{"file": "a.wav", "sentence": "on", "rejected": true}"#, ":1: one of \"sentence\", \"command\""),
-        (r#"{"file": "a.wav", "rejected": "yes"}"#, ":1: rejected: \"yes\"; true would be right"),
+        (r#"{"file": "a.wav", "rejected": "yes"}"#, ":1: rejected: \"yes\"; only true is possible"),
         (r#"{"file": "a.wav", "sentence": "on", "slots": {"a": 1}}"#, ":1: slots: only together with \"command\""),
         (r#"{"file": "a.wav", "sentence": "on", "speaker": 7}"#, ":1: speaker: 7 is not a string"),
         (
@@ -192,8 +192,8 @@ fn every_fault_of_a_list_is_named_with_its_line_and_what_would_be_right() {
         ),
         (r#"{"file": "a.wav", "command": "lamp", "slots": {"a": []}}"#, ":1: slots.a: [] is neither a string nor a"),
         (r#"{"file": "c.wav", "rejected": true}"#, ":1: file: there is no WAV file \"c.wav\" under "),
-        (&format!("{good}\n{good}"), ":2: file: \"a.wav\" stands in the list twice; once would be right"),
-        (good, r#": "b.wav" is not in the list; a line such as {"file":"b.wav","rejected":true} would do"#),
+        (&format!("{good}\n{good}"), ":2: file: \"a.wav\" is in the list twice; keep one of the lines"),
+        (good, r#": "b.wav" is not in the list; add a line such as {"file":"b.wav","rejected":true}"#),
     ];
     for (list, words) in cases_of {
         let dir = folder(&["a.wav", "b.wav"], Some(list));
@@ -201,11 +201,11 @@ fn every_fault_of_a_list_is_named_with_its_line_and_what_would_be_right() {
         assert!(faults.contains(words) && faults.contains("expected.jsonl"), "{list}\ngave {faults:?}, not {words:?}");
     }
     let nothing = cases(folder(&["a.mp3"], None).path(), &commands()).unwrap_err().to_string();
-    assert!(nothing.contains("no WAV file in it or below; files that end in .wav would do"), "{nothing}");
+    assert!(nothing.contains("no WAV file in it or below; their names must end in .wav"), "{nothing}");
     let dir = folder(&["a.wav"], None);
     for no_folder in [Path::new("/nowhere"), &dir.path().join("a.wav")] {
         let said = cases(no_folder, &commands()).unwrap_err().to_string();
-        let words = format!("{}: no such folder; one with WAV files in it would be right", no_folder.display());
+        let words = format!("{}: no such folder; give a folder with WAV files", no_folder.display());
         assert_eq!(said, words);
     }
 }
@@ -820,9 +820,9 @@ fn eval_refuses_what_it_cannot_use_before_it_decides_anything() {
     let cases: [(&[&str], i32, &str); 6] = [
         (&["--snr", "6"], 2, "--noise <WAV>"),
         (&["--noise", "noise.wav"], 2, "--snr <DB>"),
-        (&["--snr", "600", "--noise", "noise.wav"], 2, "a number of dB from -30 to 60 would be right"),
-        (&["--at-least", "101"], 2, "a number from 0 to 100 would be right"),
-        (&["--snr", "6", "--noise", "silence.wav"], 1, "silence.wav: silent from end to end; noise would be right"),
+        (&["--snr", "600", "--noise", "noise.wav"], 2, "a number of dB from -30 to 60 is needed"),
+        (&["--at-least", "101"], 2, "a number from 0 to 100 is needed"),
+        (&["--snr", "6", "--noise", "silence.wav"], 1, "silence.wav: silent from end to end; use a file with noise"),
         (&["--html", "nowhere/page.html"], 1, "nowhere/page.html: No such file or directory"),
     ];
     for (arguments, code, said) in cases {

@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -128,12 +129,19 @@ struct Stage {
     scratch: TempDir,
     events: TempDir,
     stop: Stop,
+    numbers: Arc<AtomicU64>,
 }
 
 impl Stage {
     fn new() -> Stage {
         let scratch = tempfile::tempdir_in("/dev/shm").unwrap();
-        Stage { pins: PinLog::default(), scratch, events: tempfile::tempdir().unwrap(), stop: Stop::default() }
+        Stage {
+            pins: PinLog::default(),
+            scratch,
+            events: tempfile::tempdir().unwrap(),
+            stop: Stop::default(),
+            numbers: Arc::default(),
+        }
     }
 
     fn serve(&self, source: Player, recognizer: impl Recognizer + 'static) -> Result<(), Error> {
@@ -157,6 +165,7 @@ impl Stage {
             watch: false,
             scratch: Some(self.scratch.path().into()),
             state: Some(self.events.path().into()),
+            numbers: self.numbers.clone(),
             ..Options::default()
         };
         serve(parts, &settings, &options, &self.stop)
@@ -222,6 +231,31 @@ fn utterances_that_come_faster_than_they_are_decided_displace_the_oldest_and_the
 }
 
 #[test]
+fn a_reload_reports_what_waits_as_lost_and_the_numbers_go_on() {
+    let mut stage = Stage::new();
+    let (source, go_on, played) = player([1, 4]);
+    let stop = stage.stop.clone();
+    let recognizer = Scripted(move || {
+        go_on.send(()).unwrap();
+        played.recv().unwrap();
+        stop.begin_again();
+        Ok(())
+    });
+    stage.serve(source, recognizer).unwrap();
+    let mut told = stage.told();
+    told.sort();
+    let numbers: Vec<u64> = told.iter().map(|(number, _)| *number).collect();
+    assert_eq!(numbers, [1, 2, 3, 4, 5]);
+    assert!(told[1..].iter().all(|(_, rule)| rule == "lost"), "{told:?}");
+    stage.stop = stage.stop.next().unwrap();
+    let (source, go_on, _played) = player([1, 0]);
+    go_on.send(()).unwrap();
+    stage.stop_after(6);
+    stage.serve(source, Scripted(|| Ok(()))).unwrap();
+    assert_eq!(stage.told().last().unwrap(), &(6, "accepted".to_string()));
+}
+
+#[test]
 fn a_recognizer_that_dies_takes_the_daemon_down_with_pins_at_rest_and_nothing_in_scratch() {
     let stage = Stage::new();
     let (source, go_on, _played) = player([1, 1]);
@@ -233,7 +267,7 @@ fn a_recognizer_that_dies_takes_the_daemon_down_with_pins_at_rest_and_nothing_in
 }
 
 #[test]
-fn an_ear_that_dies_takes_the_daemon_down_with_pins_at_rest_and_nothing_in_scratch() {
+fn a_listener_that_dies_takes_the_daemon_down_with_pins_at_rest_and_nothing_in_scratch() {
     let stage = Stage::new();
     let (source, go_on, _played) = player([1, 0]);
     go_on.send(()).unwrap();
@@ -243,7 +277,7 @@ fn an_ear_that_dies_takes_the_daemon_down_with_pins_at_rest_and_nothing_in_scrat
 }
 
 #[test]
-fn hands_that_die_take_the_daemon_down_with_pins_at_rest_and_nothing_in_scratch() {
+fn an_actuator_that_dies_takes_the_daemon_down_with_pins_at_rest_and_nothing_in_scratch() {
     let stage = Stage::new();
     let (source, go_on, _played) = player([1, 1]);
     go_on.send(()).unwrap();

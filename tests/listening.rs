@@ -8,7 +8,7 @@ use hearken::daemon::listener::{Listener, Spoken, listen};
 use hearken::decide::rules::{Reason, Verdict};
 use hearken::report::{Report, reporter};
 use hearken::runtime::mailbox::{Received, mailbox};
-use hearken::runtime::service::Beats;
+use hearken::runtime::service::Rounds;
 use hearken::runtime::stop::Stop;
 use hearken::utterance::endpoint::EndpointSettings;
 use hearken::utterance::scratch::{Scratch, ScratchSettings};
@@ -56,8 +56,8 @@ fn heard_in_parts(parts: &[Vec<f32>], scratch: &Scratch, room: usize) -> (Vec<Sp
     let (outbox, inbox) = mailbox(room);
     let (reporter, reports) = reporter(false);
     let endpoint = EndpointSettings::default();
-    let beats = Beats::default();
-    let listener = Listener { gain_db: 0.0, endpoint, scratch: scratch.clone(), outbox, reporter, beats };
+    let rounds = Rounds::default();
+    let listener = Listener { gain_db: 0.0, endpoint, scratch: scratch.clone(), outbox, reporter, rounds };
     let ended = listen(&mut Tape::of(parts), listener, &Stop::default());
     assert!(matches!(ended, Err(AudioError::Ended)));
     let spoken = std::iter::from_fn(|| match inbox.take(Duration::ZERO) {

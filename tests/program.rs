@@ -61,9 +61,13 @@ fn the_version_names_the_machine_and_the_processor() {
 
 #[test]
 fn wrong_usage_ends_with_2() {
-    for arguments in
-        [&[][..], &["fly"], &["run"], &["check"], &["decide", "x.wav"], &["run", "--config", "x", "--events", "unix:"]]
-    {
+    for arguments in [
+        &[][..],
+        &["fly"],
+        &["decide"],
+        &["check", "--config", "x", "y"],
+        &["run", "--config", "x", "--events", "unix:"],
+    ] {
         let output = run(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", words(&output.stderr));
     }
@@ -241,4 +245,29 @@ fn a_directory_or_a_model_that_is_not_there_is_named_with_what_would_do() {
     let said = words(&transcribe.stderr);
     assert_eq!(transcribe.status.code(), Some(1));
     assert!(said.contains("\"huge.bin\" is not in the manifest and has no sha256; there are: ggml-tiny.en"), "{said}");
+}
+
+#[test]
+fn every_command_finds_the_configuration_that_is_here() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::copy(path("home.toml"), dir.path().join("hearken.toml")).unwrap();
+    for arguments in [&["check"][..], &["sentences", "--count"], &["config", "show"], &["pins"], &["scratch", "room"]] {
+        let output = hearken().args(arguments).current_dir(&dir).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", words(&output.stderr));
+    }
+    let nowhere = tempfile::tempdir().unwrap();
+    let output = hearken().arg("check").current_dir(&nowhere).output().unwrap();
+    assert!(words(&output.stderr).contains("--config FILE names another"), "{}", words(&output.stderr));
+}
+
+#[test]
+fn pins_are_not_put_at_rest_beside_a_running_daemon() {
+    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+    let _socket = hearken::runtime::status::StatusSocket::open(dir.path(), hearken::runtime::status::Question::Status);
+    let mut pins = hearken();
+    pins.args(["pins", "--rest", "--config", &path("home.toml")]).env("XDG_RUNTIME_DIR", dir.path());
+    let output = pins.env_remove("RUNTIME_DIRECTORY").output().unwrap();
+    // Nobody answers on that socket: a daemon that hangs holds its pins too.
+    assert!(words(&output.stderr).contains("a daemon runs"), "{}", words(&output.stderr));
+    assert_eq!(output.status.code(), Some(1));
 }

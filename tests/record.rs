@@ -361,7 +361,7 @@ fn a_folder_that_is_not_as_it_should_be_is_refused_in_words_and_left_as_it_is() 
         (&["0001-foo.wav"], "", "has WAV files and no expected.jsonl"),
         (&["0001-foo.wav", "b.wav"], "", "has WAV files and no expected.jsonl"),
         (&["0001-a.wav"], &format!("{good}{{\"file\":\"0002"), "expected.jsonl:2: not a JSON object"),
-        (&["0001-a.wav"], &good.repeat(2), "expected.jsonl:2: file: \"0001-a.wav\" stands in the list twice"),
+        (&["0001-a.wav"], &good.repeat(2), "expected.jsonl:2: file: \"0001-a.wav\" is in the list twice"),
         (&[], good, "no WAV file in it or below"),
         (&["0001-a.wav", "0007-b.wav"], good, "\"0007-b.wav\" is not in the list"),
     ];

@@ -103,7 +103,7 @@ fn until_the_first(settings: SearchSettings) -> SearchSettings {
     SearchSettings { patience: 0, ..settings }
 }
 
-fn same_deed(a: &Sentence, b: &Sentence) -> bool {
+fn same_meaning(a: &Sentence, b: &Sentence) -> bool {
     (a.command, &a.slots) == (b.command, &b.slots)
 }
 
@@ -166,7 +166,7 @@ fn the_search_finds_what_listing_every_path_finds() {
             assert!((best.rank - all[0].rank).abs() < 1e-3, "{place} {lambda}: {best:?}");
             assert_eq!(best.sentence, all[0].sentence, "{place} {lambda}");
             assert!((best.joint - all[0].joint).abs() < 1e-3, "{place} {lambda}");
-            let other = all.iter().find(|w| !same_deed(&w.sentence, &best.sentence)).unwrap();
+            let other = all.iter().find(|w| !same_meaning(&w.sentence, &best.sentence)).unwrap();
             let runner_up = found.runner_up().unwrap();
             assert!((runner_up.rank - other.rank).abs() < 1e-3, "{place} {lambda}: {runner_up:?}");
 
@@ -284,7 +284,7 @@ fn what_is_not_looked_for_any_more_is_further_behind_than_it_must_be() {
         assert_eq!((&best.sentence, found.gave_up), (&all[0].sentence, None), "{place}");
         if found.runner_up().is_none() {
             without += 1;
-            let rival = |w: &&Whole| !same_deed(&w.sentence, &best.sentence) && w.rank >= best.rank - 1.0;
+            let rival = |w: &&Whole| !same_meaning(&w.sentence, &best.sentence) && w.rank >= best.rank - 1.0;
             let near = all.iter().find(rival);
             assert!(near.is_none(), "{place}: {:?}", near.map(|w| (&w.sentence, w.rank)));
         }
@@ -312,7 +312,7 @@ fn the_nearest_sentences_are_the_best_of_each_deed_in_the_order_of_their_ranks_a
     each(40, 7919, |graph, ends, dice, place| {
         let mut deeds: Vec<Whole> = Vec::new();
         for whole in everything(dice, graph, ends, 0.8) {
-            if !deeds.iter().any(|w| same_deed(&w.sentence, &whole.sentence)) {
+            if !deeds.iter().any(|w| same_meaning(&w.sentence, &whole.sentence)) {
                 deeds.push(whole);
             }
         }
@@ -412,7 +412,7 @@ fn is_of(told: &Told, found: &Found, graph: &TokenGraph) {
         assert!(told.sentences.iter().any(|(c, _)| c == second), "{second:?}");
     }
     for (i, (candidate, choices)) in told.sentences.iter().enumerate() {
-        assert!(told.sentences[..i].iter().all(|(other, _)| !same_deed(&other.sentence, &candidate.sentence)));
+        assert!(told.sentences[..i].iter().all(|(other, _)| !same_meaning(&other.sentence, &candidate.sentence)));
         let Some((_, tokens)) = choices.split_last() else { continue };
         let tokens: Vec<Token> = tokens.iter().map(|(token, _, _)| *token).collect();
         assert_eq!(graph.sentence(&tokens).as_ref(), Some(&candidate.sentence));

@@ -1,10 +1,10 @@
-//! Buttons that carry out commands, and their contacts. A press is as good as a sentence.
+//! Buttons that carry out commands, and the debouncing of their contacts. A press has the same effect as a sentence.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use super::gpio::{Line, Pull, Sense};
+use super::gpio::{InputClaim, Line, Pull};
 
 /// A button that carries out a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,54 +13,55 @@ pub struct Button {
     pub name: String,
     /// Its pin.
     pub line: Line,
-    /// What pulls the pin while the button is open.
+    /// The resistor that gives the pin its level while the button is open.
     pub pull: Pull,
-    /// Whether pressed is a low level.
+    /// Whether the pin is low while the button is pressed (active-low).
     pub active_low: bool,
-    /// How long a contact must be still to count: it bounces when it closes and opens.
+    /// How long a contact must keep its new state to count, because it bounces when it closes and opens.
     pub debounce: Duration,
     /// The command's index.
     pub command: usize,
 }
 
-/// The pins that the buttons of a configuration need.
-pub fn senses(buttons: &[Button]) -> Vec<Sense> {
-    buttons.iter().map(|b| Sense { line: b.line.clone(), pull: b.pull }).collect()
+/// The pins to read for these buttons.
+pub fn input_claims(buttons: &[Button]) -> Vec<InputClaim> {
+    buttons.iter().map(|b| InputClaim { line: b.line.clone(), pull: b.pull }).collect()
 }
 
-/// Whether each button is pressed, for whoever asks. Clones share it.
+/// Whether each button is pressed, for other threads. Clones share the values.
 #[derive(Debug, Clone)]
 pub struct Contacts(Arc<[AtomicU8]>);
 
 impl Contacts {
-    /// Nothing is known yet of these `buttons`.
+    /// Makes unknown contacts for these `buttons`.
     pub fn unknown(buttons: &[Button]) -> Contacts {
         Contacts(buttons.iter().map(|_| AtomicU8::new(0)).collect())
     }
 
-    /// Takes note of whether a button is pressed; nothing where that is not known.
+    /// Stores whether a button is pressed; `None` if that is not known.
     pub fn show(&self, button: usize, closed: Option<bool>) {
         self.0[button].store(closed.map_or(0, |closed| 1 + u8::from(closed)), Ordering::Relaxed);
     }
 
-    /// Whether a button is pressed; nothing before the first look.
+    /// Whether a button is pressed; `None` before it was first read.
     pub fn pressed(&self, button: usize) -> Option<bool> {
         let known = self.0[button].load(Ordering::Relaxed);
         (known > 0).then_some(known > 1)
     }
 }
 
-/// A contact, without its bouncing.
+/// A debounced contact.
 #[derive(Debug, Default)]
 pub struct Contact {
-    /// Whether it is closed; nothing before the first look. One that is closed then, as by a short circuit, was not pressed.
+    /// Whether it is closed; `None` before it was first read. A contact that is closed when it is first read, for
+    /// example by a short circuit, does not count as pressed.
     pub closed: Option<bool>,
-    /// Since when it seems to be otherwise.
+    /// Since when it was read with the other state.
     doubt: Option<Duration>,
 }
 
 impl Contact {
-    /// Takes a look at the time `now`; whether it was pressed.
+    /// Takes the state that was read at the time `now`. Returns whether the contact was pressed.
     pub fn look(&mut self, closed: bool, now: Duration, debounce: Duration) -> bool {
         if *self.closed.get_or_insert(closed) == closed {
             self.doubt = None;

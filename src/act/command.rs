@@ -1,4 +1,4 @@
-//! What a command does: outputs and actions as values. Pure.
+//! The types for commands, outputs and actions. No input or output.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -9,35 +9,35 @@ use crate::grammar::{SlotValue, Slots};
 /// Shortest and longest time that a pulse or a phase of blinking may take.
 pub const PULSES: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(3600);
 
-/// Something that commands switch.
+/// An output: a pin that commands switch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
     /// Its name.
     pub name: String,
     /// Its pin.
     pub line: Line,
-    /// Whether on is a low level.
+    /// Whether the pin is low while the output is on (active-low).
     pub active_low: bool,
-    /// Whether it is on at start, at stop and after a crash.
+    /// Its state of rest: whether it is on at start, at stop and after a crash.
     pub rest: bool,
-    /// How it is dimmed, if it can be.
+    /// How it is dimmed; `None` if it is only on or off.
     pub dimmer: Option<Dimmer>,
-    /// Whether it is as it was asked to be again after a restart.
+    /// Whether its state is restored after a restart.
     pub remember: bool,
-    /// What it must keep to, whatever is asked of it.
+    /// Its limits, which hold for all commands.
     pub limits: Limits,
 }
 
 /// How an output is dimmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dimmer {
-    /// Its signal.
+    /// Its PWM signal.
     pub pwm: Pwm,
-    /// Time that it takes from off to full when it is set; less for less.
+    /// Duration of a fade from off to full. A smaller change takes proportionally less.
     pub fade: Duration,
 }
 
-/// What an output must keep to while the daemon runs. A stop goes before: it rests every output at once.
+/// The limits of an output while the daemon runs. They do not delay a stop, which puts every output at rest at once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Limits {
     /// Longest time on.
@@ -46,7 +46,7 @@ pub struct Limits {
     pub min_on: Duration,
     /// Shortest time off, from the start too: a request to go on waits for it.
     pub min_off: Duration,
-    /// The group of outputs that it belongs to of which one at most is on.
+    /// The group of outputs that it belongs to, of which at most one is on.
     pub interlock: Option<Interlock>,
 }
 
@@ -55,7 +55,7 @@ pub struct Limits {
 pub struct Interlock {
     /// Its number.
     pub group: usize,
-    /// How long the others must have been off before one goes on.
+    /// How long the other outputs must have been off before one goes on.
     pub dead_time: Duration,
 }
 
@@ -66,14 +66,14 @@ impl Output {
         self.name != other.name && group(self).is_some() && group(self) == group(other)
     }
 
-    /// The times that a pulse or a phase of blinking may leave it on or off.
+    /// The allowed durations of a pulse or a phase of blinking: on if `on`, else off.
     pub fn times(&self, on: bool) -> RangeInclusive<Duration> {
         let Limits { max_on, min_on, min_off, .. } = self.limits;
         let (least, most) = if on { (min_on, max_on) } else { (min_off, None) };
         least.max(*PULSES.start())..=most.map_or(*PULSES.end(), |most| most.min(*PULSES.end()))
     }
 
-    /// The electrical level for on or off, or a share of on.
+    /// The electrical level of the pin for on, off or a share of on.
     pub fn level(&self, duty: impl Into<Duty>) -> Level {
         let duty = duty.into();
         match if self.active_low { duty.complement() } else { duty } {
@@ -84,23 +84,23 @@ impl Output {
     }
 }
 
-/// On and off by turns, then at rest.
+/// Blinking: on and off in turn, then at rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Blink {
     /// How long it is on.
     pub on: Duration,
     /// How long it is off in between.
     pub off: Duration,
-    /// How often it goes on, from 1.
+    /// Number of times that it is switched on, at least 1.
     pub times: u32,
 }
 
-/// What an output is set to: fixed, or by a slot of the sentence that says "on", "off" or so many percent.
+/// The state that an output is set to: a fixed one, or one from a slot of the sentence, "on", "off" or a percentage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Setting {
     /// On, off or dimmed.
     Fixed(Duty),
-    /// What the slot of this name says.
+    /// The state in the slot of this name.
     Slot(String),
 }
 
@@ -109,11 +109,11 @@ pub enum Setting {
 pub enum Deed {
     /// Switch it on or off, or dim it.
     Set(usize, Setting),
-    /// Switch it over.
+    /// Switch it from on to off or from off to on.
     Toggle(usize),
-    /// Leave rest for a while.
+    /// Leave the state of rest for this time.
     Pulse(usize, Duration),
-    /// Go on and off by turns.
+    /// Go on and off in turn.
     Blink(usize, Blink),
 }
 
@@ -122,7 +122,7 @@ pub enum Deed {
 pub struct Requirement {
     /// The output's index.
     pub output: usize,
-    /// Whether it must be on, if only dimly, or off.
+    /// Whether it must be on (dimmed counts as on) or off.
     pub on: bool,
 }
 
@@ -131,27 +131,27 @@ pub struct Requirement {
 pub struct Command {
     /// Its name.
     pub name: String,
-    /// Without these it is refused.
+    /// The requirements without which it is refused.
     pub requires: Vec<Requirement>,
-    /// What it does, in order; may be nothing but an event.
+    /// What it does to outputs, in order. May be empty: such a command only causes an event.
     pub deeds: Vec<Deed>,
 }
 
-/// One thing to do now.
+/// One thing to do to an output now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// Switch an output on or off, or dim it.
     Set(usize, Duty),
-    /// Switch an output over.
+    /// Switch an output from on to off or from off to on.
     Toggle(usize),
-    /// Take an output out of rest for a while.
+    /// Take an output out of its state of rest for this time.
     Pulse(usize, Duration),
-    /// Switch an output on and off by turns.
+    /// Switch an output on and off in turn.
     Blink(usize, Blink),
 }
 
 impl Action {
-    /// The index of the output that it moves.
+    /// The index of the output that it changes.
     pub fn output(&self) -> usize {
         match self {
             Action::Set(output, _) | Action::Toggle(output) | Action::Pulse(output, _) | Action::Blink(output, _) => {
@@ -161,7 +161,7 @@ impl Action {
     }
 }
 
-/// What a slot's value sets an output to: "on", "off", or 0 to 100 percent.
+/// The state of an output for the value of a slot: "on", "off", or 0 to 100 percent. `None` for any other value.
 pub fn setting(value: &SlotValue) -> Option<Duty> {
     match value {
         SlotValue::Text(text) if text == "on" => Some(Duty::FULL),
@@ -172,13 +172,14 @@ pub fn setting(value: &SlotValue) -> Option<Duty> {
 }
 
 impl Command {
-    /// The first requirement that is not met, if `duties` tells what an output is, and what it is going to be.
+    /// The first requirement that is not met, if any. `duties` returns the present state of an output and the one that
+    /// it is going to have; either may meet the requirement.
     pub fn unmet(&self, duties: impl Fn(usize) -> [Duty; 2]) -> Option<Requirement> {
         let met = |required: &Requirement| duties(required.output).iter().any(|d| (*d != Duty::NONE) == required.on);
         self.requires.iter().copied().find(|required| !met(required))
     }
 
-    /// The actions of this command for a sentence with `slots`. A configuration that was checked leaves none out.
+    /// The actions of this command for a sentence with `slots`. With a checked configuration no deed is left out.
     pub fn actions(&self, slots: &Slots) -> Vec<Action> {
         let act = |deed: &Deed| match deed {
             Deed::Set(output, Setting::Fixed(duty)) => Some(Action::Set(*output, *duty)),

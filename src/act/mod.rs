@@ -1,14 +1,14 @@
-//! What commands do.
+//! Carrying out commands: outputs, their limits and states, and pins.
 
-/// Buttons and their contacts.
+/// Buttons, and the debouncing of their contacts.
 pub mod buttons;
-/// Commands, and what they do to outputs.
+/// Commands, outputs, and what commands do to outputs.
 pub mod command;
-/// Pins: rppal, gpiocdev, simulated.
+/// Pins, with three drivers: rppal, gpiocdev and simulated.
 pub mod gpio;
-/// The rules by which actions move outputs.
+/// The rules by which actions change outputs.
 pub mod outputs;
-/// What outputs were asked to be, in a file that outlives the daemon.
+/// The requested states of outputs, in a file that is read after a restart.
 pub mod remembered;
-/// What the outputs are, for other threads.
+/// The states of the outputs, for other threads.
 pub mod states;

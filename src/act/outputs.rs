@@ -1,33 +1,33 @@
-//! What outputs are and are to become: the rules by which actions move them. Pure: time comes in as a value.
+//! The states of outputs and the rules by which actions change them. No input or output; the time is an argument.
 
 use std::time::Duration;
 
 use crate::act::command::{Action, Blink, Interlock, Limits, Output};
 use crate::act::gpio::Duty;
 
-/// Least time between two steps of a fade: 50 a second look smooth.
+/// Least time between two steps of a fade. 50 steps a second look smooth.
 const FADE_STEP: Duration = Duration::from_millis(20);
 
-/// The steps of a fade that takes so long from off to full: thousandths, and the time for each.
+/// The size of one step, in thousandths, and the time for it, in a fade that takes `fade` from off to full.
 fn steps(fade: Duration) -> (u16, Duration) {
     let step = (FADE_STEP.as_micros() * 1000).div_ceil(fade.as_micros().max(1)).clamp(1, 1000) as u16;
     (step, fade * u32::from(step) / 1000)
 }
 
-/// An output that is to be driven.
+/// A change of an output that is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Change {
     /// The output's index.
     pub output: usize,
-    /// Off, on or a share of on.
+    /// Its new state: off, on or a share of on.
     pub duty: Duty,
 }
 
-/// What an output is to do: be on, off or dimmed, then flip so many times.
+/// The plan of an output: a state to go to, and then a number of flips between on and off.
 #[derive(Debug, Clone, Copy)]
 struct Plan {
     duty: Duty,
-    /// Whether it goes there step by step, if it has a dimmer with a fade.
+    /// Whether it goes there in steps, if it has a dimmer with a fade.
     fade: bool,
     flips: u32,
     on_for: Duration,
@@ -35,7 +35,7 @@ struct Plan {
 }
 
 impl Plan {
-    /// To be so at once, and to stay so.
+    /// A plan to go to `duty` at once and to stay there.
     fn stay(duty: impl Into<Duty>) -> Plan {
         Plan { duty: duty.into(), fade: false, flips: 0, on_for: Duration::ZERO, off_for: Duration::ZERO }
     }
@@ -53,18 +53,18 @@ fn is_on(duty: Duty) -> bool {
     duty > Duty::NONE
 }
 
-/// An output's state, and what is to become of it.
+/// The state of an output, and its plan.
 #[derive(Debug)]
 struct State {
     duty: Duty,
     /// Since when it has been on, or off.
     since: Duration,
     plan: Plan,
-    /// When the plan's next flip is due; none before the output is as the plan says.
+    /// When the next flip of the plan is due; `None` until the output has reached the planned state.
     flip: Option<Duration>,
-    /// What it was last asked to stay, and nothing has forbidden since.
+    /// The last lasting state that was requested and not forbidden since.
     lasting: Duty,
-    /// Nothing is changed before: the time of a fade's next step, or until a change that failed is tried again.
+    /// Earliest time of the next change: the next step of a fade, or the next attempt after a failed change.
     again: Duration,
 }
 
@@ -86,9 +86,9 @@ impl State {
     }
 }
 
-/// What every output is and what it is to become, with all rules. Times count from the moment the outputs were at rest.
+/// The states and plans of all outputs, with all rules. Times count from the moment at which all outputs were at rest.
 ///
-/// Requests change plans; [`due`](Outputs::due) is the one way from a plan to a pin.
+/// Requests change only plans; a pin changes only by way of [`due`](Outputs::due).
 #[derive(Debug)]
 pub struct Outputs<'a> {
     outputs: &'a [Output],
@@ -96,7 +96,7 @@ pub struct Outputs<'a> {
 }
 
 impl<'a> Outputs<'a> {
-    /// All at rest, since the time zero.
+    /// Makes outputs that are all at rest since the time zero.
     pub fn at_rest(outputs: &'a [Output]) -> Outputs<'a> {
         let zero = Duration::ZERO;
         let state = |o: &Output| State {
@@ -110,8 +110,8 @@ impl<'a> Outputs<'a> {
         Outputs { outputs, states: outputs.iter().map(state).collect() }
     }
 
-    /// Takes an action as the new plan of its output, in place of any that was not carried out yet. What is interlocked with
-    /// it is to go off, and stay so.
+    /// Takes an action as the new plan of its output. It replaces a plan that is not finished. Interlocked outputs get
+    /// the plan to go off and stay off.
     pub fn apply(&mut self, action: Action, now: Duration) {
         self.advance(now);
         let output = action.output();
@@ -134,15 +134,15 @@ impl<'a> Outputs<'a> {
         self.states[output].follow(plan, now);
     }
 
-    /// The next change that the plans ask for and the limits allow at the time `now`. It must be carried out, and then
-    /// [`switched`](Outputs::switched) or [`not_switched`](Outputs::not_switched) be called.
+    /// The next change that a plan needs and the limits allow at the time `now`. The caller must carry it out and then
+    /// call [`switched`](Outputs::switched) or [`not_switched`](Outputs::not_switched).
     pub fn due(&mut self, now: Duration) -> Option<Change> {
         self.advance(now);
         let output = (0..self.states.len()).find(|output| self.allowed(*output).is_some_and(|at| at <= now))?;
         Some(Change { output, duty: self.next(output) })
     }
 
-    /// Takes note that a change that was due was carried out.
+    /// Records that a due change was carried out.
     pub fn switched(&mut self, change: Change, now: Duration) {
         let pause = self.fade(change.output).map_or(Duration::ZERO, |(_, pause)| pause);
         let state = &mut self.states[change.output];
@@ -157,7 +157,8 @@ impl<'a> Outputs<'a> {
         }
     }
 
-    /// Takes note that a change that was due failed. A way to rest is tried again at `again`; a way out of rest is given up.
+    /// Records that a due change failed. A change towards rest is tried again at the time `again`; any other is given
+    /// up.
     pub fn not_switched(&mut self, change: Change, again: Duration) {
         let state = &mut self.states[change.output];
         if state.plan.is_on() == self.outputs[change.output].rest {
@@ -167,22 +168,23 @@ impl<'a> Outputs<'a> {
         }
     }
 
-    /// What an output is.
+    /// The present state of an output.
     pub fn duty(&self, output: usize) -> Duty {
         self.states[output].duty
     }
 
-    /// What an output is to be, at once or as soon as its limits allow.
+    /// The planned state of an output, which it gets as soon as its limits allow.
     pub fn goal(&self, output: usize) -> Duty {
         self.states[output].plan.duty
     }
 
-    /// What an output was asked to stay: after blinking its rest. What fails, or has been on for too long, does not change it.
+    /// The state that an output was requested to keep; after blinking that is its rest. It does not change when
+    /// switching fails or when the output was on for too long.
     pub fn lasting(&self, output: usize) -> Duty {
         self.states[output].lasting
     }
 
-    /// When something may be due next.
+    /// The earliest time at which a change may be due.
     pub fn next_due(&self) -> Option<Duration> {
         let times = |output| [self.allowed(output), self.states[output].flip, self.longest(output)];
         (0..self.states.len()).flat_map(times).flatten().min()
@@ -203,7 +205,7 @@ impl<'a> Outputs<'a> {
         }
     }
 
-    /// When an output that is on and to stay so has been on for the longest time that it may.
+    /// When an output that is on, with a plan to stay on, reaches its longest time on.
     fn longest(&self, output: usize) -> Option<Duration> {
         let state = &self.states[output];
         let stays = state.plan.is_on() || state.plan.fade;
@@ -211,7 +213,7 @@ impl<'a> Outputs<'a> {
         Some(state.since + max_on)
     }
 
-    /// From when an output may become what its plan says; nothing if it is that, or must wait for another to go off.
+    /// The time from which an output may follow its plan. `None` if it has done so, or must wait for another to go off.
     fn allowed(&self, output: usize) -> Option<Duration> {
         let state = &self.states[output];
         if state.duty == state.plan.duty {
@@ -228,13 +230,13 @@ impl<'a> Outputs<'a> {
         others.try_fold(own, |allowed, other| (!other.is_on()).then(|| allowed.max(other.since + dead_time)))
     }
 
-    /// What an output is to become next: its goal, or a step of its fade.
+    /// The next state of an output: its goal, or the next step of its fade.
     fn next(&self, output: usize) -> Duty {
         let State { duty, plan, .. } = &self.states[output];
         self.fade(output).map_or(plan.duty, |(step, _)| duty.towards(plan.duty, step))
     }
 
-    /// The steps in which an output goes where it is to go, if it does not go at once.
+    /// The steps of the fade of an output, if its plan has one.
     fn fade(&self, output: usize) -> Option<(u16, Duration)> {
         let fade = self.outputs[output].dimmer?.fade;
         (self.states[output].plan.fade && !fade.is_zero()).then(|| steps(fade))

@@ -1,4 +1,4 @@
-//! What the outputs that are remembered were asked to be: a small file that outlives the daemon.
+//! Saves the requested states of outputs with `remember` in a small file, and restores them after a restart.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -10,20 +10,20 @@ use crate::act::command::{Action, Output};
 use crate::act::gpio::Duty;
 use crate::act::states::States;
 
-/// Name of the file: a JSON object, an output's name to thousandths of on.
+/// Name of the file. It holds a JSON object with the state of each output by its name, in thousandths of on.
 const FILE: &str = "outputs.json";
-/// Pause after a failure: a disk that is full now may not be in a while.
+/// Pause after a failed write. A full disk may have space again later.
 const AGAIN: Duration = Duration::from_secs(10);
-/// Largest file that is read, in bytes: as many outputs as any board has, with long names.
+/// Largest file that is read, in bytes: enough for all outputs of any board, with long names.
 const MAX_BYTES: u64 = 64 << 10;
 
-/// The file, and what it says.
+/// The file and its content.
 #[derive(Debug)]
 pub struct Remembered {
     path: PathBuf,
     outputs: Vec<Entry>,
     written: Vec<Option<Duty>>,
-    /// When writing failed, if it did.
+    /// When the last write failed, if it did.
     failed: Option<Instant>,
 }
 
@@ -35,8 +35,8 @@ struct Entry {
 }
 
 impl Remembered {
-    /// The memory in `dir` of those `outputs` that are to be remembered; none if there are none. A file that makes no sense
-    /// is as none, with a warning.
+    /// Opens the file in `dir` for those `outputs` that have `remember`; `None` if there are none. An invalid file is
+    /// ignored, with a warning.
     pub fn open(dir: &Path, outputs: &[Output]) -> Option<Remembered> {
         let remembered = outputs.iter().enumerate().filter(|(_, output)| output.remember);
         let known = |(output, o): (usize, &Output)| Entry { output, name: o.name.clone(), dims: o.dimmer.is_some() };
@@ -57,24 +57,24 @@ impl Remembered {
         Some(Remembered { path, outputs, written, failed: None })
     }
 
-    /// What makes the outputs as they were.
+    /// The actions that restore the saved states.
     pub fn recall(&self) -> Vec<Action> {
         let set = |(o, duty): (&Entry, &Option<Duty>)| {
-            // It could be dimmed when it was written down, and cannot be now: what was lit is lit.
+            // If the output could be dimmed when it was saved and cannot be now, any share of on becomes on.
             let duty = duty.map(|duty| if o.dims { duty } else { (duty > Duty::NONE).into() });
             duty.map(|duty| Action::Set(o.output, duty))
         };
         self.outputs.iter().zip(&self.written).filter_map(set).collect()
     }
 
-    /// Writes down what the outputs are to stay, if that has changed. After a failure it waits a while, and tries again.
+    /// Saves the lasting states if they have changed. After a failure it waits before it tries again.
     pub fn note(&mut self, states: &States) {
         if self.failed.is_none_or(|failed| failed.elapsed() >= AGAIN) {
             self.note_at_last(states);
         }
     }
 
-    /// As [`note`](Remembered::note), without waiting.
+    /// As [`note`](Remembered::note), but also directly after a failure. For the end of the daemon.
     pub fn note_at_last(&mut self, states: &States) {
         let now: Vec<Option<Duty>> = self.outputs.iter().map(|o| Some(states.lasting(o.output))).collect();
         if now == self.written {
@@ -100,7 +100,7 @@ fn read(path: &Path) -> io::Result<BTreeMap<String, u16>> {
     Ok(serde_json::from_str(&std::fs::read_to_string(path)?)?)
 }
 
-/// Replaces the file as a whole: after a power cut there is the old one or the new one.
+/// Replaces the whole file, so that after a power cut there is either the old one or the new one.
 fn write(path: &Path, text: &str) -> io::Result<()> {
     let new = path.with_extension("new");
     std::fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
@@ -110,7 +110,7 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     std::fs::rename(&new, path)
 }
 
-/// Where the remembered is when nobody says: the service's own directory, else the user's. Nothing where neither is known.
+/// The default directory of the file: the service's directory, else the user's; `None` if neither is known.
 pub fn default_dir() -> Option<PathBuf> {
     let set = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     set("STATE_DIRECTORY")

@@ -1,7 +1,8 @@
-//! Microphones as cpal and ALSA have them: which there are, and one open stream.
+//! Lists the microphones of the machine and opens one of them, through cpal and ALSA.
 //!
-//! cpal calls back on a thread of its own, once a period. The callback must not block: no allocation, no lock, no log.
-//! It mixes to mono and puts the samples into the queue of [`super::ring`]; [`super::supervisor`] reads them.
+//! cpal calls back on a thread of its own, once a period. The callback must not block, so it does not allocate, lock or
+//! log. It mixes the channels to mono and puts the samples into the queue of [`super::ring`]; [`super::supervisor`]
+//! reads them.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -16,10 +17,11 @@ use cpal::{BufferSize, Data, ErrorKind, Host, SampleFormat, SizedSample, StreamC
 use super::AudioError;
 use super::ring::{Signals, Tap};
 
-/// Period asked of the device. Below 20 ms a slow kernel timer delivers nothing at all; more adds to the latency.
+/// Period that the device is asked for. With less than 20 ms a kernel with a slow timer delivers nothing at all; more
+/// adds to the latency.
 const PERIOD: Duration = Duration::from_millis(20);
 
-/// Rates in the order of preference, in Hz: no conversion, then the usual ones.
+/// Sample rates in Hz, the preferred one first: 16 kHz needs no conversion.
 const RATES: [u32; 8] = [16_000, 48_000, 32_000, 44_100, 96_000, 24_000, 8_000, 192_000];
 
 /// Which microphone to open.
@@ -37,20 +39,20 @@ impl Default for MicrophoneSettings {
     }
 }
 
-/// An open stream. Dropping it joins cpal's thread, which may never end: do it on a thread that nobody waits for.
+/// An open stream. Dropping it joins cpal's thread, which may never end, so drop it on a thread that nothing waits for.
 pub struct Stream {
     /// The microphone's id.
     pub id: String,
     /// Samples per second.
     pub rate: u32,
-    /// What it tells.
+    /// The faults and counts that the stream reports to its reader.
     pub signals: Arc<Signals>,
     _stream: cpal::Stream,
 }
 
 impl Stream {
-    /// Opens the microphone that `settings` names and starts it: samples go into `tap`. Blocks for some 10 to 50 ms;
-    /// a sound server that hangs blocks it for ever. ALSA's complaints on standard error go to the log, at debug.
+    /// Opens the microphone that `settings` names and starts it. Samples go into `tap`. Blocks for 10 to 50 ms, or for
+    /// ever if a sound server hangs. What ALSA would print on standard error goes to the log, at the level debug.
     ///
     /// # Errors
     /// [`AudioError::NoSuchMicrophone`], [`AudioError::NoUsableFormat`], or [`AudioError::Device`] with ALSA's words.
@@ -95,14 +97,14 @@ fn mono<T: SizedSample>(block: &[T], channels: usize) -> impl Iterator<Item = f3
 where
     f32: cpal::FromSample<T>,
 {
-    // A device that gives floats may give any; the resampler panics on one that is not a number.
+    // A device may deliver any float; the resampler panics on one that is not a number.
     let in_range = |sample: f32| if sample.is_finite() { sample.clamp(-1.0, 1.0) } else { 0.0 };
     let mix = move |frame: &[T]| frame.iter().map(|s| in_range(s.to_sample())).sum::<f32>() / channels as f32;
     block.chunks_exact(channels).map(mix)
 }
 
-/// cpal reports here from its own thread. Some plug-ins repeat an error half a million times a second, for ever: the
-/// pause keeps that below 1 % of a core until the stream is dropped.
+/// cpal calls this from its own thread. Some ALSA plug-ins repeat an error half a million times a second. The pause
+/// keeps the load below 1 % of a core until the stream is dropped.
 fn on_error(signals: &Signals, error: &cpal::Error) {
     match error.kind() {
         ErrorKind::Xrun => {
@@ -116,7 +118,7 @@ fn on_error(signals: &Signals, error: &cpal::Error) {
     }
 }
 
-/// While it lives, what ALSA's library would print on standard error for this thread goes to the log instead.
+/// A guard: while it exists, what ALSA's library would print on standard error for this thread goes to the log instead.
 struct Quiet(Option<Rc<RefCell<alsa::Output>>>);
 
 impl Quiet {
@@ -155,8 +157,8 @@ fn find(host: &Host, wanted: &str) -> Result<(cpal::Device, String), AudioError>
     })
 }
 
-/// 16-bit, 32-bit or float; a rate early in [`RATES`]; the fewest channels. ALSA's own converters (`default`, `plughw`)
-/// claim every rate and convert poorly, so they are asked for 48 kHz.
+/// Chooses a format of 16-bit, 32-bit or float samples, with a rate early in [`RATES`] and the fewest channels. ALSA's
+/// own converters (`default`, `plughw`) offer every rate but convert poorly, so they are asked for 48 kHz.
 fn choose_format(device: &cpal::Device, id: &str) -> Result<SupportedStreamConfig, AudioError> {
     let converts = ["alsa:default", "alsa:plughw", "alsa:sysdefault"].iter().any(|p| id.starts_with(p));
     let rate_rank = |rate: u32| match rate {
@@ -179,22 +181,22 @@ fn choose_format(device: &cpal::Device, id: &str) -> Result<SupportedStreamConfi
         .ok_or_else(|| AudioError::NoUsableFormat(id.into()))
 }
 
-/// A microphone that can be put into the configuration.
+/// A microphone that the configuration can name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MicrophoneInfo {
-    /// The id to configure.
+    /// The id for the configuration.
     pub id: String,
-    /// What the driver calls it.
+    /// The driver's name for it.
     pub name: String,
-    /// Formats, rates and channels that it offers, one range a line; or why it could not be asked.
+    /// The formats, rates and channels that it offers, one range a line; or the error when it was asked.
     pub formats: Result<Vec<String>, String>,
 }
 
-/// ALSA's pseudo-devices that are not microphones, or would only fail.
+/// ALSA's pseudo-devices that are not microphones or always fail.
 const NOT_MICROPHONES: [&str; 11] =
     ["null", "oss", "jack", "speex", "speexrate", "samplerate", "lavrate", "upmix", "vdownmix", "pulse", "pipewire"];
 
-/// The microphones of this machine. Asks each for its formats, which opens it for a moment.
+/// Lists the microphones of this machine. It opens each for a moment to ask for its formats.
 ///
 /// # Errors
 /// [`AudioError::Device`] when ALSA cannot be asked.
@@ -216,11 +218,12 @@ fn describe(device: &cpal::Device) -> Option<MicrophoneInfo> {
     }
     let name = device.description().map(|d| d.name().to_string()).unwrap_or_default();
     let formats = device.supported_input_configs().map_err(|e| e.to_string()).map(in_words);
-    // A card that is not there answers with an error; "default" stays in the list, so that the reason is seen.
+    // A card that is absent answers with an error. "default" stays in the list so that the user sees the error.
     (formats.is_ok() || short == "default" || short.starts_with("hw:")).then_some(MicrophoneInfo { id, name, formats })
 }
 
-/// One line for each format and range of rates: some cards offer every count of channels up to 64 by itself.
+/// Describes the ranges, one line for each format and range of rates. Some cards list every number of channels up to 64
+/// as a range of its own.
 fn in_words(ranges: impl Iterator<Item = cpal::SupportedStreamConfigRange>) -> Vec<String> {
     let mut lines: Vec<(String, u16, u16)> = Vec::new();
     for range in ranges {

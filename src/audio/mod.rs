@@ -1,4 +1,4 @@
-//! Sound as Hearken handles it: mono samples, in frames, from a source.
+//! The types for sound: mono samples, frames of samples, and the sources they come from.
 //!
 //! A sample is an `f32` in [-1, 1]. Everything after the resampler runs at [`SAMPLE_RATE`].
 
@@ -36,35 +36,35 @@ pub fn duration_ms(samples: usize) -> u64 {
     samples as u64 * 1000 / SAMPLE_RATE as u64
 }
 
-/// What a read gave.
+/// The result of one read from an [`AudioSource`].
 #[derive(Debug)]
 pub enum Sound {
-    /// Samples begin to come, at `rate` a second. They do not continue what came before.
+    /// A stream begins, at `rate` samples a second. It does not continue an earlier stream.
     Opened {
         /// Samples per second.
         rate: u32,
     },
-    /// So many samples are at the front of the block. None: nothing came in time.
+    /// The number of samples at the front of the block; 0 if none came in time.
     Samples(usize),
-    /// Samples cease to come until the next [`Sound::Opened`], for this reason.
+    /// The stream ended, for this reason. No samples come until the next [`Sound::Opened`].
     Lost(AudioError),
-    /// Samples come, but for so many seconds all of them were 0: no room is that quiet.
+    /// All samples of the last `seconds` were 0. No room is that quiet, so the input is muted or the wrong one.
     Zeros {
-        /// Seconds of sound.
+        /// Length of the zeros in seconds.
         seconds: u64,
     },
 }
 
-/// A stream of mono samples, live or recorded. The first thing to come is [`Sound::Opened`].
+/// A source of mono samples, live or recorded. Its first result is [`Sound::Opened`].
 pub trait AudioSource: Send {
-    /// Fills the front of `block`, waiting at most `patience`.
+    /// Fills the front of `block`. Waits at most `patience` for samples.
     ///
     /// # Errors
-    /// When the source will never yield again.
+    /// When the source has ended for good.
     fn read(&mut self, block: &mut [f32], patience: Duration) -> Result<Sound, AudioError>;
 }
 
-/// Why there is no sound.
+/// A fault of a sound source.
 #[derive(Debug, thiserror::Error)]
 pub enum AudioError {
     /// The recorded source is at its end.
@@ -86,9 +86,9 @@ pub enum AudioError {
     Device {
         /// The microphone's id.
         id: String,
-        /// What was being done, in words.
+        /// What failed, as the middle of a sentence: "cannot be opened".
         doing: &'static str,
-        /// What the audio library said.
+        /// The error message of the audio library.
         cause: String,
     },
     /// The stream is open, but no sample came for too long.
@@ -96,10 +96,10 @@ pub enum AudioError {
     Stalled {
         /// The microphone's id.
         id: String,
-        /// How long, in milliseconds.
+        /// Time without a sample, in milliseconds.
         silent_ms: u64,
     },
-    /// A rate that the resampler cannot convert.
+    /// The resampler cannot convert this rate.
     #[error("cannot convert {0} Hz to 16000 Hz: {1}")]
     Resample(u32, String),
 }

@@ -1,6 +1,7 @@
-//! Any rate to 16 kHz: as a stream of frames, or a whole clip.
+//! Converts any sample rate to 16 kHz, either as a stream of frames or for a whole clip.
 //!
-//! rubato's FFT resampler: flat to 7 kHz, aliases at -146 dB, 5 ms of delay, about 0.3 ms of work per second of sound.
+//! It uses rubato's FFT resampler, which is flat to 7 kHz, has aliases at -146 dB and a delay of 5 ms, and takes about
+//! 0.3 ms of work per second of sound.
 
 use audioadapter_buffers::direct::InterleavedSlice;
 use rubato::{Fft, FixedSync, Resampler};
@@ -18,7 +19,7 @@ pub struct Framer {
 }
 
 impl Framer {
-    /// A framer for samples at `rate` Hz, which it amplifies by `gain_db` and clips to [-1, 1].
+    /// Makes a framer for samples at `rate` Hz. It amplifies them by `gain_db` and clips them to [-1, 1].
     ///
     /// # Errors
     /// [`AudioError::Resample`] when `rate` cannot be converted.
@@ -35,7 +36,7 @@ impl Framer {
         })
     }
 
-    /// Takes a block in and hands every frame that it completes to `each`.
+    /// Takes a block of samples and calls `each` with every frame that is complete.
     ///
     /// # Errors
     /// [`AudioError::Resample`] when the resampler fails, and whatever `each` returns.
@@ -85,13 +86,13 @@ fn step(resampler: &mut Fft<f32>, input: &[f32], output: &mut [f32]) -> Result<(
 }
 
 fn fft(rate: u32) -> Result<Fft<f32>, AudioError> {
-    // 10 ms at a time: with the usual rates that is one FFT a chunk.
+    // Chunks of 10 ms: with the usual rates that is one FFT for each chunk.
     let chunk = (rate / 100).max(1) as usize;
     Fft::new(rate as usize, SAMPLE_RATE as usize, chunk, 1, FixedSync::Input)
         .map_err(|e| AudioError::Resample(rate, e.to_string()))
 }
 
-/// A whole clip of mono samples at `rate` Hz, converted to 16 kHz; the resampler's delay is trimmed off.
+/// Converts a whole clip of mono samples at `rate` Hz to 16 kHz and trims the resampler's delay off.
 ///
 /// # Errors
 /// [`AudioError::Resample`] when `rate` cannot be converted.

@@ -1,7 +1,7 @@
 //! The lock-free queue between cpal's callback and the listener, and the signals beside it.
 //!
-//! The producing end, a [`Tap`], lives in the callback. It finds its way home when the stream is dropped, so that the next
-//! stream fills the same queue.
+//! The callback owns the producing end, a [`Tap`]. When the stream is dropped, the tap is returned to the [`Ring`], so
+//! that the next stream fills the same queue.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -11,14 +11,14 @@ use std::thread::{self, Thread};
 use heapless::spsc::{Consumer, Producer, Queue};
 use static_cell::ConstStaticCell;
 
-/// Samples that may wait for the reader: 2.7 s at 48 kHz, half a megabyte. The listener needs microseconds; this covers a
-/// stall of the whole machine, such as a write to a slow SD card.
+/// Samples that may wait for the reader: 2.7 s at 48 kHz, half a megabyte. The listener reads them within microseconds;
+/// the size covers a stall of the whole machine, such as a write to a slow SD card.
 const QUEUE: usize = 131_072;
 
 type Waiting = Queue<f32, QUEUE>;
 static FIRST: ConstStaticCell<Waiting> = ConstStaticCell::new(Queue::new());
 
-/// What a stream tells its reader, without a lock.
+/// The faults and counts that a stream reports to its reader, without a lock.
 pub struct Signals {
     reader: Thread,
     fault: OnceLock<String>,
@@ -30,20 +30,20 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Signals for the calling thread, which is unparked for each.
+    /// Makes signals for the calling thread. Each signal unparks that thread.
     pub fn for_this_thread() -> Arc<Signals> {
         let (lost, overruns) = (AtomicU64::new(0), AtomicU64::new(0));
         let (fault, ended) = (OnceLock::new(), AtomicBool::new(false));
         Arc::new(Signals { reader: thread::current(), fault, ended, lost, overruns })
     }
 
-    /// The stream failed, in the audio library's words. The first failure counts.
+    /// Records that the stream failed, with the audio library's message. Only the first failure is kept.
     pub fn fail(&self, words: String) {
         let _ = self.fault.set(words);
         self.reader.unpark();
     }
 
-    /// Why the stream is dead, if it is.
+    /// The reason why the stream ended or failed; `None` while it runs.
     pub fn death(&self) -> Option<&str> {
         let ended = self.ended.load(Ordering::Acquire).then_some("its stream ended without an error");
         self.fault.get().map(String::as_str).or(ended)
@@ -58,7 +58,7 @@ pub struct Ring {
 }
 
 impl Ring {
-    /// A queue: the static one, or, while that is in use, one that is never freed.
+    /// Makes a queue. The first one is static; while that is in use, another one is allocated and never freed.
     #[expect(clippy::new_without_default, reason = "a queue that is never freed is not made by default")]
     pub fn new() -> Ring {
         let queue = FIRST.try_take().unwrap_or_else(|| Box::leak(Box::default()));
@@ -68,19 +68,20 @@ impl Ring {
         Ring { samples, home, returned }
     }
 
-    /// The producing end, for a new stream; `None` while the last one still has it. What that one left behind is dropped.
+    /// The producing end, for a new stream; `None` while the last stream still has it. Samples that the last stream
+    /// left in the queue are dropped.
     pub fn tap(&mut self, signals: Arc<Signals>) -> Option<Tap> {
         let queue = self.returned.try_recv().ok()?;
         while self.samples.dequeue().is_some() {}
         Some(Tap { queue: Some(queue), home: self.home.clone(), signals })
     }
 
-    /// Whether samples wait.
+    /// Whether samples wait in the queue.
     pub fn ready(&self) -> bool {
         self.samples.ready()
     }
 
-    /// Moves waiting samples to the front of `block` and says how many.
+    /// Moves waiting samples to the front of `block` and returns their number.
     pub fn drain(&mut self, block: &mut [f32]) -> usize {
         let mut filled = 0;
         while filled < block.len() {
@@ -92,7 +93,7 @@ impl Ring {
     }
 }
 
-/// The producing end.
+/// The producing end of the queue.
 pub struct Tap {
     queue: Option<Producer<'static, f32>>,
     home: Sender<Producer<'static, f32>>,
@@ -100,7 +101,7 @@ pub struct Tap {
 }
 
 impl Tap {
-    /// Enqueues `samples` and wakes the reader. What does not fit is counted.
+    /// Puts `samples` into the queue and unparks the reader. Samples that do not fit are dropped and counted.
     pub fn put(&mut self, samples: impl Iterator<Item = f32>) {
         let Some(queue) = &mut self.queue else { return };
         let refused = samples.map(|sample| queue.enqueue(sample)).filter(Result::is_err).count();

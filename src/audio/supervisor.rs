@@ -1,8 +1,8 @@
-//! A microphone that is opened again whenever it is lost, for as long as the daemon runs.
+//! Opens the microphone again whenever it is lost, for as long as the daemon runs.
 //!
-//! Everything that may hang in ALSA or in a sound server, opening and closing, happens on threads that nobody waits for.
-//! What cannot be cured inside one process (an open that never returns, streams that never close) ends the source with an
-//! error: a fresh process is the cure, and systemd makes one. The recipe and its measurements: research/audio.md, 2.4.
+//! Opening and closing may hang in ALSA or in a sound server, so they happen on threads that nothing waits for. Some
+//! faults cannot be repaired inside the process: an open that never returns, or streams that never close. They end the
+//! source with an error; the daemon exits and systemd starts a new process.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -14,28 +14,30 @@ use super::microphone::{MicrophoneSettings, Stream};
 use super::ring::{Ring, Signals, Tap};
 use super::{AudioError, AudioSource, Sound};
 
-/// A stream that delivers nothing for this long is dead, whatever the audio library says. Twenty-five periods.
+/// A stream that delivers nothing for this long has failed, even if the audio library reports no error. It is 25
+/// periods.
 const STALL: Duration = Duration::from_millis(500);
-/// What a stream is given to deliver its first samples. PulseAudio takes up to a second to wake a sink.
+/// Longest wait for the first samples of a stream. PulseAudio takes up to a second to start a suspended device.
 const FIRST_SAMPLES: Duration = Duration::from_millis(1500);
-/// Pause before the second attempt to open; it doubles up to the last.
+/// The first and the longest pause between two attempts to open. The pause doubles after each attempt.
 const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(1)];
-/// What a closing stream is given to hand back its queue.
+/// Longest wait for a closing stream to return its queue.
 const CLOSING: Duration = Duration::from_secs(1);
-/// What opening is given before the process is past help.
+/// Longest wait for an open to return. After that the source ends with an error.
 const OPENING: Duration = Duration::from_secs(30);
-/// Streams that may fail to close: each keeps a thread and half a megabyte.
+/// Most streams that may fail to close. Each of them keeps a thread and half a megabyte.
 const MOST_ABANDONED: usize = 8;
-/// Sound that is nothing but zeros, in seconds, before it is mentioned: a muted or wrong input.
+/// Length of a run of zeros, in seconds, that is logged: the input is muted or the wrong one.
 const ZEROS: u64 = 60;
-/// Seconds of sound after which a stream is no flapping one: a bad cable must not cost more than a missing one.
+/// Seconds of sound after which a stream counts as steady. A microphone that is lost sooner, again and again, is
+/// flapping: a bad cable, for example.
 const STEADY: u64 = 10;
-/// Losses of flapping streams in a row that are mentioned each.
+/// Losses of flapping streams in a row that are logged one by one.
 const MOST_FLAPS: u32 = 10;
-/// How often a missing microphone is mentioned again.
+/// Time after which a missing microphone is logged again.
 const REMINDER: Duration = Duration::from_secs(60);
 
-/// What happened to the microphone so far. All of it may be read while it is in use.
+/// Counts of what happened to the microphone. Other threads may read them at any time.
 #[derive(Debug, Default)]
 pub struct Counters {
     open: AtomicBool,
@@ -48,29 +50,29 @@ pub struct Counters {
     mute: AtomicBool,
 }
 
-/// [`Counters`] at one moment.
+/// The values of [`Counters`] at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MicrophoneUsage {
     /// Whether samples flow.
     pub open: bool,
-    /// Times that samples began to flow.
+    /// Number of times that a stream began.
     pub opened: u64,
-    /// Times that they ceased: unplugged, failed, stalled.
+    /// Number of times that a stream was lost: unplugged, failed or stalled.
     pub faults: u64,
-    /// Attempts to open it.
+    /// Number of attempts to open the microphone.
     pub attempts: u64,
-    /// Samples that found the queue full.
+    /// Samples that were dropped because the queue was full.
     pub lost: u64,
     /// Overruns that the driver reported.
     pub overruns: u64,
-    /// Streams that would not close.
+    /// Streams that did not close.
     pub abandoned: u64,
-    /// Whether it has delivered nothing but zeros for the last minute.
+    /// Whether all samples of the last minute were zero.
     pub mute: bool,
 }
 
 impl Counters {
-    /// How things stand.
+    /// Reads all counters.
     pub fn read(&self) -> MicrophoneUsage {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         MicrophoneUsage {
@@ -90,37 +92,37 @@ fn count(counter: &AtomicU64) -> u64 {
     counter.fetch_add(1, Ordering::Relaxed) + 1
 }
 
-/// The microphone as an [`AudioSource`] that survives its device.
+/// The microphone as an [`AudioSource`] that continues after its device was lost and came back.
 pub struct Supervisor {
     settings: MicrophoneSettings,
     counters: Arc<Counters>,
     ring: Ring,
-    /// Queues of streams that did not close in time.
+    /// The queues of streams that did not close in time.
     strays: Vec<Ring>,
     state: State,
     pause: Duration,
     flowing: bool,
-    /// Losses in a row without a steady stream in between.
+    /// Losses in a row without a steady stream between them.
     flaps: u32,
-    /// When trouble is mentioned again.
+    /// When a fault is logged again.
     remind: Instant,
-    /// Samples lost and overruns when they were last mentioned.
+    /// Lost samples plus overruns, when they were last logged.
     mentioned: u64,
     /// Samples in a row that were exactly 0.
     zeros: u64,
 }
 
 enum State {
-    /// Samples flow, or should.
+    /// A stream is open. `heard` is the time of its last samples, `samples` their number so far.
     Open { stream: Stream, since: Instant, heard: Option<Instant>, samples: u64 },
-    /// A thread is opening it.
+    /// A thread is opening the microphone.
     Opening { outcome: Receiver<Result<Stream, AudioError>>, since: Instant },
-    /// The next attempt is to come. `closed`: when the last stream was given up.
+    /// The next attempt is at the time `until`. The last stream was given up at the time `closed`.
     Waiting { until: Instant, closed: Instant },
 }
 
 impl Supervisor {
-    /// The microphone that `settings` name. Opens nothing yet: the first reads do.
+    /// Makes a source for the microphone that `settings` name. The first reads open it.
     pub fn new(settings: MicrophoneSettings) -> Supervisor {
         let now = Instant::now();
         Supervisor {
@@ -138,12 +140,12 @@ impl Supervisor {
         }
     }
 
-    /// Its counters, for whoever wants to know.
+    /// The counters, which other threads may read.
     pub fn counters(&self) -> Arc<Counters> {
         self.counters.clone()
     }
 
-    /// Samples begin to flow.
+    /// Records and logs that samples begin to come.
     fn announce(&mut self, id: &str, rate: u32) -> Sound {
         self.counters.open.store(true, Ordering::Relaxed);
         (self.flowing, self.zeros) = (true, 0);
@@ -154,7 +156,7 @@ impl Supervisor {
         Sound::Opened { rate }
     }
 
-    /// The stream is dead, or could not be opened.
+    /// Handles a stream that failed or could not be opened: closes it, counts it, and plans the next attempt.
     fn lose(&mut self, error: AudioError) -> Sound {
         self.take_stock();
         self.close();
@@ -182,18 +184,18 @@ impl Supervisor {
         }
     }
 
-    /// Closes the stream where nobody waits for it.
+    /// Closes the stream on a thread that nothing waits for.
     fn close(&mut self) {
         let now = Instant::now();
         let dead = std::mem::replace(&mut self.state, State::Waiting { until: now + self.pause, closed: now });
         if let State::Open { stream, .. } = dead {
-            // Where no thread can be had it is closed here.
+            // If no thread can be started, the stream is closed here.
             drop(thread::Builder::new().name("hearken-close".into()).spawn(move || drop(stream)));
         }
     }
 
-    /// The queue of a stream that is closed by now: this one's, or that of one that took its time. Else a new one, while
-    /// there are not too many that never came back.
+    /// The producing end for the next stream. It comes from the queue of the last stream, or of an earlier one that
+    /// closed late, or from a new queue. An error if too many streams did not close.
     fn tap(&mut self, closed: Instant, signals: &Arc<Signals>) -> Result<Option<Tap>, AudioError> {
         if let Some(tap) = self.ring.tap(signals.clone()) {
             return Ok(Some(tap));
@@ -202,7 +204,7 @@ impl Supervisor {
             return Ok(None);
         }
         let abandoned = count(&self.counters.abandoned);
-        tracing::warn!(abandoned, "a stream does not close; left alone");
+        tracing::warn!(abandoned, "a stream does not close; the next one gets a new queue");
         for stray in &mut self.strays {
             if let Some(tap) = stray.tap(signals.clone()) {
                 std::mem::swap(stray, &mut self.ring);
@@ -278,7 +280,8 @@ impl Supervisor {
         if quiet.elapsed() > patience { self.lose(AudioError::Stalled { id, silent_ms }) } else { Sound::Samples(0) }
     }
 
-    /// A minute of zeros is mentioned once, and so is its end. The samples of that read are lost: zeros.
+    /// Logs a minute of zeros once, and its end once. The samples of the read that completes the minute are dropped;
+    /// they are zeros.
     fn zeros(&mut self, samples: &[f32], rate: u64) -> Option<Sound> {
         let mute = self.zeros >= ZEROS * rate;
         self.zeros = if samples.iter().all(|s| *s == 0.0) { self.zeros + samples.len() as u64 } else { 0 };
@@ -299,8 +302,8 @@ impl Supervisor {
         }
     }
 
-    /// Moves the stream's counts to the daemon's. Mentions them each time they have doubled: a machine that is too slow for
-    /// good would fill the log.
+    /// Adds the counts of the stream to those of the daemon. Logs them each time they have doubled, so that a machine
+    /// that is too slow does not fill the log.
     fn take_stock(&mut self) {
         let State::Open { stream, .. } = &self.state else { return };
         let moved = |from: &AtomicU64, to: &AtomicU64| {

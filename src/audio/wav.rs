@@ -1,4 +1,5 @@
-//! WAV files in: any rate from 8 to 192 kHz, 16, 24, 32 bit or float, any channels; out come mono samples at 16 kHz.
+//! Reads WAV files as mono samples at 16 kHz. Files may have any rate from 8 to 192 kHz, 16, 24 or 32 bit or float
+//! samples, and any number of channels.
 
 use std::fs::File;
 use std::io::{self, Cursor, Read};
@@ -8,16 +9,16 @@ use hound::{SampleFormat, WavReader};
 
 use super::{AudioError, resample};
 
-/// Longest file that is read, in bytes: an hour of 48 kHz stereo float is 1.4 GB; 512 MiB is six hours at 16 kHz.
+/// Longest file that is read, in bytes: 512 MiB, which is 4.6 hours of 16-bit mono at 16 kHz.
 pub const MAX_BYTES: u64 = 512 << 20;
 
-/// Longest sound that is read, in seconds: what a transcript takes.
+/// Longest sound that is read, in seconds: the longest that can be transcribed.
 pub const MAX_SECONDS: u32 = 3600;
 
 /// Sample rates that are accepted, in Hz.
 pub const RATES: std::ops::RangeInclusive<u32> = 8_000..=192_000;
 
-/// What is wrong with a WAV file. The message does not name the file: the caller does.
+/// A fault of a WAV file. The message does not name the file; the caller does.
 #[derive(Debug, thiserror::Error)]
 pub enum WavError {
     /// The file cannot be read.
@@ -41,12 +42,12 @@ pub enum WavError {
         found: u64,
     },
     /// A sample format that is not supported.
-    #[error("{0}-bit {1} samples; 16, 24 or 32 bit, or 32-bit float, would do")]
+    #[error("{0}-bit {1} samples; use 16, 24 or 32 bit, or 32-bit float")]
     Format(u16, &'static str),
     /// A sample rate out of range.
-    #[error("{0} Hz; 8000 to 192000 Hz would do")]
+    #[error("{0} Hz; use 8000 to 192000 Hz")]
     Rate(u32),
-    /// No channels.
+    /// The file has no channels.
     #[error("no channels")]
     NoChannels,
     /// A float sample that is not a number.
@@ -65,7 +66,7 @@ pub fn read(path: &Path) -> Result<Vec<f32>, WavError> {
     if path == Path::new("-") {
         return decode(slurp(io::stdin().lock())?);
     }
-    // The metadata first: opening a FIFO would wait for its writer.
+    // Checks the metadata first, because opening a FIFO would wait for its writer.
     if !std::fs::metadata(path)?.is_file() {
         return Err(WavError::NotAFile);
     }
@@ -154,9 +155,10 @@ fn malformed(error: hound::Error) -> WavError {
     })
 }
 
-/// Leaves of the chunks before the sound only the format, and puts the sound's real length in where the header's is a
-/// stand-in. hound would take the padding of an odd chunk for the next one's name; and a program that writes WAV to a pipe
-/// cannot know the length: ffmpeg leaves 0xFFFFFFFF, sox and arecord something near 2^31.
+/// Repairs the header for hound. It removes all chunks before the sound except the format, because hound takes the
+/// padding of a chunk with an odd length for the name of the next one. It also corrects a placeholder for the length of
+/// the sound: a program that writes WAV to a pipe does not know the length. ffmpeg writes 0xFFFFFFFF, sox and arecord a
+/// number near 2^31.
 fn settle(bytes: &mut Vec<u8>) {
     const STREAMED: u32 = 0x7FFF_0000;
     let (mut at, mut format) = (12, Vec::new());
@@ -221,8 +223,8 @@ mod tests {
         let cases = [
             (b"".to_vec(), "ends inside its header"),
             (b"not a wav at all, but long enough to look".to_vec(), "not a WAV file"),
-            (wav(spec(1, 16_000, 8, int), 10), "8-bit integer samples; 16, 24 or 32 bit"),
-            (wav(spec(1, 4_000, 16, int), 10), "4000 Hz; 8000 to 192000 Hz would do"),
+            (wav(spec(1, 16_000, 8, int), 10), "8-bit integer samples; use 16, 24 or 32 bit"),
+            (wav(spec(1, 4_000, 16, int), 10), "4000 Hz; use 8000 to 192000 Hz"),
             (wav(spec(1, 400_000, 16, int), 10), "400000 Hz"),
             (
                 wav(spec(1, 16_000, 16, int), 100)[..100].to_vec(),

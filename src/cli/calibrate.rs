@@ -17,48 +17,48 @@ use crate::measure::eval::expected::{Case, Expected, cases, warnings};
 use crate::measure::eval::summary::{estimate, percent, three_digits};
 use crate::measure::eval::{Clip, Condition};
 
-/// What can be typed after `hearken calibrate`.
+/// The arguments of `hearken calibrate`.
 #[derive(clap::Args)]
 #[command(
-    after_help = "DIR is as for `hearken eval`: WAV files of sentences, and of other sound that is to be refused, for as long as it
-takes to know: 3.0 hours of it for one false accept an hour, 30 for 0.1. Television, radio and talk are good. A file may have
-an hour and 512 MiB.
+    after_help = "DIR is as for `hearken eval`: WAV files of sentences, and of other sound that is to be refused. For a limit of one
+false accept an hour 3.0 hours of other sound are needed, for 0.1 an hour 30 hours. Television, radio and talk are good. A file
+may have an hour and 512 MiB.
 
-thresholds.offset and [thresholds.offsets] are set in FILE: what is added to the log-odds of every sentence, and of those of
-single commands. Nothing else in FILE is touched. A command has an offset of its own if 20 recordings of it are heard right and
-fewer are refused by it; with less than 20 what FILE sets for it stays. Nothing is written if the data are too few, or if no
-offset keeps what is asked for.
-Exit codes: 0 set, or as it should be already; 1 not."
+The command sets thresholds.offset and [thresholds.offsets] in FILE: the numbers that are added to the log-odds of every
+sentence, or of the sentences of single commands. Nothing else in FILE is changed. A command gets an offset of its own if at
+least 20 recordings of it are recognized correctly and that offset makes fewer errors; a command with fewer recordings keeps
+its offset. Nothing is written if there are too few data, or if no offset keeps the limit.
+Exit codes: 0 the offsets are set, or were correct already; 1 nothing is set."
 )]
 pub struct Arguments {
-    /// The configuration, which is changed
-    #[arg(long, value_name = "FILE")]
+    /// The configuration, which is changed [default: ./hearken.toml, else /etc/hearken/hearken.toml]
+    #[arg(long, value_name = "FILE", default_value_os_t = super::usual_config(), hide_default_value = true)]
     config: PathBuf,
-    /// False accepts an hour of other sound that are not to be exceeded, with 95 % confidence
+    /// Most false accepts in an hour of other sound, with 95 % confidence
     #[arg(long, value_name = "RATE", default_value = "0.1", value_parser = hourly)]
     false_accepts_per_hour: f64,
-    /// Write nothing
+    /// Print the result and write nothing
     #[arg(long)]
     dry_run: bool,
-    /// One JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
-    /// Where the WAV files are, or folders of them
+    /// The folder with WAV files, or with folders of them
     dir: PathBuf,
 }
 
 fn hourly(text: &str) -> Result<f64, String> {
     let within = |rate: &f64| (0.001..=10_000.0).contains(rate);
-    text.parse().ok().filter(within).ok_or("a number from 0.001 to 10000 would be right".into())
+    text.parse().ok().filter(within).ok_or("a number from 0.001 to 10000 is needed".into())
 }
 
-/// A configuration's text and what is read from it.
+/// The text of a configuration and the settings in it.
 struct Read {
     text: String,
     settings: Settings,
 }
 
-/// What came of it.
+/// The result of a calibration.
 struct Calibrated {
     before: Thresholds,
     after: Read,
@@ -66,13 +66,13 @@ struct Calibrated {
 }
 
 impl Calibrated {
-    /// Whether any threshold becomes another. A usual one that would only be written out does not.
+    /// Whether any threshold changes. Writing out a default value is no change.
     fn changes(&self) -> bool {
         self.before != self.after.settings.thresholds
     }
 }
 
-/// Chooses thresholds by every WAV file under the folder, prints what they trade and writes them into the configuration.
+/// Chooses thresholds by the WAV files under the folder, prints the trade-off and writes them into the configuration.
 pub fn calibrate(arguments: &Arguments) -> Result<(), Error> {
     let before = config::read_text(&arguments.config)?;
     let settings = parse(arguments, &before)?;
@@ -121,7 +121,7 @@ fn named(thresholds: &Thresholds, commands: &[Command]) -> BTreeMap<String, f32>
     thresholds.offsets.iter().map(|(command, offset)| (commands[*command].name.clone(), *offset)).collect()
 }
 
-/// Reads all files before any is decided, which may take hours.
+/// Checks that there are enough data. It reads all files first, because deciding them may take hours.
 fn enough(arguments: &Arguments, cases: &[Case]) -> Result<(), Error> {
     let (mut samples, mut unreadable) = (0, 0);
     for (number, case) in cases.iter().enumerate() {
@@ -152,7 +152,7 @@ fn decided(settings: Settings, cases: &mut Vec<Case>) -> Result<Vec<Clip>, Error
     if cases.len() < files { Err(Error::Files(files - cases.len(), files)) } else { Ok(clips) }
 }
 
-/// Chooses for the configuration `text`.
+/// Chooses thresholds for the configuration `text`.
 fn settle(arguments: &Arguments, text: &str, data: Data) -> Result<Calibrated, Error> {
     let Settings { thresholds: before, commands, .. } = parse(arguments, text)?;
     let chosen = calibrate::fit(&data, arguments.false_accepts_per_hour, &before)
@@ -161,7 +161,7 @@ fn settle(arguments: &Arguments, text: &str, data: Data) -> Result<Calibrated, E
     Ok(Calibrated { before, after, data })
 }
 
-/// Why no threshold will do, and what would.
+/// The message if no threshold keeps the target, with advice.
 fn unreachable(arguments: &Arguments, data: &Data, before: &Thresholds, commands: &[Command]) -> String {
     let base = data.base(before);
     let kept: Vec<String> = named(&base, commands).into_keys().collect();
@@ -207,11 +207,11 @@ fn section(Settings { thresholds, commands, .. }: &Settings) -> String {
     format!("[thresholds]\noffset = {:?}{header}{own}", thresholds.offset)
 }
 
-/// What the lines of the trade-off are that are marked.
+/// The marks of lines in the trade-off.
 const CHOSEN: &str = "chosen";
 const NOW: &str = "now";
 
-/// What each threshold would make of the data: whole nats, the one that is there and the one that was chosen.
+/// The result of the data with several thresholds: those in whole nats, the present one and the chosen one.
 fn trade_off(calibrated: &Calibrated) -> Vec<(f32, Tally, &'static str)> {
     let Calibrated { before, after, data } = calibrated;
     let base = data.base(before);
@@ -256,12 +256,12 @@ fn accepted(tally: &Tally) -> String {
     format!("{} ({}), {}", three_digits(rate), three_digits(tally.bound()), tally.false_accepts)
 }
 
-/// What became of the configuration.
+/// Writes what was done to the configuration.
 fn summary(out: &mut dyn Write, arguments: &Arguments, calibrated: &Calibrated) -> io::Result<()> {
     let Calibrated { before, after: Read { settings, .. }, .. } = calibrated;
     let path = arguments.config.display();
     if !calibrated.changes() {
-        return writeln!(out, "{path}: the offsets are so already; nothing is written");
+        return writeln!(out, "{path}: the offsets have these values already; nothing is written");
     }
     let [is, was] = if arguments.dry_run { ["would be", "is"] } else { ["is", "was"] };
     if before.offset != settings.thresholds.offset {
@@ -274,7 +274,7 @@ fn summary(out: &mut dyn Write, arguments: &Arguments, calibrated: &Calibrated) 
         let [old, new] = [&old, &new].map(|own| shown(own.get(name)));
         writeln!(out, "{path}: thresholds.offsets.{name} {is} {new}; it {was} {old}")?;
     }
-    let then = "to put it to use: systemctl reload hearken, or start hearken run again";
+    let then = "to use it: systemctl reload hearken, or start hearken run again";
     if arguments.dry_run { Ok(()) } else { writeln!(out, "{then}") }
 }
 
@@ -363,7 +363,8 @@ lamp = -5.0
 
     #[test]
     fn what_is_chosen_is_read_again_from_the_text_and_all_else_in_it_stays() {
-        // Other sound is taken for the lamp at -1 and for the bell at -8: the bell, spoken at -4, has a threshold of its own.
+        // Other sound is taken for the lamp at -1 and for the bell at -8: the bell, spoken at -4, has a threshold of
+        // its own.
         let data = data(&[(0, -1.0), (0, -1.0), (0, -1.0), (1, -8.0)], [(40, 2.0), (20, -4.0), (5, 9.0)]);
         let settled = settle(&arguments(), TEXT, data).unwrap();
         let after =
@@ -375,7 +376,7 @@ lamp = -5.0
         let lines = "home.toml: thresholds.offset is -0.5; it was -3.0\n\
                      home.toml: thresholds.offsets.bell is 6.0; it was as for all\n\
                      home.toml: thresholds.offsets.lamp is as for all; it was -5.0\n\
-                     to put it to use: systemctl reload hearken, or start hearken run again\n";
+                     to use it: systemctl reload hearken, or start hearken run again\n";
         assert_eq!(said(&settled), lines);
         let again = settle(&arguments(), &after, settled.data).unwrap();
         assert!(!again.changes());
@@ -390,7 +391,7 @@ lamp = -5.0
             let settled = settle(&arguments(), &format!("{commands}{section}"), data).unwrap();
             assert_eq!(settled.after.settings.thresholds.offset, 0.0);
             assert!(!settled.changes(), "{section:?}");
-            assert_eq!(said(&settled), "home.toml: the offsets are so already; nothing is written\n");
+            assert_eq!(said(&settled), "home.toml: the offsets have these values already; nothing is written\n");
         }
     }
 

@@ -9,7 +9,7 @@ use crate::daemon::error::Error;
 use crate::recognize::models::vocabulary::vocabulary;
 use crate::recognize::tokenizer::Tokenizer;
 
-/// Checks the configuration and says what is in it, and what is allowed but works badly.
+/// Checks the configuration, and prints a summary and warnings.
 pub fn check(file: &Path) -> Result<(), Error> {
     let settings = config::load(file)?;
     let sentences = counted(settings.grammar.count(), "sentence");

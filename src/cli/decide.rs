@@ -13,8 +13,8 @@ use crate::recognize::{self, Heard, Recognizer};
 use crate::report;
 use crate::runtime::stop::Stop;
 
-/// Prints the daemon's decision on each file, taken as one utterance. A file that cannot be read is reported and the others
-/// go on.
+/// Prints the decision on each file, which is taken as one utterance. A file that cannot be read is reported, and the
+/// next one follows.
 pub fn decide(config: &Path, files: &[PathBuf], as_json: bool) -> Result<(), Error> {
     let Settings { recognizer, grammar, thresholds, commands, .. } = config::load(config)?;
     let mut recognizer = recognize::load(&recognizer, grammar, &Stop::default())?;

@@ -24,52 +24,55 @@ use crate::recognize::settings::RecognizerSettings;
 use crate::runtime::stop::Stop;
 use crate::utterance::scratch::{self, Scratch};
 
-/// What can be typed after `hearken eval`.
+/// The arguments of `hearken eval`.
 #[derive(clap::Args)]
-#[command(after_help = "What each file should be stands in DIR/expected.jsonl, an object a line for every WAV file.
-A sentence, or one that does the same; case, punctuation and how numbers are written do not count:
+#[command(
+    after_help = "DIR/expected.jsonl says what each WAV file should be decided as, with one JSON object a line for every file.
+A sentence, or another one with the same meaning; case, punctuation and the spelling of numbers do not matter:
   {\"file\": \"a.wav\", \"sentence\": \"set the light to 40 percent\"}
 A command, with at least these slots:
   {\"file\": \"b.wav\", \"command\": \"lamp\", \"slots\": {\"state\": \"on\"}}
-No command:
+No command, so that it should be refused:
   {\"file\": \"c.wav\", \"rejected\": true}
-Without that file each WAV file's name is its sentence, and those in a folder `other` are to be refused.
-Who speaks, and a set to count the file in, may stand in any of these lines; then there is a table of them:
+Without that list the name of each WAV file is its sentence, and files in a folder `other` should be refused.
+Each line may also name the speaker, and a set to count the file in; both are shown in tables:
   {\"file\": \"d.wav\", \"sentence\": \"stop\", \"speaker\": \"ann\", \"set\": \"far\"}
-Each DIR has a list of its own, or none. With several, files are named with the DIR as typed, and a file for which no set is
-named is in one that has the name of its DIR.
-A sentence that no command says is warned of. Files and folders that begin with a dot are left alone.
+Each DIR has its own list, or none. With several DIRs the names of files begin with the DIR as typed, and a file without a set
+is in the set with the name of its DIR.
+There is a warning for a sentence that no command has. Files and folders whose names begin with a dot are ignored.
 
-Files are taken as they are: microphone.gain_db, which is in kept recordings already, is not added. Nor does recognizer.deadline
-count here, up to a minute: how long decisions take is told.
-Exit codes: 0 evaluated, whatever came of it; 1 a file could not be read, or less is right than --at-least.")]
+Files are used unchanged: microphone.gain_db is not applied, because kept recordings include it already. The limit for a
+decision is a minute instead of recognizer.deadline; the report shows how long decisions take.
+Exit codes: 0 evaluated, 1 a file could not be read, or the share that is right is below --at-least."
+)]
 pub struct Arguments {
-    /// The configuration
-    #[arg(long, value_name = "FILE")]
+    /// The configuration [default: ./hearken.toml, else /etc/hearken/hearken.toml]
+    #[arg(long, value_name = "FILE", default_value_os_t = super::usual_config(), hide_default_value = true)]
     config: PathBuf,
-    /// One JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
-    /// One JSON object a line for each clip, before the one for all; for one that cannot be read its file and error
+    /// Print first one line of JSON for each clip. A clip that cannot be read has its file and error
     #[arg(long)]
     each: bool,
-    /// Cut every file into utterances as the daemon would; those of more than 30 s, and those to be refused of more than
-    /// endpoint.max_length, are cut anyway
+    /// Cut every file into utterances as the daemon would; those of more than 30 s, and those to be refused of more
+    /// than endpoint.max_length, are cut anyway
     #[arg(long)]
     cut: bool,
-    /// Decide once more with noise, at each of these ratios in dB, by the loudest 128 ms of both
+    /// Decide again with added noise, at each of these signal-to-noise ratios in dB, measured on the loudest 128 ms of
+    /// both
     #[arg(long, value_name = "DB", value_delimiter = ',', allow_negative_numbers = true, value_parser = snr, requires = "noise")]
     snr: Vec<f32>,
-    /// The noise
+    /// The noise to add
     #[arg(long, value_name = "WAV", requires = "snr")]
     noise: Option<PathBuf>,
-    /// Write a page with charts, and with the sound and a picture of what went wrong: it then holds speech
+    /// Write a page with charts, and with the sound and a spectrogram of wrong results. It contains recorded speech
     #[arg(long, value_name = "OUT")]
     html: Option<PathBuf>,
-    /// End with 1 if less than this share of the clips is right, without noise
+    /// Exit with code 1 if less than this share of the clips is right, without added noise
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     at_least: Option<f64>,
-    /// Where the WAV files are, or folders of them
+    /// Folders with WAV files, or with folders of them
     #[arg(required = true, value_name = "DIR")]
     dirs: Vec<PathBuf>,
 }
@@ -84,18 +87,18 @@ impl Arguments {
 
 fn snr(text: &str) -> Result<f32, String> {
     let within = |db: &f32| (-30.0..=60.0).contains(db);
-    text.trim().parse().ok().filter(within).ok_or("a number of dB from -30 to 60 would be right".into())
+    text.trim().parse().ok().filter(within).ok_or("a number of dB from -30 to 60 is needed".into())
 }
 
 fn percent(text: &str) -> Result<f64, String> {
     let within = |percent: &f64| (0.0..=100.0).contains(percent);
-    text.parse().ok().filter(within).ok_or("a number from 0 to 100 would be right".into())
+    text.parse().ok().filter(within).ok_or("a number from 0 to 100 is needed".into())
 }
 
 /// Longest time for a decision.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Decides every WAV file under the folders in every condition and prints what came of it.
+/// Decides every WAV file under the folders in every condition and prints the results.
 pub fn eval(arguments: &Arguments) -> Result<(), Error> {
     let settings = config::load(&arguments.config)?;
     let mut cases = read(arguments, &settings)?;
@@ -124,7 +127,7 @@ pub fn eval(arguments: &Arguments) -> Result<(), Error> {
     sufficient(&conditions[0].0, arguments.at_least)
 }
 
-/// The WAV files, with a warning of what can never be right.
+/// Reads the cases, and warns of those that no decision can meet.
 fn read(arguments: &Arguments, settings: &Settings) -> Result<Vec<Case>, Error> {
     let fault = |faults: Faults| Error::Evaluation(faults.to_string());
     let (cases, left_out) =
@@ -135,7 +138,8 @@ fn read(arguments: &Arguments, settings: &Settings) -> Result<Vec<Case>, Error> 
     Ok(cases)
 }
 
-/// What decides as the daemon would, but for its deadline: how long a decision takes is the machine's doing, and is told.
+/// Makes an evaluator that decides as the daemon would, except for the deadline. The time of decisions depends on the
+/// machine and is reported.
 pub(super) fn evaluator(settings: Settings, cut: bool, keep: usize) -> Result<Evaluator, Error> {
     let deadline = settings.recognizer.deadline.max(DEADLINE);
     let recognizer = RecognizerSettings { deadline, ..settings.recognizer };
@@ -154,10 +158,11 @@ pub(super) fn evaluator(settings: Settings, cut: bool, keep: usize) -> Result<Ev
 fn noise(path: &Path) -> Result<Noise, Error> {
     let fault = |what: &dyn std::fmt::Display| Error::Evaluation(format!("{}: {what}", path.display()));
     let samples = wav::read(path).map_err(|e| fault(&e))?;
-    Noise::new(samples).ok_or_else(|| fault(&"silent from end to end; noise would be right"))
+    Noise::new(samples).ok_or_else(|| fault(&"silent from end to end; use a file with noise"))
 }
 
-/// The page, for this user's eyes only: it holds speech. What it held before stays until there is something to write.
+/// Opens the file of the page with mode 0600, because it contains speech. Its old content stays until the page is
+/// written.
 fn create(path: &Path) -> Result<File, Error> {
     let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
     let closed = file.and_then(|file| {
@@ -174,7 +179,7 @@ fn emptied(page: File) -> io::Result<BufWriter<File>> {
     Ok(BufWriter::new(page))
 }
 
-/// Decides all clips in one condition. What cannot be read is reported and leaves `cases`.
+/// Decides all clips in one condition. Files that cannot be read are reported and removed from `cases`.
 pub(super) fn decide(
     evaluator: &mut Evaluator,
     cases: &mut Vec<Case>,
@@ -211,13 +216,13 @@ pub(super) fn decide(
     Ok(clips)
 }
 
-/// One line on a terminal, in the place of the last one; nothing elsewhere.
+/// Shows progress on a terminal, as one line that is overwritten. Prints nothing elsewhere.
 pub(super) fn progress(line: &str) -> io::Result<()> {
     let mut terminal = io::stderr();
     if terminal.is_terminal() { write!(terminal, "\r\x1b[K{line}").and_then(|()| terminal.flush()) } else { Ok(()) }
 }
 
-/// How it was made.
+/// A description of the evaluation: its files, configuration and noise.
 fn about(arguments: &Arguments, files: usize) -> String {
     let noise = arguments.noise.as_ref().map(|path| format!("; noise {}, seed {SEED}", path.display()));
     let cut = if arguments.cut { ", all cut as the daemon cuts" } else { "" };
@@ -272,7 +277,7 @@ fn table(out: &mut dyn Write, summaries: &[&Summary]) -> io::Result<()> {
         .try_for_each(|row| line(columns[0][row].0, columns.iter().map(|c| c[row].1.as_str()).collect()))
 }
 
-/// The sets, if there are several, and the worst speakers, if any is named.
+/// The tables of the sets, if there are several, and of the worst speakers, if any is named.
 fn group_tables(out: &mut dyn Write, summary: &Summary) -> io::Result<()> {
     let condition = summary.condition();
     if summary.sets.len() > 1 {

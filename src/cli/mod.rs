@@ -1,4 +1,4 @@
-//! The command line: one file a subcommand.
+//! The command line, with one file for each subcommand.
 
 use std::io::{self, IsTerminal, Write};
 use std::panic;
@@ -12,17 +12,19 @@ use crate::daemon::error::Error;
 use crate::daemon::{self, Options};
 use crate::recognize::trial;
 use crate::report::events::Destination;
-use crate::runtime::cpu;
 use crate::runtime::openmp;
+use crate::runtime::{cpu, process};
 
 mod calibrate;
 mod check;
+mod config;
 mod decide;
 mod devices;
 mod eval;
 mod log;
 mod pins;
 mod record;
+pub mod reference;
 mod scratch;
 mod sentences;
 mod status;
@@ -42,12 +44,12 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Subcommands {
-    /// Listen and obey until SIGTERM or Ctrl-C
+    /// Run the daemon: listen and carry out commands until SIGTERM or Ctrl-C
     Run {
-        /// The configuration
-        #[arg(long, value_name = "FILE")]
+        /// The configuration [default: ./hearken.toml, else /etc/hearken/hearken.toml]
+        #[arg(long, value_name = "FILE", default_value_os_t = usual_config(), hide_default_value = true)]
         config: PathBuf,
-        /// Write one JSON object a line per utterance to FILE, to standard output (-) or to readers of unix:PATH
+        /// Write one line of JSON for each utterance to FILE, to standard output (-) or to readers of unix:PATH
         #[arg(long, value_name = "FILE|-|unix:PATH")]
         events: Option<Destination>,
         /// Show the level and each decision on standard output
@@ -56,25 +58,31 @@ enum Subcommands {
         /// Keep recordings in DIR [default: $RUNTIME_DIRECTORY, else $XDG_RUNTIME_DIR, else /dev/shm]
         #[arg(long, value_name = "DIR")]
         scratch: Option<PathBuf>,
-        /// Remember outputs in DIR [default: $STATE_DIRECTORY, else $XDG_STATE_HOME/hearken, else ~/.local/state/hearken]
+        /// Save the states of outputs in DIR [default: $STATE_DIRECTORY, else $XDG_STATE_HOME/hearken, else
+        /// ~/.local/state/hearken]
         #[arg(long, value_name = "DIR")]
         state: Option<PathBuf>,
     },
-    /// Check a configuration: exit code 0 if it is good, 78 with every fault if not
+    /// Check a configuration: print every fault and exit with code 78, or 0 if there is none
     Check {
-        /// The configuration
-        file: PathBuf,
+        #[command(flatten)]
+        config: Either,
     },
-    /// Show what a configuration accepts: how many sentences, and some of them
+    /// Show the sentences of a configuration: their number, and some of them
     Sentences {
-        /// The configuration
-        file: PathBuf,
+        #[command(flatten)]
+        config: Either,
         #[command(flatten)]
         what: sentences::What,
     },
+    /// Show what a configuration means, key by key
+    Config {
+        #[command(subcommand)]
+        command: config::Subcommands,
+    },
     /// List microphones, with the ids for the configuration, and gpiochips
     Devices,
-    /// Write down what WAV files say, as free text
+    /// Transcribe WAV files as free text
     Transcribe {
         /// WAV files; - is standard input
         #[arg(required = true, value_name = "WAV")]
@@ -91,8 +99,8 @@ enum Subcommands {
     },
     /// Decide WAV files as the daemon would, without switching anything
     Decide {
-        /// The configuration
-        #[arg(long, value_name = "FILE")]
+        /// The configuration [default: ./hearken.toml, else /etc/hearken/hearken.toml]
+        #[arg(long, value_name = "FILE", default_value_os_t = usual_config(), hide_default_value = true)]
         config: PathBuf,
         /// WAV files; - is standard input
         #[arg(required = true, value_name = "WAV")]
@@ -105,21 +113,21 @@ enum Subcommands {
     Eval(eval::Arguments),
     /// Prompt sentences of a configuration and record them, for `hearken eval`
     Record(record::Arguments),
-    /// Set the thresholds by recordings of sentences and of other sound
+    /// Choose the thresholds by recordings of sentences and of other sound, and write them into the configuration
     Calibrate(calibrate::Arguments),
-    /// What `trial` starts
+    /// The process that `trial` starts
     #[command(hide = true, name = trial::SUBCOMMAND)]
     TryModel { path: String, sha256: String },
     /// List the outputs; with --rest, put them at rest after a daemon that was killed
     Pins {
-        /// The configuration
-        #[arg(long, value_name = "FILE")]
+        /// The configuration [default: ./hearken.toml, else /etc/hearken/hearken.toml]
+        #[arg(long, value_name = "FILE", default_value_os_t = usual_config(), hide_default_value = true)]
         config: PathBuf,
         /// Put every output at rest. No daemon may be running
         #[arg(long)]
         rest: bool,
     },
-    /// How the running daemon is: ready, microphone, scratch
+    /// Show the state of the running daemon: ready, microphone, outputs, scratch
     Status {
         /// Where the daemon records [default: $RUNTIME_DIRECTORY, else $XDG_RUNTIME_DIR, else /dev/shm]
         #[arg(long, value_name = "DIR")]
@@ -128,30 +136,53 @@ enum Subcommands {
         #[arg(long)]
         json: bool,
     },
-    /// Why the last utterance, or a WAV file, was decided as it was
+    /// Explain the decision on the last utterance or on a WAV file
     Why {
         /// Where the daemon records [default: $RUNTIME_DIRECTORY, else $XDG_RUNTIME_DIR, else /dev/shm]
         #[arg(long, value_name = "DIR", conflicts_with = "file")]
         scratch: Option<PathBuf>,
-        /// The configuration by which WAV is decided
+        /// The configuration by which WAV is decided [default: ./hearken.toml, else /etc/hearken/hearken.toml]
         #[arg(long, value_name = "FILE", requires = "file")]
         config: Option<PathBuf>,
         /// A WAV file instead of the daemon's last utterance; - is standard input
-        #[arg(value_name = "WAV", requires = "config")]
+        #[arg(value_name = "WAV")]
         file: Option<PathBuf>,
         /// One JSON object
         #[arg(long)]
         json: bool,
     },
-    /// How full scratch is, and whether anything stays behind there
+    /// Show how full scratch is, or test that recordings leave nothing behind
     Scratch {
         #[command(subcommand)]
         command: scratch::Subcommands,
     },
 }
 
+/// A configuration file, given with or without `--config`.
+#[derive(clap::Args)]
+struct Either {
+    /// The configuration [default: ./hearken.toml, else /etc/hearken/hearken.toml]
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// The configuration, as an option
+    #[arg(long, value_name = "FILE", conflicts_with = "file")]
+    config: Option<PathBuf>,
+}
+
+impl Either {
+    fn path(self) -> PathBuf {
+        self.file.or(self.config).unwrap_or_else(usual_config)
+    }
+}
+
+/// The default configuration: `hearken.toml` in the current directory, else that of the package.
+fn usual_config() -> PathBuf {
+    let here = PathBuf::from("hearken.toml");
+    if here.exists() { here } else { "/etc/hearken/hearken.toml".into() }
+}
+
 impl Subcommands {
-    /// Whether threads share an inference in this process. The process of `TryModel` has one thread.
+    /// Whether several threads share an inference in this process. `TryModel` uses one thread.
     fn infers(&self) -> bool {
         use Subcommands::{Calibrate, Decide, Eval, Run, Transcribe, Why};
         matches!(
@@ -161,21 +192,21 @@ impl Subcommands {
     }
 }
 
-/// All that can be typed, for manual pages and completions.
+/// The definition of all arguments, for manual pages and completions.
 pub fn command() -> clap::Command {
     Arguments::command()
 }
 
-/// Runs the program on the process's arguments.
+/// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let usual = if matches!(arguments.command, Subcommands::Run { .. }) { "info,whisper_rs=warn" } else { "warn" };
     log::start(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual)));
-    // A panic said what it had to say by now; the pins came to rest while it unwound.
+    // A panic has printed its message, and the pins were put at rest while it unwound.
     let Ok(ended) = panic::catch_unwind(|| run(arguments.command)) else { return ExitCode::FAILURE };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever reads our output has had enough: `hearken decide … | head`.
+        // The reader of the output has closed it, as in `hearken decide … | head`.
         Err(Error::Io(e)) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(io::stderr(), "{}{error}", if io::stderr().is_terminal() { "hearken: " } else { "" });
@@ -186,6 +217,7 @@ pub fn main() -> ExitCode {
 
 fn run(command: Subcommands) -> Result<(), Error> {
     cpu::suffices().map_err(Error::Processor)?;
+    process::no_core_file()?;
     if command.infers()
         && let Err(error) = openmp::spin_less()
     {
@@ -193,31 +225,34 @@ fn run(command: Subcommands) -> Result<(), Error> {
     }
     match command {
         Subcommands::Run { config, events, watch, scratch, state } => {
-            daemon::run(&config, Options { events, watch, scratch, state, config: None })
+            daemon::run(&config, Options { events, watch, scratch, state, ..Options::default() })
         }
-        Subcommands::Check { file } => check::check(&file),
-        Subcommands::Sentences { file, what } => sentences::sentences(&file, &what),
+        Subcommands::Check { config } => check::check(&config.path()),
+        Subcommands::Sentences { config, what } => sentences::sentences(&config.path(), &what),
+        Subcommands::Config { command } => config::config(command),
         Subcommands::Devices => devices::devices(),
         Subcommands::Transcribe { files, model, sha256, json } => transcribe::transcribe(&files, model, sha256, json),
-        Subcommands::TryModel { path, sha256 } => Ok(trial::second(&path, &sha256)?),
+        Subcommands::TryModel { path, sha256 } => Ok(trial::child(&path, &sha256)?),
         Subcommands::Decide { config, files, json } => decide::decide(&config, &files, json),
         Subcommands::Eval(arguments) => eval::eval(&arguments),
         Subcommands::Calibrate(arguments) => calibrate::calibrate(&arguments),
         Subcommands::Record(arguments) => record::record(&arguments),
         Subcommands::Pins { config, rest } => pins::pins(&config, rest),
         Subcommands::Status { scratch, json } => status::status(scratch, json),
-        Subcommands::Why { config: Some(config), file: Some(file), json, .. } => why::file(&config, &file, json),
+        Subcommands::Why { config, file: Some(file), json, .. } => {
+            why::file(&config.unwrap_or_else(usual_config), &file, json)
+        }
         Subcommands::Why { scratch, json, .. } => why::daemon(scratch, json),
         Subcommands::Scratch { command } => scratch::scratch(command),
     }
 }
 
-/// So many of `what`, which takes an s: "1 file", "2 files".
+/// A count with its noun, which forms the plural with an s: "1 file", "2 files".
 fn counted(count: u64, what: &str) -> String {
     format!("{} {what}{}", number(count), if count == 1 { "" } else { "s" })
 }
 
-/// The sentences of a grammar may be more than can be counted.
+/// A count of sentences. `u64::MAX` means that there are more than can be counted.
 fn number(count: u64) -> String {
     if count == u64::MAX { "more than 10^19".into() } else { count.to_string() }
 }

@@ -21,50 +21,49 @@ use crate::measure::record::take::Take;
 use crate::report::watch::Meter;
 use crate::report::{MicrophoneNews, Outcome, Report, reporter};
 use crate::runtime::mailbox::{self, Received, mailbox};
-use crate::runtime::process;
-use crate::runtime::service::Beats;
+use crate::runtime::service::Rounds;
 use crate::runtime::status::Question;
-use crate::runtime::stop::{GLANCE, Stop};
+use crate::runtime::stop::{POLL_INTERVAL, Stop};
 use crate::utterance::scratch::{self, Scratch};
 
-/// Recordings that may wait: one is written while the next is spoken.
+/// Most recordings that may wait. One is written while the next is spoken.
 const WAITING: usize = 2;
 /// Longest line that is read from standard input, in bytes, and lines that may wait.
 const LINE: u64 = 64;
 const LINES: usize = 8;
-/// Frames, 0.5 s, within which nobody reads a sentence and has begun to say it so that the listener notices. What begins sooner is
-/// the rest of the sentence before, which had a pause in it.
+/// Least frames, 0.5 s, between a prompt and the start of its utterance, because nobody reads and speaks faster. An
+/// utterance that begins sooner belongs to the sentence before, which had a pause in it.
 const SOONEST: u64 = 31;
 
-const HELP: &str = "Say what is asked for; the next one comes by itself. And typed, each with Enter:
-  nothing, or a (again): take the last one back, and ask for it again
-  s (skip): ask for something else
-  q (quit), or Ctrl-C: stop. What is recorded stays; the same command goes on from there";
+const HELP: &str = "Say the sentence that is shown; the next one comes by itself. You can also type, each with Enter:
+  nothing, or a (again): delete the last recording, and ask for it again
+  s (skip): ask for another sentence
+  q (quit), or Ctrl-C: stop. The recordings stay; the same command continues from there";
 
-/// What can be typed after `hearken record`.
+/// The arguments of `hearken record`.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Asks for sentences of the configuration, all commands in turn, and records what is said as the daemon
-would hear it: WAV files and DIR/expected.jsonl, which `hearken eval` reads. What stands in that list is done: the same
-command goes on after it. No model is needed. The daemon holds the microphone: sudo systemctl stop hearken."
+    after_help = "Asks for sentences of the configuration, all commands in turn, and records them as the daemon would: as WAV
+files and a list DIR/expected.jsonl, which `hearken eval` reads. To continue a session, run the same command again: it skips
+what is in the list. No model is needed. The daemon uses the microphone, so stop it first: sudo systemctl stop hearken."
 )]
 pub struct Arguments {
-    /// The configuration
-    #[arg(long, value_name = "FILE")]
+    /// The configuration [default: ./hearken.toml, else /etc/hearken/hearken.toml]
+    #[arg(long, value_name = "FILE", default_value_os_t = super::usual_config(), hide_default_value = true)]
     config: PathBuf,
-    /// How many recordings there are to be in the end, of this speaker and kind
+    /// Number of recordings of this speaker and kind at the end, including those that exist already
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=9999))]
     count: u16,
-    /// Who speaks: begins the names of the files. Each speaker has a count of their own
+    /// Name of the speaker, with which the names of the files begin. Recordings are counted for each speaker
     #[arg(long, value_name = "NAME", value_parser = speaker)]
     speaker: Option<String>,
-    /// Record speech that is no command, to be refused: talk, read a newspaper aloud, let the radio play
+    /// Record speech that is no command and is to be refused: talk, read a newspaper aloud, or play the radio
     #[arg(long)]
     other: bool,
     /// Record into DIR first [default: $RUNTIME_DIRECTORY, else $XDG_RUNTIME_DIR, else /dev/shm]
     #[arg(long, value_name = "DIR")]
     scratch: Option<PathBuf>,
-    /// Where the recordings go; made if it is missing
+    /// The folder for the recordings, which is made if it is missing
     dir: PathBuf,
 }
 
@@ -72,7 +71,7 @@ fn speaker(text: &str) -> Result<String, String> {
     let letters = text.starts_with(|c: char| c.is_ascii_alphabetic());
     let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     let good = letters && plain && text.len() <= 32;
-    if good { Ok(text.into()) } else { Err("a letter, then up to 31 letters, digits or _, would be right".into()) }
+    if good { Ok(text.into()) } else { Err("a name is a letter, then up to 31 letters, digits or _".into()) }
 }
 
 impl From<FolderError> for Error {
@@ -81,10 +80,9 @@ impl From<FolderError> for Error {
     }
 }
 
-/// Records until all is said, or until a stop or `quit`. Blocks for as long.
+/// Records until all sentences were said, or until a stop or `quit`. Blocks until then.
 pub fn record(arguments: &Arguments) -> Result<(), Error> {
     // A core file would hold the sound of the last utterance.
-    process::no_core_file()?;
     let settings = config::load(&arguments.config)?;
     let folder = Folder::open(&arguments.dir, &settings.commands)?;
     let stop = Stop::on_signals(false)?;
@@ -101,7 +99,7 @@ pub fn record(arguments: &Arguments) -> Result<(), Error> {
     if session.is_over() {
         return session.end();
     }
-    let ear_parts = Listener { gain_db, endpoint, scratch, outbox, reporter, beats: Beats::default() };
+    let ear_parts = Listener { gain_db, endpoint, scratch, outbox, reporter, rounds: Rounds::default() };
     thread::scope(|scope| {
         let _hang_up = stop.raise_on_drop();
         let listen = || listener::listen(&mut source, ear_parts, &stop);
@@ -115,7 +113,8 @@ pub fn record(arguments: &Arguments) -> Result<(), Error> {
     })
 }
 
-/// What is typed, line by line. Its end is the end of nothing else: the thread is left alone, and ends with the process.
+/// Reads the lines that are typed, on a thread that ends with the process. The end of the input does not end the
+/// recording.
 fn typed() -> io::Result<Receiver<String>> {
     let (typed, lines) = sync_channel(LINES);
     let read = move || {
@@ -130,7 +129,7 @@ fn typed() -> io::Result<Receiver<String>> {
     Ok(lines)
 }
 
-/// What has been recorded, what is asked for, and the utterance that is being spoken.
+/// The state of a session: the recordings, the prompt, and the current utterance.
 struct Session<'a> {
     arguments: &'a Arguments,
     settings: &'a Settings,
@@ -138,18 +137,18 @@ struct Session<'a> {
     prompts: Prompts<'a>,
     microphone: Arc<Counters>,
     meter: Meter,
-    /// The sentence that is asked for; none with `--other`.
+    /// The sentence of the prompt; `None` with `--other`.
     asked: Option<String>,
-    /// Frames heard so far; when it was asked for, and when the listener noticed that somebody speaks. Time by the microphone: a
-    /// machine that is late for a moment changes nothing.
+    /// Frames so far; `since` is their number at the prompt, and `begun` when the listener noticed speech. Frames are
+    /// counted instead of time, so that delays of the machine have no effect.
     frames: u64,
     since: u64,
     begun: u64,
     skipped: usize,
     recording: bool,
-    /// Whether the listener lost the utterance, and said so.
+    /// Whether the listener lost the utterance and logged it.
     lost: bool,
-    /// Whether it was said what the wait is for.
+    /// Whether the reason for waiting was printed.
     waiting: bool,
 }
 
@@ -188,7 +187,7 @@ impl<'a> Session<'a> {
         stop: &Stop,
     ) -> Result<(), Error> {
         while !stop.raised() && !self.is_over() {
-            match reports.recv_timeout(GLANCE) {
+            match reports.recv_timeout(POLL_INTERVAL) {
                 Ok(Report::Level { dbfs, recording, scratch }) => {
                     self.show(dbfs, recording, scratch)?;
                     if std::mem::replace(&mut self.recording, recording) && !recording {
@@ -242,13 +241,13 @@ impl<'a> Session<'a> {
         self.say(&format!("{done} of {count} recorded; {more}.{use_them}"))
     }
 
-    /// Chooses what to ask for next.
+    /// Chooses the next prompt.
     fn choose(&mut self) {
         let sentence = self.prompts.at(self.done() + self.skipped);
         self.asked = sentence.map(|sentence| sentence.words).filter(|_| !self.arguments.other);
     }
 
-    /// Asks, unless nobody would hear the answer: then it is asked when the microphone is open.
+    /// Prints the prompt. If the microphone is not open, the prompt is printed when it opens.
     fn ask(&mut self) -> Result<(), Error> {
         if !self.microphone.read().open {
             return Ok(());
@@ -262,7 +261,7 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// The moving bar. Off a terminal the levels of each recording must do.
+    /// Shows the moving level bar on a terminal.
     fn show(&mut self, dbfs: f32, recording: bool, scratch: u64) -> Result<(), Error> {
         self.frames += 1;
         if recording && !self.recording {
@@ -291,7 +290,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The listener hands a recording over before it reports that nobody speaks any more.
+    /// Handles the end of an utterance. The listener sends a recording before it reports the end of the speech.
     fn after_utterance(&mut self, inbox: &mailbox::Receiver<Spoken>) -> Result<(), Error> {
         let mut taken = std::mem::take(&mut self.lost);
         while let Received::Item(spoken) = inbox.take(Duration::ZERO) {
@@ -301,12 +300,12 @@ impl<'a> Session<'a> {
         if taken || self.arguments.other { Ok(()) } else { self.say("  too short to be speech; once more, please") }
     }
 
-    /// Judges what was recorded, and keeps it if it is good enough.
+    /// Checks a recording and keeps it if it is good enough.
     fn take(&mut self, mut spoken: Spoken) -> Result<(), Error> {
         let (other, speaker) = (self.arguments.other, self.arguments.speaker.as_deref());
         let gain_db = self.settings.microphone.gain_db;
         let take = Take::of(&spoken.recording.samples()?, gain_db);
-        // A radio makes no pause, neither for us nor for the daemon.
+        // With `--other` a cut is no fault, because a radio makes no pauses.
         let faults = take.faults(gain_db, Some(self.settings.endpoint.max_length).filter(|_| !other));
         let soon = !other && self.begun.saturating_sub(self.since) < SOONEST;
         if soon || faults.iter().any(|fault| fault.is_hard()) {
@@ -357,7 +356,7 @@ impl<'a> Session<'a> {
         self.ask()
     }
 
-    /// Says once what is waited for, if the microphone could not be opened at first. Why not is in the log.
+    /// Prints once that the microphone could not be opened. The log has the reason.
     fn explain_wait(&mut self) -> Result<(), Error> {
         let microphone = self.microphone.read();
         if self.waiting || microphone.opened > 0 || microphone.attempts < 2 {

@@ -1,4 +1,4 @@
-//! `hearken sentences FILE`: what a configuration accepts.
+//! `hearken sentences FILE`: the sentences that a configuration accepts.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -13,33 +13,33 @@ use crate::daemon::error::Error;
 use crate::grammar::template::Node;
 use crate::grammar::{Grammar, List, Sentence, SlotValue};
 
-/// Sentences shown of each command where no number is asked for, and draws for them: some come twice.
+/// Sentences that are shown of each command by default, and the number of draws for them, because some come twice.
 const A_FEW: usize = 3;
 const DRAWS: usize = 10;
-/// Values of a list that a tree shows.
+/// Most values of a list that a tree shows.
 const VALUES: usize = 12;
 
-/// What is to be shown.
+/// The choice of what is shown.
 #[derive(clap::Args)]
 pub struct What {
-    /// Only the number of sentences
+    /// Print only the number of sentences
     #[arg(long, conflicts_with_all = ["sample", "tree"])]
     count: bool,
-    /// N sentences at random, each as likely as any other
+    /// Print N random sentences, each with the same probability
     #[arg(long, value_name = "N", conflicts_with = "tree")]
     sample: Option<usize>,
-    /// Another seed draws other sentences
+    /// Seed of the random choice: another seed gives other sentences
     #[arg(long, value_name = "NUMBER", default_value_t = 1, conflicts_with_all = ["count", "tree"])]
     seed: u64,
-    /// With --sample: one JSON object a line
+    /// With --sample: print one line of JSON for each sentence
     #[arg(long, requires = "sample")]
     json: bool,
-    /// The templates, with each list and rule explained once
+    /// Print the templates, with each list and rule explained once
     #[arg(long)]
     tree: bool,
 }
 
-/// Shows what the configuration accepts: how many sentences and some of them, or what was asked for.
+/// Prints the number of sentences of the configuration and some of them, or what the arguments ask for.
 pub fn sentences(file: &Path, what: &What) -> Result<(), Error> {
     let text = config::read_text(file)?;
     let name = file.display().to_string();
@@ -76,7 +76,7 @@ fn line(sentence: &Sentence, command: &str) -> String {
     format!("{} -> {command}{}", sentence.words, slots.concat())
 }
 
-/// How many sentences each command has, and a few of them.
+/// Prints the number of sentences of each command, and a few of them.
 fn overview(grammar: &Grammar, commands: &[Command], seed: u64, out: &mut impl Write) -> io::Result<()> {
     let all = counted(commands.len() as u64, "command");
     writeln!(out, "{} of {all}", counted(grammar.count(), "sentence"))?;
@@ -95,7 +95,7 @@ fn overview(grammar: &Grammar, commands: &[Command], seed: u64, out: &mut impl W
 /// The templates as a tree.
 struct Tree<'t> {
     templates: &'t Templates,
-    /// The lists and rules that were explained.
+    /// The lists and rules that were explained already.
     told: BTreeSet<String>,
 }
 
@@ -113,7 +113,7 @@ impl Tree<'_> {
         Ok(())
     }
 
-    /// Writes what the lists and rules in `node` stand for, those that were not explained before.
+    /// Writes the meaning of the lists and rules in `node` that were not explained before.
     fn explain(&mut self, node: &Node, depth: usize, out: &mut impl Write) -> io::Result<()> {
         let indent = "  ".repeat(depth);
         match node {

@@ -1,4 +1,4 @@
-//! `hearken status`: how the running daemon is.
+//! `hearken status`: shows the state of the running daemon.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -10,16 +10,21 @@ use crate::runtime::status;
 use crate::runtime::status::Question;
 use crate::utterance::scratch;
 
-/// Where the service records, whoever asks.
+/// The directory in which the service records.
 const SERVICE: &str = "/run/hearken";
 
-/// Asks the daemon that records into `dir`, or the one that is found: one's own, or the service.
+/// The default directories in which a daemon may record: that of this user, then that of the service.
+pub fn places() -> [PathBuf; 2] {
+    [scratch::default_dir(), SERVICE.into()]
+}
+
+/// Asks the daemon that records into `dir`. Without `dir`, asks the daemon of this user, or else the service.
 ///
 /// # Errors
-/// When none answers.
+/// When no daemon answers.
 pub fn ask(dir: Option<PathBuf>, question: Question) -> Result<(PathBuf, Value), Error> {
     let dir = dir.unwrap_or_else(|| {
-        let places = [scratch::default_dir(), SERVICE.into()];
+        let places = places();
         places.iter().find(|dir| status::is_there(dir)).unwrap_or(&places[0]).clone()
     });
     let nobody = |e: io::Error| {
@@ -35,7 +40,7 @@ pub fn ask(dir: Option<PathBuf>, question: Question) -> Result<(PathBuf, Value),
     Ok((dir, status))
 }
 
-/// Prints what the daemon says, as one JSON object or a line for each number.
+/// Prints the answer of the daemon as one JSON object, or as a line for each value.
 pub fn status(dir: Option<PathBuf>, as_json: bool) -> Result<(), Error> {
     let (_, status) = ask(dir, Question::Status)?;
     let mut out = io::stdout().lock();
@@ -54,7 +59,7 @@ pub fn status(dir: Option<PathBuf>, as_json: bool) -> Result<(), Error> {
     Ok(())
 }
 
-/// An object's values: `output=lamp pin=GPIO17 state=on`.
+/// The values of an object on one line: `output=lamp pin=GPIO17 state=on`.
 fn in_a_row(item: &Value) -> String {
     let values = item.as_object().into_iter().flatten();
     let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), String::from);

@@ -12,7 +12,7 @@ use crate::recognize::settings::RecognizerSettings;
 use crate::recognize::whisper::Whisper;
 use crate::runtime::stop::Stop;
 
-/// Prints what each file says and in which language. A file that cannot be read is reported and the others go on.
+/// Prints the text and the language of each file. A file that cannot be read is reported, and the next one follows.
 pub fn transcribe(files: &[PathBuf], model: String, sha256: Option<String>, as_json: bool) -> Result<(), Error> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(4);
     let settings = RecognizerSettings { model, sha256, threads, ..RecognizerSettings::default() };

@@ -1,4 +1,4 @@
-//! `hearken why`: the whole story of one decision.
+//! `hearken why`: explains one decision.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -16,13 +16,13 @@ use crate::report::explanation::{STORY, WORDS, Why};
 use crate::runtime::status::Question;
 use crate::runtime::stop::Stop;
 
-/// Asks the daemon that records into `dir`, or the one that is found, about its last utterance.
+/// Asks the daemon that records into `dir` about its last utterance. Without `dir`, looks for a daemon.
 pub fn daemon(dir: Option<PathBuf>, as_json: bool) -> Result<(), Error> {
     let (_, told) = ask(dir, Question::Why)?;
     print(&told, as_json)
 }
 
-/// Decides `file` as one utterance and tells why.
+/// Decides `file` as one utterance and explains the decision.
 pub fn file(config: &Path, file: &Path, as_json: bool) -> Result<(), Error> {
     let Settings { recognizer, grammar, thresholds, commands, .. } = config::load(config)?;
     let mut recognizer = recognize::load(&recognizer, grammar, &Stop::default())?;

@@ -1,9 +1,9 @@
-//! Boards: what Hearken must know of each to keep its user from harm. The files under `boards/` are built in.
+//! Boards: their pins, which of them are reserved, and their defaults. The files under `boards/` are built in.
 
 use crate::act::gpio::{Backend, PwmChannel};
 use crate::document::{Document, Problems, Section, nearest};
 
-/// Each board's name in a configuration, and its file.
+/// The name of each board in a configuration, and the text of its file.
 const BOARDS: [(&str, &str); 5] = [
     ("host", include_str!("../../boards/host/board.toml")),
     ("pi-3", include_str!("../../boards/pi-3/board.toml")),
@@ -21,9 +21,9 @@ pub struct HeaderPin {
     pub header: Option<u32>,
     /// Why it must not be an output.
     pub reserved: Option<String>,
-    /// What to know before using it.
+    /// What a user should know before using it.
     pub note: Option<String>,
-    /// The generator that can dim it.
+    /// The PWM generator that can dim it.
     pub pwm: Option<PwmChannel>,
 }
 
@@ -34,19 +34,19 @@ pub struct Board {
     pub id: String,
     /// Name for people.
     pub name: String,
-    /// Rust target; empty where it is the machine's own.
+    /// Rust target; empty means that of the machine itself.
     pub target: String,
     /// CPU features that the recognizer is built for.
     pub cpu: String,
-    /// Inference threads advised.
+    /// Recommended number of inference threads.
     pub threads: usize,
     /// Driver used unless the configuration names another.
     pub backend: Backend,
-    /// Kernel label of the header's gpiochip; empty where there is none.
+    /// The kernel's label of the gpiochip of the header; empty if there is none.
     pub gpiochip: String,
-    /// Whisper model advised.
+    /// Recommended Whisper model.
     pub model: String,
-    /// The header.
+    /// The pins of the header.
     pub pins: Vec<HeaderPin>,
 }
 
@@ -60,7 +60,7 @@ impl Board {
 /// The board called `name` in a configuration.
 ///
 /// # Errors
-/// In words: there is no such board, and which there are.
+/// A message that there is no such board, with the names of all boards.
 pub fn named(name: &str) -> Result<Board, String> {
     let names = BOARDS.map(|(name, _)| name);
     match BOARDS.iter().find(|(n, _)| *n == name) {
@@ -75,7 +75,7 @@ pub fn named(name: &str) -> Result<Board, String> {
 /// Reads a board's file.
 ///
 /// # Errors
-/// Its faults.
+/// The faults of the file.
 pub fn parse(id: &str, text: &str) -> Result<Board, Problems> {
     let board = Document::new(format!("boards/{id}/board.toml"), text).read(|root| read(id, root))?;
     Ok(board.expect("a document without problems should give a board"))

@@ -1,8 +1,8 @@
-//! The part of the configuration that says what is pressed: buttons.
+//! Reads the section `[buttons]` of the configuration.
 
 use std::time::Duration;
 
-use super::{named_entries, outputs, units, unknown};
+use super::{keys, named_entries, outputs, unknown};
 use crate::act::buttons::Button;
 use crate::act::command::{Command, Deed, Output, Setting};
 use crate::act::gpio::GpioSettings;
@@ -10,10 +10,9 @@ use crate::act::gpio::{Line, Pull};
 use crate::config::board::Board;
 use crate::document::{Section, Value};
 
-/// Time that a contact must be still: the worst of small switches bounce for 6 ms (Ganssle, "A Guide to Debouncing"), and 30
-/// are not felt.
+/// Default for how long a contact must keep its new state. Most small switches bounce for at most 6 ms (Ganssle, "A
+/// Guide to Debouncing"), and a delay of 30 ms is not noticed.
 const DEBOUNCE: Duration = Duration::from_millis(30);
-const DEBOUNCES: std::ops::RangeInclusive<Duration> = Duration::from_millis(5)..=Duration::from_secs(1);
 
 /// Reads `[buttons]`.
 pub fn read(
@@ -26,7 +25,7 @@ pub fn read(
     let mut buttons: Vec<Button> = Vec::new();
     for (name, value) in root.get("buttons").and_then(|v| v.section()).map(named_entries).unwrap_or_default() {
         let Some(table) = value.section() else { continue };
-        let line = table.need("pin", "pin = 22").and_then(|pin| {
+        let line = keys::BUTTON_PIN.get(&table).and_then(|pin| {
             let (line, place) = outputs::line(&pin, gpio)?;
             let outputs = driven.iter().map(|o| (o.name.as_str(), &o.line));
             let taken: Vec<(&str, &Line)> = outputs.chain(buttons.iter().map(|b| (b.name.as_str(), &b.line))).collect();
@@ -35,11 +34,11 @@ pub fn read(
             }
             Some(line)
         });
-        let command = table.need("command", "command = \"lamp\"").and_then(|v| command(&v, commands));
-        let active_low = table.get("active_low").and_then(|v| v.boolean()).unwrap_or(true);
+        let command = keys::COMMAND.get(&table).and_then(|v| command(&v, commands));
+        let active_low = keys::PRESSED_LOW.boolean(&table).unwrap_or(true);
         let open = if active_low { Pull::Up } else { Pull::Down };
-        let pull = table.get("pull").and_then(|v| pull(&v, open)).unwrap_or(open);
-        let debounce = table.get("debounce").map_or(Some(DEBOUNCE), |v| units::duration(&v, DEBOUNCES));
+        let pull = keys::PULL.get(&table).and_then(|v| pull(&v, open)).unwrap_or(open);
+        let debounce = keys::DEBOUNCE.get(&table).map_or(Some(DEBOUNCE), |_| keys::DEBOUNCE.time(&table));
         table.end();
         if let (Some(line), Some(command), Some(debounce)) = (line, command, debounce) {
             buttons.push(Button { name: name.value, line, pull, active_low, debounce, command });
@@ -65,7 +64,8 @@ fn command(value: &Value<'_>, commands: &[Command]) -> Option<usize> {
     found
 }
 
-/// "up", "down" or "none"; `open` is what makes an open contact the level that is not pressed.
+/// Reads "up", "down" or "none". `open` is the pull that gives an open contact the level of a button that is not
+/// pressed.
 fn pull(value: &Value<'_>, open: Pull) -> Option<Pull> {
     let text = value.string()?.value;
     let pull = match text.as_str() {

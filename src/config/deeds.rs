@@ -1,7 +1,8 @@
-//! The part of the configuration that says what commands do: scenes, and the keys of a command.
+//! Reads what commands do: the section `[scenes]`, and the keys of a command.
 
 use std::collections::BTreeMap;
 
+use super::keys::{self, Key};
 use super::{named_entries, outputs, units, unknown};
 use crate::act::command::{Blink, Deed, Output, Requirement, Setting, setting as meaning};
 use crate::act::gpio::Duty;
@@ -9,10 +10,7 @@ use crate::document::{Placed, Section, Value, nearest};
 use crate::grammar::graph::Filled;
 use crate::grammar::{List, SlotValue};
 
-/// Most times that an output blinks: at the fastest that anybody sees, two minutes.
-const MAX_BLINKS: i64 = 1000;
-
-/// `[scenes]`: by name, what is set, in the file's order.
+/// Reads `[scenes]`: for each name the outputs that it sets and their states, in the order of the file.
 pub fn scenes(section: Section<'_>, outputs: &[Output]) -> BTreeMap<String, Vec<(usize, Duty)>> {
     let mut scenes = BTreeMap::new();
     for (name, value) in named_entries(section) {
@@ -26,16 +24,16 @@ pub fn scenes(section: Section<'_>, outputs: &[Output]) -> BTreeMap<String, Vec<
     scenes
 }
 
-/// The slots that a command's sentences fill, if they are good, and the lists that they come from.
+/// The slots that the sentences of a command fill, and all lists.
 pub struct Says<'a> {
-    /// The slots; none if the templates have faults.
+    /// The slots; `None` if the templates have faults.
     pub filled: Option<Filled>,
     /// All lists.
     pub lists: &'a BTreeMap<String, List>,
 }
 
 impl Says<'_> {
-    /// A slot holds text or a whole number, whichever list fills it.
+    /// Checks that every slot has only one kind of values, text or whole numbers, no matter which list fills it.
     pub fn one_kind_a_slot(&self, section: &Section<'_>) {
         for (slot, lists) in self.filled.iter().flat_map(|filled| &filled.ever) {
             let known = lists.iter().filter_map(|name| Some((name, self.lists.get(name)?.kind())));
@@ -50,7 +48,7 @@ impl Says<'_> {
     }
 }
 
-/// What a command does, in order.
+/// Reads the deeds of a command, in their order.
 pub fn deeds(
     section: &Section<'_>,
     outputs: &[Output],
@@ -69,23 +67,23 @@ pub fn deeds(
         }
         deeds.extend(deed.map(|deed| (index, deed)));
     };
-    let entries = |key: &str| section.get(key).and_then(|v| v.section()).map(|s| s.entries()).unwrap_or_default();
-    for (name, value) in entries("set") {
+    let entries = |key: Key| key.get(section).and_then(|v| v.section()).map(|s| s.entries()).unwrap_or_default();
+    for (name, value) in entries(keys::SET) {
         add(&value, &name, &|i| setting(&value, &outputs[i], says).map(|setting| Deed::Set(i, setting)));
     }
-    for value in section.get("toggle").iter().flat_map(Value::one_or_many) {
+    for value in keys::TOGGLE.get(section).iter().flat_map(Value::one_or_many) {
         if let Some(name) = value.string() {
             add(&value, &name, &|i| Some(Deed::Toggle(i)));
         }
     }
-    for (name, value) in entries("pulse") {
+    for (name, value) in entries(keys::PULSE) {
         let times = |i: usize| outputs[i].times(!outputs[i].rest);
         add(&value, &name, &|i| units::duration(&value, times(i)).map(|time| Deed::Pulse(i, time)));
     }
-    for (name, value) in entries("blink") {
+    for (name, value) in entries(keys::BLINK) {
         add(&value, &name, &|i| blink(&value, &outputs[i]).map(|blink| Deed::Blink(i, blink)));
     }
-    if let Some(scene) = section.get("scene") {
+    if let Some(scene) = keys::SCENE.get(section) {
         for (index, duty) in sets(&scene, scenes) {
             add(&scene, &scene.placed(outputs[*index].name.clone()), &|i| Some(Deed::Set(i, Setting::Fixed(*duty))));
         }
@@ -93,9 +91,9 @@ pub fn deeds(
     deeds.into_iter().map(|(_, deed)| deed).collect()
 }
 
-/// requires = { lamp = "on" }
+/// Reads `requires = { lamp = "on" }`.
 pub fn requires(section: &Section<'_>, outputs: &[Output]) -> Vec<Requirement> {
-    let entries = section.get("requires").and_then(|v| v.section()).map(|s| s.entries()).unwrap_or_default();
+    let entries = keys::REQUIRES.get(section).and_then(|v| v.section()).map(|s| s.entries()).unwrap_or_default();
     let required = |(name, value): &(Placed<String>, Value<'_>)| {
         let output = outputs::find(value, name, outputs)?;
         Some(Requirement { output, on: outputs::on_or_off(value)? })
@@ -103,7 +101,7 @@ pub fn requires(section: &Section<'_>, outputs: &[Output]) -> Vec<Requirement> {
     entries.iter().filter_map(required).collect()
 }
 
-/// The output of another deed that is interlocked with this one's, if both may go on.
+/// The name of an output of another deed that is interlocked with the output of this deed, if both could go on.
 fn clash<'o>(deed: &Deed, index: usize, deeds: &[(usize, Deed)], outputs: &'o [Output]) -> Option<&'o str> {
     let may_go_on = |deed: &Deed| !matches!(deed, Deed::Set(_, Setting::Fixed(Duty::NONE)));
     let excludes = |other: usize| outputs[index].excludes(&outputs[other]);
@@ -111,7 +109,7 @@ fn clash<'o>(deed: &Deed, index: usize, deeds: &[(usize, Deed)], outputs: &'o [O
     Some(&outputs[*other].name)
 }
 
-/// What the scene that `value` names sets.
+/// The outputs and states of the scene that `value` names.
 fn sets<'s>(value: &Value<'_>, scenes: &'s BTreeMap<String, Vec<(usize, Duty)>>) -> &'s [(usize, Duty)] {
     let Some(Placed { value: name, .. }) = value.string() else { return &[] };
     let scene = scenes.get(&name);
@@ -121,20 +119,18 @@ fn sets<'s>(value: &Value<'_>, scenes: &'s BTreeMap<String, Vec<(usize, Duty)>>)
     scene.map_or(&[], Vec::as_slice)
 }
 
-/// { on = "200 ms", off = "300 ms", times = 5 }
+/// Reads `{ on = "200 ms", off = "300 ms", times = 5 }`.
 fn blink(value: &Value<'_>, output: &Output) -> Option<Blink> {
     let section = value.section()?;
-    let time = |name: &str, on| {
-        let value = section.need(name, &format!("{name} = \"300 ms\""));
-        value.and_then(|v| units::duration(&v, output.times(on)))
-    };
-    let (on, off) = (time("on", true), time("off", false));
-    let times = section.need("times", "times = 5").and_then(|v| v.integer(1..=MAX_BLINKS));
+    let time = |key: Key, on| key.get(&section).and_then(|v| units::duration(&v, output.times(on)));
+    let (on, off) = (time(keys::BLINK_ON, true), time(keys::BLINK_OFF, false));
+    let times = keys::BLINK_TIMES.whole(&section);
     section.end();
     Some(Blink { on: on?, off: off?, times: times? as u32 })
 }
 
-/// "on", "off", percent, or "{slot}" for a slot that every sentence fills with what the output can be.
+/// Reads "on", "off", a percentage, or "{slot}", a slot that every sentence fills with a state that the output can
+/// have.
 fn setting(value: &Value<'_>, output: &Output, says: &Says<'_>) -> Option<Setting> {
     if value.is_integer() {
         return outputs::fixed(value, output).map(Setting::Fixed);
@@ -147,7 +143,7 @@ fn setting(value: &Value<'_>, output: &Output, says: &Says<'_>) -> Option<Settin
         value.problem(format!("{text:?} is not a state; \"on\", \"off\" or \"{{slot}}\" is needed"));
         return None;
     };
-    // Without the slots the command's own templates are at fault, and that was said.
+    // Without slots the templates of the command have faults, which were reported already.
     let filled = says.filled.as_ref()?;
     if !filled.always.contains(slot) {
         let known: Vec<&str> = filled.always.iter().map(String::as_str).collect();

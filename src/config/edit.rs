@@ -1,4 +1,4 @@
-//! Offsets written into a configuration that people wrote: their comments, their order and all else stay as they are.
+//! Writes offsets into a configuration file without any other change: comments, order and layout stay as they are.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -16,12 +16,14 @@ const OWN: &str = "offsets";
 /// entry of `[thresholds.offsets]` is taken out. Numbers that are the same already are not touched.
 ///
 /// # Errors
-/// In words, why that cannot be done without changing more than that.
+/// A message that says why it cannot be done without other changes.
 pub fn with_offsets(text: &str, offset: f32, own: &BTreeMap<String, f32>) -> Result<String, String> {
     let returns = text.contains('\r');
     let lines = text.replace("\r\n", "\n");
     if returns && lines.replace('\n', "\r\n") != text {
-        return Err("some of its lines end with a carriage return and some do not; one of both would be right".into());
+        return Err(
+            "some of its lines end with a carriage return and some do not; use the same line end in all lines".into()
+        );
     }
     let whole = if lines.ends_with('\n') || lines.is_empty() { lines.clone() } else { lines + "\n" };
     let kept = without_stale(&whole, own)?;
@@ -34,11 +36,11 @@ pub fn with_offsets(text: &str, offset: f32, own: &BTreeMap<String, f32>) -> Res
     Ok(if returns { edited.replace('\n', "\r\n") } else { edited })
 }
 
-/// The document, if it comes out again as it went in.
+/// Parses the document and checks that it is written out exactly as it was read.
 fn parsed(text: &str) -> Result<DocumentMut, String> {
     let document: DocumentMut = text.parse().map_err(|e: toml_edit::TomlError| e.message().to_string())?;
     if document.to_string() != text {
-        return Err("the order of its dotted keys would not survive; sections in brackets would be right".into());
+        return Err("the order of its dotted keys would change; use sections in brackets instead".into());
     }
     Ok(document)
 }
@@ -64,9 +66,9 @@ fn write(document: &mut DocumentMut, offset: f32, own: &BTreeMap<String, f32>) -
     Ok(())
 }
 
-/// Sets a number and leaves what stands around it.
+/// Sets a number and keeps the layout around it.
 fn set(table: &mut dyn TableLike, key: &str, number: f32) {
-    // By its digits: -3.4 as f32 is -3.4000000954 as f64.
+    // Converts by way of the decimal digits, because -3.4 as f32 is -3.4000000954 as f64.
     let number: f64 = format!("{number}").parse().unwrap_or(f64::from(number));
     let present = table.get_mut(key).and_then(Item::as_value_mut);
     match present {
@@ -82,8 +84,8 @@ fn set(table: &mut dyn TableLike, key: &str, number: f32) {
     }
 }
 
-/// `text` without the entries of `[thresholds.offsets]` that are not in `own`, but with the comments about them. Those of a
-/// table in braces are left.
+/// Removes the entries of `[thresholds.offsets]` that are not in `own`, but keeps the comments about them. Entries of
+/// an inline table are kept.
 fn without_stale(text: &str, own: &BTreeMap<String, f32>) -> Result<String, String> {
     let document = Document::parse(text).map_err(|e| e.message().to_string())?;
     let commands = document.get(SECTION).and_then(|s| s.as_table_like()?.get(OWN)?.as_table());
@@ -105,11 +107,12 @@ fn without_stale(text: &str, own: &BTreeMap<String, f32>) -> Result<String, Stri
     Ok(kept)
 }
 
-/// Replaces the file `path` as a whole by `text`: whatever happens there is the old one or the new one. A link stays, and
-/// what it leads to is replaced; the mode stays, and the owner where this process may give it. Blocks until it is on disk.
+/// Replaces the whole file `path` by `text`. Even after a crash there is either the old file or the new one. A symbolic
+/// link stays, and its target is replaced. The mode is kept, and so is the owner if this process may set it. Blocks
+/// until the file is on the disk.
 ///
 /// # Errors
-/// The kernel's; then nothing was changed. A file that is marked read-only is not replaced.
+/// The error of the kernel; then nothing was changed. A read-only file is not replaced.
 pub fn replace(path: &Path, text: &str) -> io::Result<()> {
     let path = path.canonicalize()?;
     let about = std::fs::metadata(&path)?;
@@ -125,14 +128,14 @@ pub fn replace(path: &Path, text: &str) -> io::Result<()> {
         let _ = std::fs::remove_file(&new);
     }
     replaced?;
-    // The name is the new file's by now, whether or not that is on disk yet.
+    // The rename has succeeded, so an error here must not be reported as one.
     let _ = File::open(dir).and_then(|dir| dir.sync_all());
     Ok(())
 }
 
 fn fill(mut file: File, text: &str, about: &std::fs::Metadata) -> io::Result<()> {
     file.write_all(text.as_bytes())?;
-    // Only root may give a file away; a group that one is in can be given by anyone.
+    // Only root may change the owner; every user may set a group that the user belongs to.
     let _ = fchown(&file, Some(about.uid()), Some(about.gid())).or_else(|_| fchown(&file, None, Some(about.gid())));
     file.set_permissions(about.permissions())?;
     file.sync_all()
@@ -209,7 +212,7 @@ mod tests {
     fn what_would_not_survive_is_refused_in_words() {
         let cases = [
             ("a = 1\r\nb = 2\n", "some of its lines end with a carriage return"),
-            ("x.a = 1\nb = 2\nx.c = 3\n", "the order of its dotted keys would not survive"),
+            ("x.a = 1\nb = 2\nx.c = 3\n", "the order of its dotted keys would change"),
             ("thresholds = 5\n", "thresholds: this is no table"),
         ];
         for (text, words) in cases {

@@ -1,4 +1,4 @@
-//! What a configuration allows and yet works badly: sentences that the model can hardly tell apart, and such. Pure.
+//! Warnings about a valid configuration that works badly, for example sentences that sound alike. No input or output.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
@@ -8,38 +8,19 @@ use crate::grammar::walk::{Class, Item, Place, Walk};
 use crate::recognize::tokenizer::Tokenizer;
 
 use super::sounds_alike::{self, Likeness};
+use crate::language::names;
 
-/// Warnings of one kind that are written out; of the others only the number is told.
+/// Most warnings of one kind that are written out. Of further ones only the number is given.
 const WRITTEN_OUT: usize = 4;
-/// Places that are searched for two sentences that go on in the same way.
+/// Most places that are searched for two sentences that continue in the same way.
 const FAR_ENOUGH: usize = 32;
-/// Pairs of near words that are searched for; a grammar that people wrote has a few dozen.
+/// Most pairs of similar words that are examined. A grammar that a person wrote has a few dozen.
 const MOST_PAIRS: usize = 2000;
-/// A word of at most so many letters that takes so many tokens is one that the model hardly knows.
+/// The model hardly knows a word that has at most `FEW_LETTERS` letters and at least `MANY_TOKENS` tokens.
 const FEW_LETTERS: usize = 6;
 const MANY_TOKENS: usize = 3;
 
-/// Words of a home that have another name, which no list of this kind is likely to hold as well.
-const OTHER_NAMES: [(&str, &str); 16] = [
-    ("bathroom", "bath"),
-    ("bedroom", "sleeping room"),
-    ("blinds", "shutters"),
-    ("ceiling", "overhead"),
-    ("curtains", "drapes"),
-    ("door", "entrance"),
-    ("fan", "ventilator"),
-    ("garage", "carport"),
-    ("heater", "radiator"),
-    ("kitchen", "cooking area"),
-    ("lamp", "light"),
-    ("lights", "lamps"),
-    ("lounge", "living room"),
-    ("office", "study"),
-    ("tv", "television"),
-    ("unlock", "open"),
-];
-
-/// Kinds of warnings, in the order in which they are told.
+/// The kinds of warnings, in the order in which they are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Kind {
     Ambiguous,
@@ -50,7 +31,7 @@ enum Kind {
     TooLarge,
 }
 
-/// Warnings about the sentences of `commands`. Without a `tokenizer`, what the model's tokens tell is left out.
+/// Warnings about the sentences of `commands`. Without a `tokenizer` there are no warnings about tokens.
 pub fn warnings(grammar: &Grammar, commands: &[Command], tokenizer: Option<&Tokenizer>) -> Vec<String> {
     let mut walk = Walk::everywhere(grammar);
     let mut words = BTreeMap::new();
@@ -80,9 +61,9 @@ struct Lint<'a> {
     commands: &'a [Command],
     words: BTreeMap<Class, &'a str>,
     near: BTreeMap<Class, Vec<(Class, Likeness)>>,
-    /// Pairs of near words that were looked at.
+    /// Number of pairs of similar words that were examined.
     pairs: usize,
-    /// What was told already, by what it is about.
+    /// The warnings that exist already, by kind and subject.
     told: HashSet<(Kind, u32, u32)>,
     warnings: BTreeMap<Kind, Vec<String>>,
 }
@@ -111,7 +92,7 @@ impl Lint<'_> {
         all
     }
 
-    /// One sentence of one command that fills its slots in two ways.
+    /// Warns of a sentence of a command that fills its slots in two ways.
     fn ambiguous(&mut self, walk: &Walk<'_>, place: &Place) {
         for [one, other] in &place.twins {
             if self.told.contains(&(Kind::Ambiguous, one.command, 0)) {
@@ -131,7 +112,7 @@ impl Lint<'_> {
         }
     }
 
-    /// A sentence that another command's sentence begins with.
+    /// Warns of a sentence that is the beginning of a sentence of another command.
     fn prefixes(&mut self, walk: &Walk<'_>, place: &Place) {
         let ends: Vec<Item> = place.items.iter().filter(|item| walk.is_over(**item)).copied().collect();
         for end in ends {
@@ -151,7 +132,7 @@ impl Lint<'_> {
         }
     }
 
-    /// Two sentences that differ in one word, and that only by a little.
+    /// Warns of two sentences that differ only in one word, and only a little.
     fn alike(&mut self, walk: &mut Walk<'_>, place: &Place) {
         for (one, items) in &place.words {
             let near = self.near.get(one).cloned().unwrap_or_default();
@@ -169,7 +150,7 @@ impl Lint<'_> {
         }
     }
 
-    /// Commands of one short syllable.
+    /// Warns of commands of one short syllable.
     fn short(&mut self, walk: &mut Walk<'_>, start: &Place) {
         for (class, items) in &start.words {
             let word = self.words[class];
@@ -184,7 +165,7 @@ impl Lint<'_> {
         }
     }
 
-    /// Words that the model knows in pieces only.
+    /// Warns of words that the model knows only in pieces.
     fn split(&mut self, tokenizer: &Tokenizer) {
         for (class, word) in self.words.clone() {
             let letters = word.chars().count();
@@ -205,7 +186,7 @@ impl Lint<'_> {
     }
 }
 
-/// A way in which sentences that begin so and so go on in the same words, to mean different things.
+/// Two sentences, one from each set of beginnings, that continue in the same words but have different meanings.
 fn go_on_alike(walk: &mut Walk<'_>, one: Vec<Item>, other: Vec<Item>) -> Option<[Item; 2]> {
     let mut open = VecDeque::from([(one, other)]);
     for _ in 0..FAR_ENOUGH {
@@ -227,7 +208,7 @@ fn alike([one, other]: &[String; 2], words: [&str; 2], likeness: Likeness) -> St
         Likeness::Sound => "which sound alike",
         Likeness::Tokens => "which the model tells apart by one short token",
     };
-    let known = OTHER_NAMES.iter().find(|(word, _)| words.iter().any(|w| w.eq_ignore_ascii_case(word)));
+    let known = names::OTHER.iter().find(|(word, _)| words.iter().any(|w| w.eq_ignore_ascii_case(word)));
     let better = match known {
         Some((word, better)) => format!("say {better:?} instead of {word:?}, for one"),
         None => format!("say {:?} in other, longer words", words[0]),

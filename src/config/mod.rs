@@ -1,20 +1,21 @@
-//! The configuration: one TOML file in, checked [`Settings`] out, or every fault in it.
+//! The configuration: reads one TOML file and returns checked [`Settings`], or all faults of the file.
 //!
-//! Reading opens nothing but the file: no device, no model, no pin.
+//! Reading opens only the file. It opens no device, no model and no pin.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use self::board::Board;
 use crate::act::buttons::Button;
 use crate::act::command::{Command, Output};
 use crate::act::gpio::{Backend, GpioSettings};
+use crate::audio::FRAME;
 use crate::audio::microphone::MicrophoneSettings;
 use crate::decide::rules::Thresholds;
 use crate::decide::weights::Weights;
 use crate::document::{Document, Placed, Problems, Section, Value, nearest};
 use crate::grammar::{Grammar, template};
+use crate::language::Language;
 use crate::recognize::models;
 use crate::recognize::settings::RecognizerSettings;
 use crate::recognize::settings::SearchSettings;
@@ -25,19 +26,17 @@ pub mod board;
 mod buttons;
 mod deeds;
 pub mod edit;
+pub mod keys;
 pub mod lint;
 mod outputs;
+pub mod reference;
 mod sentences;
 mod sounds_alike;
 mod units;
 
 pub use sentences::Templates;
 
-/// How many refusals a wrong action may cost.
-pub(crate) const WRONG_COSTS: std::ops::RangeInclusive<f64> = 0.01..=10_000.0;
-/// What may be added to the log-odds, in nats.
-const OFFSETS: std::ops::RangeInclusive<f64> = -100.0..=100.0;
-/// Keys of `[thresholds]` that there were before the decision had weights, and what has taken their place.
+/// Former keys of `[thresholds]`, and what replaces each of them.
 const OLD_THRESHOLDS: [(&str, &str); 5] = [
     ("evidence", "wrong_costs = 5 says how many refusals a wrong action costs; `hearken calibrate` sets offset"),
     ("margin", "the lead over the runner-up is a feature; wrong_costs = 5 decides how much of it is needed"),
@@ -49,41 +48,35 @@ const OLD_THRESHOLDS: [(&str, &str); 5] = [
     ("commands", "wrong_costs = 20 in a command's own section, or offsets, which `hearken calibrate` sets"),
 ];
 
-/// Least capacity of scratch, in bytes: the longest utterance at the longest setting is 0.9 MB.
-const LEAST_CAPACITY: u64 = 1 << 20;
-
-/// Most recordings kept: each holds two descriptors of the 1024 that a process usually has.
-const MOST_KEPT: i64 = 200;
-
 /// A checked configuration.
 #[derive(Debug)]
 pub struct Settings {
     /// The board.
     pub board: Board,
-    /// Which microphone.
+    /// The microphone and its gain.
     pub microphone: MicrophoneSettings,
     /// When an utterance begins and ends.
     pub endpoint: EndpointSettings,
-    /// How much recordings may take.
+    /// The limits for recordings.
     pub scratch: ScratchSettings,
-    /// How to recognize.
+    /// The settings of the recognizer.
     pub recognizer: RecognizerSettings,
-    /// What a command must reach.
+    /// The thresholds of the decision.
     pub thresholds: Thresholds,
-    /// How pins are driven.
+    /// The driver of the pins.
     pub gpio: GpioSettings,
-    /// What is switched.
+    /// The outputs.
     pub outputs: Vec<Output>,
-    /// What is done, by the index that the grammar's sentences carry.
+    /// The commands. A sentence of the grammar has the index of its command.
     pub commands: Vec<Command>,
-    /// What is pressed.
+    /// The buttons.
     pub buttons: Vec<Button>,
-    /// What may be said.
+    /// The sentences of all commands.
     pub grammar: Arc<Grammar>,
 }
 
 impl Settings {
-    /// A warning in words, if nobody has fitted the weights of the decision for the model.
+    /// A warning if there are no fitted weights for the model.
     pub fn unfitted(&self) -> Option<String> {
         let RecognizerSettings { model, sha256, .. } = &self.recognizer;
         models::table(model, sha256.as_deref()).is_none().then(|| {
@@ -93,7 +86,7 @@ impl Settings {
     }
 }
 
-/// Why there is no configuration.
+/// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
@@ -101,7 +94,7 @@ pub enum ConfigError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the kernel said.
+        /// The error message of the kernel.
         #[source]
         cause: std::io::Error,
     },
@@ -121,18 +114,28 @@ pub fn load(path: &Path) -> Result<Settings, ConfigError> {
     Ok(parse(&path.display().to_string(), &read_text(path)?)?)
 }
 
-/// Reads the configuration `path`, unchecked.
+/// Reads the text of the configuration `path` without checking it.
 ///
 /// # Errors
 /// [`ConfigError::Io`].
 pub fn read_text(path: &Path) -> Result<String, ConfigError> {
     let io = |cause| ConfigError::Io { path: path.into(), cause };
-    let length = std::fs::metadata(path).map_err(io)?;
+    let length = std::fs::metadata(path).map_err(missing).map_err(io)?;
     if !length.is_file() || length.len() > MAX_BYTES {
         let what = format!("not a regular file of at most {} MiB", MAX_BYTES >> 20);
         return Err(io(std::io::Error::other(what)));
     }
     std::fs::read_to_string(path).map_err(io)
+}
+
+/// Adds to the error of a missing file what the user can do.
+fn missing(error: std::io::Error) -> std::io::Error {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            std::io::Error::new(error.kind(), format!("{error}; --config FILE names another"))
+        }
+        _ => error,
+    }
 }
 
 /// Reads the configuration `text`, called `name` in messages.
@@ -144,16 +147,16 @@ pub fn parse(name: &str, text: &str) -> Result<Settings, Problems> {
     Ok(settings.expect("a configuration without problems should give settings"))
 }
 
-/// The templates of the configuration `text`, which must be good.
+/// The templates of the configuration `text`, which must be valid.
 ///
 /// # Errors
-/// Its faults, as far as they are found.
+/// The faults that are found in the file.
 pub fn templates(name: &str, text: &str) -> Result<Templates, Problems> {
     Document::new(name, text).read(|root| sentences::templates(&root))
 }
 
 fn read(root: Section<'_>) -> Option<Settings> {
-    let board = root.need("board", "board = \"pi-5\"").and_then(|v| {
+    let board = keys::BOARD.get(&root).and_then(|v| {
         let name = v.string()?;
         board::named(&name.value).map_err(|what| v.problem(what)).ok()
     });
@@ -184,7 +187,7 @@ fn read(root: Section<'_>) -> Option<Settings> {
     })
 }
 
-/// Reads a section that may be missing: then it is as if it were there and empty.
+/// Reads a section that may be missing. A missing section is the same as an empty one.
 fn section<T>(root: &Section<'_>, name: &str, read: impl FnOnce(Option<&Section<'_>>) -> T) -> T {
     let section = root.get(name).and_then(|v| v.section());
     let settings = read(section.as_ref());
@@ -194,7 +197,7 @@ fn section<T>(root: &Section<'_>, name: &str, read: impl FnOnce(Option<&Section<
     settings
 }
 
-/// The entries of a section whose keys are names that the user gives.
+/// The entries of a section whose keys are names chosen by the user.
 fn named_entries(section: Section<'_>) -> Vec<(Placed<String>, Value<'_>)> {
     let entries = section.entries();
     for (name, _) in entries.iter().filter(|(name, _)| !template::is_name(&name.value)) {
@@ -203,7 +206,7 @@ fn named_entries(section: Section<'_>) -> Vec<(Placed<String>, Value<'_>)> {
     entries
 }
 
-/// Says that there is no `kind` called `name`, and what was probably meant, or an `example` of one.
+/// A message that there is no `kind` called `name`, with the name that was probably meant, or with an `example`.
 fn unknown(kind: &str, name: &str, mut known: Vec<&str>, example: &str) -> String {
     known.sort_unstable();
     match (nearest(name, &known), known.as_slice()) {
@@ -216,44 +219,45 @@ fn unknown(kind: &str, name: &str, mut known: Vec<&str>, example: &str) -> Strin
 fn microphone(section: Option<&Section<'_>>) -> MicrophoneSettings {
     let mut settings = MicrophoneSettings::default();
     let Some(section) = section else { return settings };
-    if let Some(device) = section.get("device").and_then(|v| v.string()) {
+    if let Some(device) = keys::DEVICE.text(section) {
         if device.value.is_empty() {
             section.problem_at(&device, "an id that `hearken devices` prints is needed, or \"default\"");
         }
         settings.device = device.value;
     }
-    if let Some(gain) = section.get("gain_db").and_then(|v| v.number(-40.0..=60.0)) {
-        settings.gain_db = gain as f32;
-    }
+    assign(&mut settings.gain_db, keys::GAIN_DB.number(section).map(|db| db as f32));
     settings
+}
+
+/// Sets `to` to the value that was read. Without one the default stays.
+fn assign<T>(to: &mut T, read: Option<T>) {
+    if let Some(value) = read {
+        *to = value;
+    }
 }
 
 fn endpoint(section: Option<&Section<'_>>) -> EndpointSettings {
     let mut settings = EndpointSettings::default();
     let Some(section) = section else { return settings };
-    let time = |name: &str, range: std::ops::RangeInclusive<u64>, into: &mut Duration| {
-        let range = Duration::from_millis(*range.start())..=Duration::from_millis(*range.end());
-        if let Some(time) = section.get(name).and_then(|v| units::duration(&v, range)) {
-            *into = time;
-        }
-    };
-    time("pre_roll", 0..=2_000, &mut settings.pre_roll);
-    time("post_roll", 0..=2_000, &mut settings.post_roll);
-    time("hangover", 100..=3_000, &mut settings.hangover);
-    time("min_speech", 50..=2_000, &mut settings.min_speech);
-    time("max_length", 1_000..=28_000, &mut settings.max_length);
-    let probability = |name: &str, into: &mut f32| {
-        if let Some(p) = section.get(name).and_then(|v| v.number(0.05..=0.99)) {
-            *into = p as f32;
-        }
-    };
-    probability("on", &mut settings.on);
-    probability("off", &mut settings.off);
+    assign(&mut settings.on, keys::ON.number(section).map(|p| p as f32));
+    assign(&mut settings.off, keys::OFF.number(section).map(|p| p as f32));
+    assign(&mut settings.pre_roll, keys::PRE_ROLL.time(section));
+    assign(&mut settings.post_roll, keys::POST_ROLL.time(section));
+    assign(&mut settings.hangover, keys::HANGOVER.time(section));
+    assign(&mut settings.min_speech, keys::MIN_SPEECH.time(section));
+    assign(&mut settings.max_length, keys::MAX_LENGTH.time(section));
     if settings.max_length <= settings.pre_roll + settings.hangover + settings.min_speech {
         section.problem("max_length is not above pre_roll, hangover and min_speech together; no sentence would fit");
     }
     if settings.off > settings.on {
         section.problem("off is above on; speech could never go on");
+    }
+    let opens_after = FRAME * settings.onset.speech as u32;
+    if settings.min_speech < opens_after {
+        let opening = opens_after.as_millis();
+        section.problem(format!(
+            "min_speech is below {opening} ms: an utterance opens after so much speech, so less drops none"
+        ));
     }
     settings
 }
@@ -261,24 +265,15 @@ fn endpoint(section: Option<&Section<'_>>) -> EndpointSettings {
 fn scratch(section: Option<&Section<'_>>) -> ScratchSettings {
     let mut settings = ScratchSettings::default();
     let Some(section) = section else { return settings };
-    if let Some(capacity) = section.get("capacity").and_then(|v| units::bytes(&v, LEAST_CAPACITY..=1 << 32)) {
-        settings.capacity = capacity;
-    }
-    if let Some(require) = section.get("require_tmpfs").and_then(|v| v.boolean()) {
-        settings.require_tmpfs = require;
-    }
-    settings.keep = section.get("keep").and_then(|v| v.section()).and_then(keep);
-    let ages = Duration::from_secs(60)..=Duration::from_secs(365 * 24 * 3600);
-    if let Some(age) = section.get("sweep_after").and_then(|v| units::duration(&v, ages)) {
-        settings.sweep_after = age;
-    }
+    assign(&mut settings.capacity, keys::CAPACITY_OF_SCRATCH.bytes(section));
+    assign(&mut settings.require_tmpfs, keys::REQUIRE_TMPFS.boolean(section));
+    settings.keep = keys::KEEP.get(section).and_then(|v| v.section()).and_then(keep);
+    assign(&mut settings.sweep_after, keys::SWEEP_AFTER.time(section));
     settings
 }
 
 fn keep(section: Section<'_>) -> Option<KeepSettings> {
-    let last = section.need("last", "last = 20").and_then(|v| v.integer(1..=MOST_KEPT));
-    let capacity = section.need("capacity", "capacity = \"4 MiB\"");
-    let capacity = capacity.and_then(|v| units::bytes(&v, LEAST_CAPACITY..=1 << 32));
+    let (last, capacity) = (keys::LAST.whole(&section), keys::CAPACITY_OF_KEEP.bytes(&section));
     section.end();
     Some(KeepSettings { last: last? as usize, capacity: capacity? })
 }
@@ -290,30 +285,30 @@ fn recognizer(section: Option<&Section<'_>>, board: Option<&Board>) -> Recognize
         settings.model = board.model.clone();
         settings.threads = board.threads.min(cores);
     }
+    settings.search = SearchSettings::of_model(&settings.model, None);
     let Some(section) = section else { return settings };
-    if let Some(sha256) = section.get("sha256").and_then(|v| v.string()) {
+    if let Some(sha256) = keys::SHA256.text(section) {
         if !models::is_sha256(&sha256.value) {
             section.problem_at(&sha256, "64 lower-case hexadecimal digits are needed, as sha256sum prints them");
         }
         settings.sha256 = Some(sha256.value);
     }
-    if let Some(model) = section.get("model").and_then(|v| v.string()) {
+    if let Some(model) = keys::MODEL.text(section) {
         if let (Err(error), None) = (models::known(&model.value), &settings.sha256) {
             section.problem_at(&model, error.to_string());
         }
         settings.model = model.value;
     }
     settings.search = SearchSettings::of_model(&settings.model, settings.sha256.as_deref());
-    if let Some(threads) = section.get("threads").and_then(|v| v.integer(1..=16)) {
-        settings.threads = threads as usize;
+    if let Some(code) = keys::LANGUAGE.text(section) {
+        match Language::named(&code.value) {
+            Some(language) => settings.language = language,
+            None => section.problem_at(&code, format!("there is no language {:?}; there is: \"en\"", code.value)),
+        }
     }
-    let deadlines = Duration::from_millis(100)..=Duration::from_secs(60);
-    if let Some(deadline) = section.get("deadline").and_then(|v| units::duration(&v, deadlines)) {
-        settings.deadline = deadline;
-    }
-    if let Some(calls) = section.get("max_calls").and_then(|v| v.integer(20..=2000)) {
-        settings.search.max_calls = calls as usize;
-    }
+    assign(&mut settings.threads, keys::THREADS.whole(section).map(|n| n as usize));
+    assign(&mut settings.deadline, keys::DEADLINE.time(section));
+    assign(&mut settings.search.max_calls, keys::MAX_CALLS.whole(section).map(|n| n as usize));
     settings
 }
 
@@ -325,15 +320,11 @@ fn thresholds(section: Option<&Section<'_>>, commands: &[Command], usual: Thresh
             value.problem(format!("there is no {key} any more: {instead}"));
         }
     }
-    if let Some(costs) = section.get("wrong_costs").and_then(|v| v.number(WRONG_COSTS)) {
-        settings.wrong_costs = costs as f32;
-    }
-    if let Some(offset) = section.get("offset").and_then(|v| v.number(OFFSETS)) {
-        settings.offset = offset as f32;
-    }
-    let own = section.get("offsets").and_then(|v| v.section()).map(|s| s.entries()).unwrap_or_default();
+    assign(&mut settings.wrong_costs, keys::WRONG_COSTS.number(section).map(|n| n as f32));
+    assign(&mut settings.offset, keys::OFFSET.number(section).map(|nats| nats as f32));
+    let own = keys::OFFSETS.get(section).and_then(|v| v.section()).map(|s| s.entries()).unwrap_or_default();
     for (name, value) in own {
-        let offset = value.number(OFFSETS);
+        let offset = value.number(-100.0..=100.0);
         match commands.iter().position(|c| c.name == name.value) {
             Some(command) => settings.offsets.extend(offset.map(|nats| (command, nats as f32))),
             None => {
@@ -351,25 +342,25 @@ fn gpio(section: Option<&Section<'_>>, board: Option<&Board>) -> GpioSettings {
         (settings.backend, settings.chip) = (board.backend, board.gpiochip.clone());
     }
     let Some(section) = section else { return settings };
-    if let Some(name) = section.get("backend").and_then(|v| v.string()) {
+    if let Some(name) = keys::BACKEND.text(section) {
         match Backend::named(&name.value) {
             Some(backend) => settings.backend = backend,
             None => section.problem_at(&name, "\"rppal\", \"gpiocdev\" or \"simulated\" is needed"),
         }
     }
-    if let Some(chip) = section.get("chip").and_then(|v| v.string()) {
+    if let Some(chip) = keys::CHIP.text(section) {
         if settings.backend != Backend::Gpiocdev {
             section.problem_at(&chip, "only backend = \"gpiocdev\" takes a chip");
         }
         settings.chip = chip.value;
     }
-    if let Some(state) = section.get("state").and_then(|v| v.string()) {
+    if let Some(state) = keys::STATE.text(section) {
         if settings.backend != Backend::Simulated {
             section.problem_at(&state, "only backend = \"simulated\" takes a state file");
         }
         settings.state = Some(state.value.into());
     }
-    if let Some(inputs) = section.get("inputs").and_then(|v| v.string()) {
+    if let Some(inputs) = keys::INPUTS.text(section) {
         if settings.backend != Backend::Simulated {
             section.problem_at(&inputs, "only backend = \"simulated\" takes a file of inputs");
         }

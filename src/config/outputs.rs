@@ -1,8 +1,8 @@
-//! The part of the configuration that says what is switched: outputs, their limits, interlocks.
+//! Reads the sections `[outputs]` and `[interlocks]` of the configuration.
 
 use std::time::Duration;
 
-use super::{named_entries, units, unknown};
+use super::{keys, named_entries, units, unknown};
 use crate::act::command::{Dimmer, Interlock, Limits, Output, PULSES};
 use crate::act::gpio::Backend;
 use crate::act::gpio::GpioSettings;
@@ -10,17 +10,10 @@ use crate::act::gpio::{Duty, FASTEST_HERTZ, Line, Pwm, PwmChannel};
 use crate::config::board::Board;
 use crate::document::{Placed, Section, Value};
 
-/// Longest `max_on`: what may stay on for a day may stay on.
-const LONGEST_ON: Duration = Duration::from_secs(24 * 3600);
-/// Longest pause between two interlocked outputs. A motor that runs out takes seconds.
-const LONGEST_DEAD_TIME: Duration = Duration::from_secs(60);
-/// The pause if none is given: a relay lets go within 20 ms, a small motor stops within half a second.
+/// Default pause between interlocked outputs. A relay opens within 20 ms; a small motor stops within half a second.
 const DEAD_TIME: Duration = Duration::from_millis(500);
-
-/// Slowest and fastest turns of a dimmed output: below, a lamp flickers; above, no generator of a board has a thousand steps.
-const FREQUENCIES: std::ops::RangeInclusive<u32> = 10..=25_000;
-/// Longest fade: a sunrise takes another kind of timer.
-const LONGEST_FADE: Duration = Duration::from_secs(60);
+/// Longest `max_on`. An output that may stay on for a day needs no limit.
+const LONGEST_ON: Duration = Duration::from_secs(24 * 3600);
 
 /// Reads `[outputs]` and `[interlocks]`.
 pub fn read(root: &Section<'_>, board: Option<&Board>, gpio: &GpioSettings) -> Vec<Output> {
@@ -39,7 +32,7 @@ fn outputs(section: Section<'_>, board: Option<&Board>, gpio: &GpioSettings) -> 
     let mut outputs: Vec<Output> = Vec::new();
     for (name, value) in named_entries(section) {
         let Some(table) = value.section() else { continue };
-        let line = table.need("pin", "pin = 17").and_then(|pin| {
+        let line = keys::PIN.get(&table).and_then(|pin| {
             let (line, place) = line(&pin, gpio)?;
             let taken: Vec<(&str, &Line)> = outputs.iter().map(|o| (o.name.as_str(), &o.line)).collect();
             if let Some(objection) = objection(&line, board, gpio, &taken) {
@@ -47,8 +40,8 @@ fn outputs(section: Section<'_>, board: Option<&Board>, gpio: &GpioSettings) -> 
             }
             Some(line)
         });
-        let active_low = table.get("active_low").and_then(|v| v.boolean()).unwrap_or(false);
-        let rest = table.get("rest").and_then(|v| on_or_off(&v)).unwrap_or(false);
+        let active_low = keys::ACTIVE_LOW.boolean(&table).unwrap_or(false);
+        let rest = keys::REST.get(&table).and_then(|v| on_or_off(&v)).unwrap_or(false);
         let limits = limits(&table, rest);
         let line = line.unwrap_or(Line::Name(String::new()));
         let dimmer = dimmer(&table, Generator::of(&line, active_low, board, gpio, &outputs));
@@ -59,13 +52,13 @@ fn outputs(section: Section<'_>, board: Option<&Board>, gpio: &GpioSettings) -> 
     outputs
 }
 
-/// What dims a pin.
+/// The PWM generator of a pin.
 enum Generator {
-    /// The board's, if the pin is joined to it.
+    /// A generator of the board.
     Board(PwmChannel),
-    /// Nothing real.
+    /// No generator: the pin is simulated.
     Simulated,
-    /// A thread, and why.
+    /// A thread, and the reason why it is not a generator of the board.
     Thread(String),
 }
 
@@ -91,17 +84,17 @@ impl Generator {
     }
 }
 
-/// `pwm` and `fade`.
+/// Reads `pwm` and `fade`.
 fn dimmer(table: &Section<'_>, generator: Generator) -> Option<Dimmer> {
-    let pwm = table.get("pwm");
-    let fade = table.get("fade").and_then(|v| {
+    let pwm = keys::PWM.get(table);
+    let fade = keys::FADE.get(table).and_then(|v| {
         if pwm.is_none() {
             v.problem("only an output with pwm can fade; as in: pwm = \"200 Hz\"");
         }
-        units::duration(&v, Duration::ZERO..=LONGEST_FADE)
+        keys::FADE.time(table)
     });
     let value = pwm?;
-    let hertz = units::hertz(&value, FREQUENCIES)?;
+    let hertz = keys::PWM.hertz(table)?;
     let hardware = match generator {
         Generator::Board(channel) => Some(channel),
         Generator::Thread(why) if hertz > FASTEST_HERTZ => {
@@ -114,7 +107,7 @@ fn dimmer(table: &Section<'_>, generator: Generator) -> Option<Dimmer> {
 }
 
 fn remember(table: &Section<'_>, limits: &Limits) -> bool {
-    table.get("remember").is_some_and(|value| {
+    keys::REMEMBER.get(table).is_some_and(|value| {
         let remember = value.boolean().unwrap_or(false);
         if remember && limits.max_on.is_some() {
             value.problem("an output with max_on is not remembered: with every restart its time would begin anew");
@@ -124,9 +117,8 @@ fn remember(table: &Section<'_>, limits: &Limits) -> bool {
 }
 
 fn limits(table: &Section<'_>, rest: bool) -> Limits {
-    let least = |name: &str| table.get(name).and_then(|v| units::duration(&v, PULSES)).unwrap_or_default();
-    let (min_on, min_off) = (least("min_on"), least("min_off"));
-    let max_on = table.get("max_on").and_then(|v| {
+    let [min_on, min_off] = [keys::MIN_ON, keys::MIN_OFF].map(|key| key.time(table).unwrap_or_default());
+    let max_on = keys::MAX_ON.get(table).and_then(|v| {
         if rest {
             v.problem("this output rests on, so it stays on; max_on needs rest = \"off\"");
         }
@@ -135,12 +127,11 @@ fn limits(table: &Section<'_>, rest: bool) -> Limits {
     Limits { max_on, min_on, min_off, interlock: None }
 }
 
-/// { outputs = ["up", "down"], dead_time = "500 ms" }
+/// Reads `{ outputs = ["up", "down"], dead_time = "500 ms" }`.
 fn interlock(table: Section<'_>, group: usize, outputs: &mut [Output]) {
-    let listed = table.need("outputs", "outputs = [\"up\", \"down\"]").and_then(|v| v.array());
-    let dead_times = *PULSES.start()..=LONGEST_DEAD_TIME;
-    let dead_time = table.get("dead_time").map_or(Some(DEAD_TIME), |v| units::duration(&v, dead_times));
-    let interlock = Interlock { group, dead_time: dead_time.unwrap_or_default() };
+    let listed = keys::INTERLOCKED.get(&table).and_then(|v| v.array());
+    let dead_time = keys::DEAD_TIME.time(&table).unwrap_or(DEAD_TIME);
+    let interlock = Interlock { group, dead_time };
     for value in listed.iter().flatten() {
         let Some(member) = value.string().and_then(|name| find(value, &name, outputs)) else { continue };
         let Output { name, rest, dimmer, limits, .. } = &mut outputs[member];
@@ -160,7 +151,7 @@ fn interlock(table: Section<'_>, group: usize, outputs: &mut [Output]) {
     table.end();
 }
 
-/// The index of the output `name`, which stands in `value` or before it.
+/// The index of the output `name`, which is the text of `value` or its key.
 pub fn find(value: &Value<'_>, name: &Placed<String>, outputs: &[Output]) -> Option<usize> {
     let found = outputs.iter().position(|o| o.name == name.value);
     if found.is_none() {
@@ -170,7 +161,7 @@ pub fn find(value: &Value<'_>, name: &Placed<String>, outputs: &[Output]) -> Opt
     found
 }
 
-/// "on" or "off".
+/// Reads "on" or "off".
 pub fn on_or_off(value: &Value<'_>) -> Option<bool> {
     let text = value.string()?.value;
     let on = state(&text);
@@ -180,7 +171,7 @@ pub fn on_or_off(value: &Value<'_>) -> Option<bool> {
     on
 }
 
-/// "on", "off", or for an output with `pwm` so many percent.
+/// Reads "on", "off", or for an output with `pwm` a percentage.
 pub fn fixed(value: &Value<'_>, output: &Output) -> Option<Duty> {
     if !value.is_integer() {
         return on_or_off(value).map(Duty::from);
@@ -192,7 +183,7 @@ pub fn fixed(value: &Value<'_>, output: &Output) -> Option<Duty> {
     Some(Duty::thousandths(percent as u16 * 10))
 }
 
-/// What "on" and "off" mean.
+/// Whether `text` is "on" or "off"; `None` for any other text.
 pub fn state(text: &str) -> Option<bool> {
     match text {
         "on" => Some(true),
@@ -201,7 +192,7 @@ pub fn state(text: &str) -> Option<bool> {
     }
 }
 
-/// A pin: a number, or with gpiocdev a line's name; and its place in the file.
+/// Reads a pin: a number, or with gpiocdev the name of a line. Also returns its place in the file.
 pub fn line(pin: &Value<'_>, gpio: &GpioSettings) -> Option<(Line, Placed<()>)> {
     if gpio.backend == Backend::Gpiocdev && pin.is_string() {
         return pin.string().map(|name| (Line::Name(name.value), pin.placed(())));
@@ -210,13 +201,13 @@ pub fn line(pin: &Value<'_>, gpio: &GpioSettings) -> Option<(Line, Placed<()>)> 
     Some((Line::Number(number as u32), pin.placed(())))
 }
 
-/// Why nothing must be joined to `line`; `taken`: what is, by name.
+/// The reason why `line` cannot be used; `None` if it can. `taken` has the lines that are in use, with their names.
 pub fn objection(line: &Line, board: Option<&Board>, gpio: &GpioSettings, taken: &[(&str, &Line)]) -> Option<String> {
     if let Some((name, _)) = taken.iter().find(|(_, other)| *other == line) {
         return Some(format!("{line} is already the pin of {name:?}; each needs its own"));
     }
     let (Line::Number(number), Some(board)) = (line, board) else { return None };
-    // On a chip that is not the board's own, numbers are that chip's offsets.
+    // On a chip other than that of the header, numbers are offsets on that chip.
     if gpio.backend == Backend::Gpiocdev && (gpio.chip != board.gpiochip || board.gpiochip.is_empty()) {
         return None;
     }

@@ -1,22 +1,22 @@
-//! The part of the configuration that says what may be said: lists, rules, commands.
+//! Reads the sections `[lists]`, `[rules]` and `[[commands]]` of the configuration.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::deeds::{self, Says};
-use super::{WRONG_COSTS, named_entries};
+use super::{keys, named_entries};
 use crate::act::command::{Command, Output};
 use crate::document::{Placed, Section, Value};
 use crate::grammar::graph::{BuildError, Builder, Filled};
 use crate::grammar::template::{self, Node};
 use crate::grammar::{Grammar, List, SlotValue, TemplateError, walk};
 
-/// Largest number of a range: what has a spelling in words.
+/// Largest number of a range. Larger ones have no spelling in words.
 const MAX_NUMBER: i64 = 999_999;
 /// Most commands of a configuration.
 const MAX_COMMANDS: usize = 100_000;
 
-/// What a wrong action costs, in refusals, by the index of the command.
+/// The cost of a wrong action, in refusals, by the index of the command.
 pub type Costs = BTreeMap<usize, f32>;
 
 /// Reads `[lists]`, `[rules]`, `[scenes]` and `[[commands]]`.
@@ -43,7 +43,7 @@ pub fn read(root: &Section<'_>, outputs: &[Output]) -> Option<(Vec<Command>, Gra
         says.one_kind_a_slot(&section);
         let deeds = deeds::deeds(&section, outputs, &scenes, &says);
         let requires = deeds::requires(&section, outputs);
-        let wrong_costs = section.get("wrong_costs").and_then(|v| v.number(WRONG_COSTS));
+        let wrong_costs = keys::COMMAND_COSTS.number(&section);
         costs.extend(wrong_costs.map(|refusals| (commands.len(), refusals as f32)));
         section.end();
         commands.push(Command { name: name.value.clone(), requires, deeds });
@@ -55,7 +55,7 @@ pub fn read(root: &Section<'_>, outputs: &[Output]) -> Option<(Vec<Command>, Gra
 }
 
 fn name(section: &Section<'_>, taken: &mut BTreeSet<String>) -> Option<Placed<String>> {
-    let name = section.need("name", "name = \"lamp\"")?.string()?;
+    let name = keys::NAME.text(section)?;
     if !template::is_name(&name.value) {
         section.problem_at(&name, "a name of letters, digits, _ and - is needed");
     }
@@ -65,7 +65,7 @@ fn name(section: &Section<'_>, taken: &mut BTreeSet<String>) -> Option<Placed<St
     Some(name)
 }
 
-/// No sentence may belong to two commands.
+/// Checks that no sentence belongs to two commands.
 fn tell_apart(root: &Section<'_>, grammar: &Grammar, names: &[Placed<String>]) {
     for [one, other] in walk::shared(grammar) {
         let (first, second) = (&names[one.command], &names[other.command]);
@@ -109,7 +109,7 @@ fn values(value: &Value<'_>) -> List {
     List::Values(read.into_iter().map(|(_, value)| value).collect())
 }
 
-/// "kitchen", or { say = "(lounge|living room)", value = "living_room" }.
+/// Reads "kitchen", or `{ say = "(lounge|living room)", value = "living_room" }`.
 fn one_value(value: &Value<'_>) -> Option<(Node, SlotValue)> {
     if value.is_string() {
         let text = value.string()?.value;
@@ -132,7 +132,7 @@ fn one_value(value: &Value<'_>) -> Option<(Node, SlotValue)> {
     Some((node?, meant?))
 }
 
-/// A template without lists and rules.
+/// Reads a template without lists and rules.
 fn words_only(value: &Value<'_>, text: &str) -> Option<Node> {
     let node = parsed(value, text)?;
     if let Some(at) = reference(&node) {
@@ -185,14 +185,14 @@ fn fault(value: &Value<'_>, text: &str, error: &TemplateError) {
     value.problem_in(error.at.clone(), format!("in {text:?}: {}", error.what));
 }
 
-/// Adds a command's templates to the grammar; which slots its sentences fill.
+/// Adds the templates of a command to the grammar. Returns the slots that its sentences fill.
 fn say(
     section: &Section<'_>,
     number: u32,
     builder: &mut Builder<'_>,
     rules: &[(String, Value<'_>, Node)],
 ) -> Option<Filled> {
-    let templates = section.need("say", "say = \"turn on the lamp\"")?.one_or_many();
+    let templates = keys::SAY.get(section)?.one_or_many();
     if templates.is_empty() {
         section.problem("nothing can be said; give say at least one sentence");
     }
@@ -216,18 +216,18 @@ fn say(
     filled
 }
 
-/// The templates of a good configuration, for people to read.
+/// The templates of a valid configuration, for display.
 #[derive(Debug)]
 pub struct Templates {
     /// Lists by name.
     pub lists: BTreeMap<String, List>,
-    /// Rules by name: as written, and read.
+    /// Rules by name: the text and the parsed template.
     pub rules: BTreeMap<String, (String, Node)>,
-    /// For each command its name and its templates: as written, and read.
+    /// For each command its name and its templates: the text and the parsed template.
     pub commands: Vec<(String, Vec<(String, Node)>)>,
 }
 
-/// Reads the templates again, without building anything of them.
+/// Reads only the templates, without building a grammar.
 pub fn templates(root: &Section<'_>) -> Templates {
     let section = |key| root.get(key).and_then(|v| v.section());
     let both = |value: &Value<'_>| {

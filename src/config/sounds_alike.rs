@@ -1,4 +1,4 @@
-//! Which words of a grammar are close to each other, in sound or in the model's tokens. Pure.
+//! Finds words of a grammar that are similar in sound or in the tokens of the model. No input or output.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,13 +7,15 @@ use crate::language::sound::Sound;
 use crate::language::{number, spelling};
 use crate::recognize::tokenizer::{Token, Tokenizer};
 
-/// Letters of the shortest word that is compared: "on" and "off" are told apart by their sentences.
+/// Letters of the shortest word that is compared. Shorter words such as "on" are recognized by the sentences around
+/// them.
 const LEAST_LETTERS: usize = 3;
-/// Letters of a first syllable that is easily missed: the "un" of "unlock".
+/// Letters of a first syllable that is easily missed, such as the "un" of "unlock".
 const WEAK_SYLLABLE: usize = 2;
-/// Bytes of a token that is easily taken for another one.
+/// Bytes of a token that is easily confused with another one.
 const SHORT_TOKEN: usize = 2;
-/// Words of equal vowels, say, that are compared with each other; a vocabulary that people wrote has a few dozen.
+/// Most words of one group, for example with equal vowels, that are compared with each other. A vocabulary that people
+/// wrote has a few dozen in a group.
 const MOST_COMPARED: usize = 500;
 
 fn is_near(one: &Sound, other: &Sound, words: [&str; 2]) -> bool {
@@ -25,20 +27,20 @@ fn is_near(one: &Sound, other: &Sound, words: [&str; 2]) -> bool {
     rhymes || framed || (apart == 0 && strsim::damerau_levenshtein(words[0], words[1]) <= 1)
 }
 
-/// What a long word begins and ends with: its first consonant and the last two. Of 16 sentences by the voices below "bedroom"
-/// was taken for "bathroom" in two, at 10 dB.
+/// The first consonant and the last two of a long word. In a test with 16 sentences by the voices named below, at 10
+/// dB, "bedroom" was taken for "bathroom" in two.
 fn frame(sound: &Sound) -> Option<String> {
     let consonants: Vec<char> = sound.consonants.chars().collect();
     let [first, _, .., last_but_one, last] = consonants[..] else { return None };
     Some([first, last_but_one, last].iter().collect())
 }
 
-/// How many syllables a word has, about: its vowels.
+/// The approximate number of syllables of a word: the number of its vowels.
 pub fn syllables(word: &str) -> usize {
     Sound::of(word).vowels.chars().count().max(1)
 }
 
-/// Why two words are close.
+/// Why two words are similar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Likeness {
     /// They sound alike.
@@ -47,7 +49,7 @@ pub enum Likeness {
     Tokens,
 }
 
-/// The words of `vocabulary`, each with those that are close to it and have a higher number.
+/// The words of `vocabulary`, each with the similar words that have a higher number.
 pub fn near(
     vocabulary: &BTreeMap<Class, &str>,
     tokenizer: Option<&Tokenizer>,
@@ -98,8 +100,8 @@ fn pair(one: Class, other: Class, likeness: Likeness) -> Pair {
     (one.min(other), one.max(other), likeness)
 }
 
-/// Words that are another one of the list after a first syllable. Of 16 sentences by eight voices of flite and espeak-ng
-/// "unlock" was taken for "lock" in one, and in kitchen noise at 10 dB in another.
+/// Words that are another one of the list after a first syllable. Of 16 sentences by eight voices of flite and
+/// espeak-ng "unlock" was taken for "lock" in one, and in kitchen noise at 10 dB in another.
 fn near_in_a_syllable(words: &[Word]) -> Vec<Pair> {
     let classes: BTreeMap<&str, Class> = words.iter().map(|(class, word, _)| (word.as_str(), *class)).collect();
     let rest =
@@ -107,9 +109,9 @@ fn near_in_a_syllable(words: &[Word]) -> Vec<Pair> {
     words.iter().filter_map(|(class, word, _)| Some(pair(*class, rest(word)?, Likeness::Sound))).collect()
 }
 
-/// Thirteen and thirty, to nineteen and ninety, where a template has the words; a range of numbers is what it is. Of 112 such
-/// percentages by eight voices of flite and espeak-ng none was taken for the other one of its pair, in kitchen noise at 10 dB
-/// five.
+/// Thirteen and thirty, to nineteen and ninety, where a template has the words; a range of numbers is what it is. Of
+/// 112 such percentages by eight voices of flite and espeak-ng none was taken for the other one of its pair, in kitchen
+/// noise at 10 dB five.
 fn near_in_number(vocabulary: &BTreeMap<Class, &str>) -> Vec<Pair> {
     let written = vocabulary.iter().filter(|(_, word)| word.chars().all(char::is_alphabetic));
     let classes: BTreeMap<u32, Class> = written.filter_map(|(class, word)| Some((number::of(word)?, *class))).collect();
@@ -117,7 +119,7 @@ fn near_in_number(vocabulary: &BTreeMap<Class, &str>) -> Vec<Pair> {
     (13..20).filter_map(tens).collect()
 }
 
-/// Words of several tokens of which a short one differs.
+/// Pairs of words of several tokens that differ only in one short token.
 fn near_in_tokens(words: &[Word], tokenizer: &Tokenizer) -> BTreeSet<Pair> {
     let mut groups: BTreeMap<(usize, Vec<Token>), Vec<Class>> = BTreeMap::new();
     for (class, word, _) in words {
@@ -139,7 +141,7 @@ fn near_in_tokens(words: &[Word], tokenizer: &Tokenizer) -> BTreeSet<Pair> {
     near
 }
 
-/// The fewest tokens that the model writes for a word alone.
+/// The shortest sequence of tokens for a single word.
 pub fn tokens(word: &str, tokenizer: &Tokenizer) -> Vec<Token> {
     let forms = spelling::spellings(word).into_iter().filter(|form| form.rfind(' ') == Some(0));
     forms.filter_map(|form| tokenizer.encode(&form)).min_by_key(Vec::len).unwrap_or_default()

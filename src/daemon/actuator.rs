@@ -1,7 +1,8 @@
-//! The actuator: the thread that owns the pins. Nothing else touches one.
+//! The actuator: the thread that owns the pins of the outputs. No other thread sets them.
 //!
-//! It has a thread of its own so that a pulse ends on time and a stop rests the pins at once, whatever inference is under
-//! way. Outputs are at rest when it is made, and again when it is dropped: at a stop, after a panic, when the decider is gone.
+//! It has a thread of its own so that a pulse ends on time and a stop puts the pins at rest at once, even during
+//! inference. Outputs are at rest when the actuator is made and when it is dropped: at a stop, after a panic, or when
+//! the decider ends.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -13,36 +14,37 @@ use crate::act::states::States;
 use crate::daemon::decider::Decided;
 use crate::decide::rules::Reason;
 use crate::report::{Outcome, Press, Report, Reporter, Switched};
-use crate::runtime::stop::{GLANCE, Stop};
+use crate::runtime::stop::{POLL_INTERVAL, Stop};
 
-/// Time after which a pin that could not be put to rest is tried again. A broken one costs one line in the log each time.
+/// Time after which a pin that could not be put at rest is tried again. Each attempt that fails writes one line to the
+/// log.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// The pins that the outputs of a configuration need, each at rest.
+/// The requests for the pins of the outputs, each at its level of rest.
 pub fn claims(outputs: &[Output]) -> Vec<Claim> {
     let claim = |o: &Output| Claim { line: o.line.clone(), level: o.level(o.rest), pwm: o.dimmer.map(|d| d.pwm) };
     outputs.iter().map(claim).collect()
 }
 
-/// What the actuator are to do.
+/// An order to the actuator.
 #[derive(Debug)]
 pub enum Order {
-    /// What was said.
+    /// The decision on an utterance.
     Decided(Box<Decided>),
     /// A button was pressed.
     Pressed {
-        /// Its name.
+        /// The button's name.
         button: String,
         /// The command's name.
         command: String,
-        /// What to do.
+        /// The actions of the command.
         actions: Vec<Action>,
-        /// Why the command is refused, if it is.
+        /// The reason why the command is refused; `None` if it is not.
         refusal: Option<Reason>,
     },
 }
 
-/// Carries out what was decided.
+/// Carries out orders.
 pub struct Actuator<'a> {
     outputs: &'a [Output],
     logic: Outputs<'a>,
@@ -52,30 +54,30 @@ pub struct Actuator<'a> {
 }
 
 impl<'a> Actuator<'a> {
-    /// Actuator that hold `pins`, claimed with [`claims`] of `outputs`.
+    /// Makes an actuator of `pins`, which were claimed with [`claims`] of `outputs`.
     pub fn new(outputs: &'a [Output], pins: Box<dyn OutputPins>) -> Actuator<'a> {
         let (logic, states) = (Outputs::at_rest(outputs), States::at_rest(outputs));
         Actuator { outputs, logic, pins, states, begun: Instant::now() }
     }
 
-    /// Where they show what the outputs are.
+    /// The states of the outputs, for other threads.
     pub fn states(&self) -> States {
         self.states.clone()
     }
 
-    /// Actuator that begin with `actions`.
+    /// Adds actions that are carried out first.
     pub fn beginning_with(mut self, actions: Vec<Action>) -> Actuator<'a> {
         actions.into_iter().for_each(|action| self.logic.apply(action, Duration::ZERO));
         self.show();
         self
     }
 
-    /// Carries out orders from `inbox` and reports each, until whoever orders is gone or `stop` is raised.
+    /// Carries out orders from `inbox` and reports each, until all senders were dropped or `stop` is raised.
     pub fn work(mut self, inbox: &Receiver<Order>, reporter: &Reporter, stop: &Stop) {
         while !stop.raised() {
             let now = self.begun.elapsed();
             self.settle(now);
-            let wait = self.logic.next_due().map_or(GLANCE, |due| GLANCE.min(due.saturating_sub(now)));
+            let wait = self.logic.next_due().map_or(POLL_INTERVAL, |due| POLL_INTERVAL.min(due.saturating_sub(now)));
             match inbox.recv_timeout(wait) {
                 Ok(Order::Decided(mut decided)) => {
                     let recording = decided.recording.take();
@@ -99,7 +101,8 @@ impl<'a> Actuator<'a> {
         Outcome { utterance, heard, assessment, verdict, switched, latency_ms, scratch }
     }
 
-    /// What an action switches at once, interlocked outputs included, and what it leaves for later or as it was.
+    /// Carries out an action. Returns the outputs that it switches at once, including interlocked ones. The output of
+    /// the action is always among them, even if it changes later or keeps its state.
     fn act(&mut self, action: Action) -> Vec<Switched> {
         let now = self.begun.elapsed();
         self.settle(now);
@@ -107,7 +110,7 @@ impl<'a> Actuator<'a> {
         let mut switched = self.settle(now);
         let (output, duty) = (action.output(), self.logic.goal(action.output()));
         match switched.iter_mut().find(|s| s.output == self.outputs[output].name) {
-            // The first step of a fade stands for all.
+            // Only the first step of a fade was made, but the goal is reported.
             Some(own) => own.duty = own.duty.as_ref().map(|_| duty).map_err(String::clone),
             None => {
                 let later = self.logic.duty(output) != duty;
@@ -117,7 +120,7 @@ impl<'a> Actuator<'a> {
         switched
     }
 
-    /// Carries out what is due, until nothing is.
+    /// Carries out all changes that are due.
     fn settle(&mut self, now: Duration) -> Vec<Switched> {
         let mut switched = Vec::new();
         while let Some(change) = self.logic.due(now) {

@@ -1,7 +1,7 @@
-//! The thread of the buttons: it reads their pins and hands over the commands of those that are pressed.
+//! The thread of the buttons: it reads their pins and passes on the commands of pressed buttons.
 //!
-//! It looks 200 times a second: a person's press lasts for 30 ms at least, a look takes a microsecond, and there is no event
-//! that could be lost.
+//! It reads the pins 200 times a second instead of waiting for events, which could be lost. A press by a person lasts
+//! at least 30 ms, and a read takes a microsecond.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,11 +10,11 @@ use crate::act::buttons::{Button, Contact, Contacts};
 use crate::act::gpio::InputPins;
 use crate::runtime::stop::Stop;
 
-/// Time between two looks.
+/// Time between two reads of the pins.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// Watches `buttons`, whose pins are `pins`, and calls `press` with the index of each that is pressed, until that says no
-/// or `stop` is raised. Shows them in `shown`.
+/// Reads the `pins` of `buttons` and calls `press` with the index of each button that is pressed, until `press` returns
+/// false or `stop` is raised. Stores the states in `shown`.
 pub fn watch(
     buttons: &[Button],
     mut pins: Box<dyn InputPins>,
@@ -36,7 +36,7 @@ pub fn watch(
                     if !std::mem::replace(&mut complained[index], true) {
                         tracing::error!(button = button.name, "not read: {error}");
                     }
-                    // What it is is known again from the next look.
+                    // The state is unknown until the next read succeeds.
                     *contact = Contact::default();
                     false
                 }

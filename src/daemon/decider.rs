@@ -1,8 +1,9 @@
-//! The decider: on the main thread, turns recordings into decisions, and tells why the last one came out as it did.
+//! The decider: runs on the main thread, turns recordings into decisions, and explains the last decision on request.
 //!
-//! The story is told when no recording waits, by the recognizer that decides them: while it is looked for, a second on a
-//! desktop and at most the deadline of a decision, an utterance waits in the mailbox. Of the last one the scores, the words
-//! and what the recognizer made of its sound stay in memory until the next; no samples do.
+//! The explanation uses the same recognizer as the decisions, so it is computed only when no recording waits.
+//! Meanwhile, for a second on a desktop and at most for the deadline of a decision, new recordings wait in the mailbox.
+//! The scores, the words and the encoded sound of the last utterance stay in memory until the next one; its samples do
+//! not.
 
 use std::time::Instant;
 
@@ -17,52 +18,52 @@ use crate::decide::rules::{Assessment, Check, Reason, Verdict, checks, judge};
 use crate::recognize::{Heard, Recognizer};
 use crate::report::explanation::{Rules, Why, nothing_yet};
 use crate::runtime::mailbox::{Received, Receiver};
-use crate::runtime::service::{Beats, Heart};
+use crate::runtime::service::{Loop, Rounds};
 use crate::runtime::status::StatusSocket;
-use crate::runtime::stop::{GLANCE, Stop};
+use crate::runtime::stop::{POLL_INTERVAL, Stop};
 use crate::utterance::scratch::{Recording, Scratch, Usage};
 
-/// Sentences that the story of a decision tells of.
+/// Most sentences in the explanation of a decision.
 pub const SENTENCES: usize = 5;
 
-/// A decision on its way to the actuator.
+/// A decision that is sent to the actuator.
 #[derive(Debug)]
 pub struct Decided {
     /// The utterance's number.
     pub utterance: u64,
-    /// What was heard, if it came so far.
+    /// The result of recognition; `None` if the utterance was lost before it.
     pub heard: Option<Heard>,
-    /// What speaks for its best sentence.
+    /// The assessment of its best sentence.
     pub assessment: Option<Assessment>,
     /// The decision.
     pub verdict: Verdict,
-    /// What to do.
+    /// The actions to carry out.
     pub actions: Vec<Action>,
-    /// When its speaker fell silent.
+    /// When the speech ended.
     pub fell_silent: Instant,
-    /// How full scratch was, the recording still in it.
+    /// The counters of scratch while it still held the recording.
     pub scratch: Usage,
     /// The recording, if it is to be kept.
     pub recording: Option<Recording>,
 }
 
-/// What the decider works with.
+/// The parts that the decider uses.
 pub struct Decider<'a> {
-    /// Sound to sentences.
+    /// The recognizer.
     pub recognizer: &'a mut dyn Recognizer,
-    /// What a command must reach, does and requires.
+    /// The configuration.
     pub settings: &'a Settings,
-    /// What the outputs are.
+    /// The states of the outputs.
     pub states: States,
-    /// For its gauges.
+    /// The scratch, for its counters.
     pub scratch: &'a Scratch,
-    /// Where its rounds are counted.
-    pub beats: Beats,
-    /// Where it is asked why.
+    /// The counter of its rounds.
+    pub rounds: Rounds,
+    /// The socket for the question why.
     pub socket: Option<StatusSocket>,
 }
 
-/// The last decision, until the next.
+/// The last decision, which is kept until the next one.
 struct Last {
     utterance: u64,
     decided: Instant,
@@ -71,7 +72,8 @@ struct Last {
     state: Option<Check>,
 }
 
-/// Decides each recording from `inbox` and hands it to `hand_over`, until the listener or the actuator are gone or `stop` is raised.
+/// Decides each recording from `inbox` and calls `hand_over` with the decision, until the listener or the actuator has
+/// ended or `stop` is raised.
 pub fn decide(
     mut decider: Decider<'_>,
     inbox: &Receiver<Spoken>,
@@ -81,8 +83,8 @@ pub fn decide(
     let socket = decider.socket.take();
     let mut last = None;
     while !stop.raised() {
-        decider.beats.beat(Heart::Decider);
-        match inbox.take(GLANCE) {
+        decider.rounds.count(Loop::Decider);
+        match inbox.take(POLL_INTERVAL) {
             Received::Item(spoken) => {
                 let (decided, state) = decider.consider(spoken);
                 let Decided { utterance, heard, verdict, .. } = &decided;
@@ -103,13 +105,13 @@ pub fn decide(
 }
 
 impl Decider<'_> {
-    /// The decision on a recording, and what the rule of the outputs' states says.
+    /// Decides a recording. Also returns the result of the rule for the states of outputs.
     fn consider(&mut self, spoken: Spoken) -> (Decided, Option<Check>) {
         let Spoken { mut recording, fell_silent } = spoken;
         let (utterance, settings) = (recording.number(), self.settings);
         let scratch = self.scratch.usage();
         let samples = recording.samples().map_err(|e| e.to_string());
-        // The sound is in memory now: scratch has it no longer than it must.
+        // The samples are in memory now, so the recording is dropped unless it is to be kept.
         let recording = Some(recording).filter(|_| settings.scratch.keep.is_some());
         let heard = samples.and_then(|samples| self.recognizer.hear(&samples).map_err(|e| e.to_string()));
         let (heard, assessment, verdict, state) = match heard {
@@ -147,11 +149,11 @@ impl Decider<'_> {
         (Decided { utterance, heard, assessment, verdict, actions, fell_silent, scratch, recording }, state)
     }
 
-    /// The story of the last decision.
+    /// The explanation of the last decision.
     fn tell(&mut self, last: &Last) -> Value {
         let Last { utterance, decided, heard, verdict, state } = last;
         let settings = self.settings;
-        // Without words the recognizer may not have come to this sound, and would tell of the one before.
+        // Without a result the recognizer may still have the sound before this one, and would explain that.
         let story = heard.as_ref().map_or(Ok(None), |_| self.recognizer.explain(SENTENCES));
         let story = story.inspect_err(|e| tracing::warn!(utterance, "no story: {e}")).unwrap_or_default();
         let mut rules: Rules = heard.as_ref().map(|heard| checks(heard, &settings.thresholds)).unwrap_or_default();
@@ -161,7 +163,7 @@ impl Decider<'_> {
         why.of_utterance(*utterance, decided.elapsed())
     }
 
-    /// Whether the outputs are as the best sentence's command requires them.
+    /// Checks whether the outputs have the states that the command of the best sentence requires.
     fn permitted(&self, heard: &Heard) -> Option<Check> {
         let command = &self.settings.commands[heard.best.as_ref()?.sentence.command];
         requires::check(command, &self.settings.outputs, |output| self.states.both(output))

@@ -1,4 +1,4 @@
-//! What can end the program, and the exit code for it.
+//! The errors that end the program, and their exit codes.
 
 use std::io;
 use std::path::PathBuf;
@@ -13,19 +13,19 @@ use crate::utterance::scratch::ScratchError;
 /// Exit code for a bad configuration: EX_CONFIG of sysexits.h. systemd does not restart on it.
 pub const EX_CONFIG: u8 = 78;
 
-/// What can end the program.
+/// An error that ends the program.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The configuration has faults or cannot be read.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// No microphone, or it was lost.
+    /// The microphone cannot be opened, or sound input failed for good.
     #[error(transparent)]
     Audio(#[from] AudioError),
-    /// No model.
+    /// The recognizer cannot be loaded.
     #[error(transparent)]
     Recognize(#[from] RecognizeError),
-    /// No pins.
+    /// The pins cannot be claimed.
     #[error(transparent)]
     Gpio(#[from] GpioError),
     /// The kernel refused something.
@@ -34,25 +34,25 @@ pub enum Error {
     /// `require_tmpfs` is set and the scratch directory is on a disk.
     #[error("scratch directory {} is not on tmpfs, and scratch.require_tmpfs is set", .0.display())]
     NotInMemory(PathBuf),
-    /// No scratch directory.
+    /// The scratch directory cannot be used.
     #[error(transparent)]
     Scratch(#[from] ScratchError),
-    /// The processor lacks instructions that the program has.
+    /// The processor lacks instructions that the program was built with.
     #[error("{0}")]
     Processor(String),
-    /// A thread died.
+    /// A thread panicked.
     #[error("the thread {0} panicked")]
     Panicked(&'static str),
-    /// What is to be evaluated is not as it should be, or the result is not what was asked for.
+    /// The data of an evaluation have faults, or its result is below what was required.
     #[error("{0}")]
     Evaluation(String),
-    /// Some of the files given could not be handled; each was reported.
+    /// Some of the given files could not be processed. Each of them was reported.
     #[error("{0} of {1} files failed")]
     Files(usize, usize),
 }
 
 impl Error {
-    /// The exit code: 78 where starting again cannot help, as with a bad configuration; 1 for all else.
+    /// The exit code: 78 if starting again cannot help, as with a bad configuration; otherwise 1.
     pub fn exit_code(&self) -> ExitCode {
         let lasting = matches!(self, Error::Config(_) | Error::NotInMemory(_) | Error::Processor(_));
         ExitCode::from(if lasting { EX_CONFIG } else { 1 })

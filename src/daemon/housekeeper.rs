@@ -1,5 +1,5 @@
-//! The housekeeper: a thread for what can wait. It writes the recordings that the user asked to keep, sweeps old ones, and tells
-//! whoever asks how the daemon is.
+//! The housekeeper: a thread for work that is not urgent. It writes the recordings that the user asked to keep, deletes
+//! old ones, saves the states of outputs, answers status requests, and reloads the configuration.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,39 +16,39 @@ use crate::report::{Tally, ToKeep};
 use crate::runtime::mailbox::{Received, Receiver};
 use crate::runtime::service::Service;
 use crate::runtime::status::StatusSocket;
-use crate::runtime::stop::{GLANCE, Stop};
+use crate::runtime::stop::{POLL_INTERVAL, Stop};
 use crate::utterance::kept::{Keep, sweep};
 use crate::utterance::scratch::Scratch;
 
-/// How often old files are looked for.
+/// Longest time between two searches for old files.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 
-/// Keeps house until `stop` is raised.
+/// The parts that the housekeeper uses.
 pub struct Housekeeper<'a> {
-    /// Whose directory it is.
+    /// The scratch, whose directory has the kept recordings.
     pub scratch: Scratch,
-    /// What is kept there, for how long; and what the status tells.
+    /// The configuration.
     pub settings: &'a Settings,
-    /// The microphone's counters; none for another source, which is always there.
+    /// The counters of the microphone; `None` for another source, which is always ready.
     pub microphone: Option<Arc<Counters>>,
-    /// Where questions come.
+    /// The socket for status requests.
     pub socket: Option<StatusSocket>,
-    /// Who started us.
+    /// The connection to the service manager.
     pub service: Service,
-    /// What the outputs are.
+    /// The states of the outputs.
     pub states: States,
-    /// What they were asked to be, if that is remembered.
+    /// The saved states of outputs, if any output has `remember`.
     pub remembered: &'a Mutex<Option<Remembered>>,
-    /// What is counted.
+    /// The counts of events.
     pub tally: Arc<Tally>,
-    /// What the buttons are.
+    /// The states of the buttons.
     pub contacts: Contacts,
-    /// Whether the configuration could be read again; why not.
+    /// Checks the configuration file again. The error says why it cannot be used.
     pub reread: &'a (dyn Fn() -> Result<(), String> + Sync),
 }
 
 impl Housekeeper<'_> {
-    /// Works until `stop` is raised or nobody hands in recordings any more.
+    /// Works until `stop` is raised or all senders of recordings were dropped.
     pub fn work(mut self, inbox: &Receiver<ToKeep>, stop: &Stop) {
         let age = self.settings.scratch.sweep_after;
         sweep(&self.scratch, age);
@@ -56,7 +56,7 @@ impl Housekeeper<'_> {
         let mut swept = begun;
         let mut keep = self.settings.scratch.keep.clone().map(|settings| Keep::new(self.scratch.clone(), settings));
         while !stop.raised() {
-            match inbox.take(GLANCE) {
+            match inbox.take(POLL_INTERVAL) {
                 Received::Item(item) => self.keep(keep.as_mut(), item),
                 Received::Nothing => {}
                 Received::Closed => break,
@@ -87,7 +87,7 @@ impl Housekeeper<'_> {
         }
     }
 
-    /// Lets all begin again, if the configuration is good.
+    /// Restarts all parts if the new configuration is valid.
     fn reload(&mut self, stop: &Stop) {
         match (self.reread)() {
             Ok(()) => {
@@ -98,12 +98,12 @@ impl Housekeeper<'_> {
         }
     }
 
-    /// Whether a command would be decided: samples flow.
+    /// Whether samples come, so that a command would be decided.
     fn ready(&self) -> bool {
         self.microphone.as_ref().is_none_or(|microphone| microphone.read().open)
     }
 
-    /// What the daemon tells about itself.
+    /// The answer to a status request.
     fn status(&self, up: Duration) -> Value {
         let Settings { board, recognizer, commands, outputs, buttons, .. } = self.settings;
         let status = Status {

@@ -1,6 +1,7 @@
 //! The listener: a thread that turns sound into recordings of utterances.
 //!
-//! Source to frames, frames to voice, voice to cues, cues to scratch. It never waits for anything but sound.
+//! It cuts samples into frames, judges each frame with the speech detector, passes the results to the endpoint
+//! detector, and records as the cues say. It never waits for anything except sound.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -10,16 +11,18 @@ use crate::audio::{AudioError, AudioSource, Frame, Sound};
 use crate::decide::rules::Reason;
 use crate::report::{MicrophoneNews, Outcome, Reporter};
 use crate::runtime::mailbox::Sender;
-use crate::runtime::service::{Beats, Heart};
-use crate::runtime::stop::{GLANCE, Stop};
+use crate::runtime::service::{Loop, Rounds};
+use crate::runtime::stop::{POLL_INTERVAL, Stop};
 use crate::utterance::endpoint::{Cue, Endpoint, EndpointSettings};
 use crate::utterance::scratch::{Recording, Scratch, ScratchError, Utterance};
 use crate::utterance::vad::Vad;
 
 /// Samples read from the source at a time: 20 ms at 48 kHz.
 const BLOCK: usize = 960;
+/// Why an utterance ends where the stream does.
+const LOST: &str = "the microphone was lost while it was recorded";
 
-/// A finished recording, and when its speaker fell silent.
+/// A finished recording, and when its speech ended.
 #[derive(Debug)]
 pub struct Spoken {
     /// The recording.
@@ -28,23 +31,23 @@ pub struct Spoken {
     pub fell_silent: Instant,
 }
 
-/// What the listener works with.
+/// The parts that the listener uses.
 pub struct Listener {
     /// Fixed input gain in dB.
     pub gain_db: f32,
     /// When an utterance begins and ends.
     pub endpoint: EndpointSettings,
-    /// Where recordings go.
+    /// The scratch, where recordings are made.
     pub scratch: Scratch,
-    /// Where finished ones go.
+    /// The queue for finished recordings.
     pub outbox: Sender<Spoken>,
-    /// Who is told.
+    /// The queue for reports.
     pub reporter: Reporter,
-    /// Where its rounds are counted.
-    pub beats: Beats,
+    /// The counter of its rounds.
+    pub rounds: Rounds,
 }
 
-/// Listens to `source` until `stop` is raised or the decider is gone.
+/// Listens to `source` until `stop` is raised or the decider has ended.
 ///
 /// # Errors
 /// When the source ends for good: [`AudioError`].
@@ -53,29 +56,32 @@ pub fn listen(source: &mut dyn AudioSource, listener: Listener, stop: &Stop) -> 
     let mut stream = None;
     let mut block = [0.0; BLOCK];
     while !stop.raised() && !hearing.alone {
-        hearing.listener.beats.beat(Heart::Listener);
-        match source.read(&mut block, GLANCE)? {
+        hearing.listener.rounds.count(Loop::Listener);
+        match source.read(&mut block, POLL_INTERVAL)? {
             Sound::Samples(filled) => {
                 let Some(stream) = &mut stream else { continue };
                 hearing.follow(stream, &block[..filled])?;
             }
             Sound::Opened { rate } => {
-                hearing.interrupt();
+                hearing.interrupt(LOST);
                 stream = Some(Stream::new(rate, &hearing.listener)?);
                 hearing.listener.reporter.microphone(MicrophoneNews::Open { rate });
             }
             Sound::Lost(error) => {
-                hearing.interrupt();
+                hearing.interrupt(LOST);
                 stream = None;
                 hearing.listener.reporter.microphone(MicrophoneNews::Lost { reason: error.to_string() });
             }
             Sound::Zeros { seconds } => hearing.listener.reporter.microphone(MicrophoneNews::Zeros { seconds }),
         }
     }
+    if stop.next().is_some() {
+        hearing.interrupt("the configuration was read again while it was recorded");
+    }
     Ok(())
 }
 
-/// What is known of one unbroken stream of samples.
+/// The state of one unbroken stream of samples.
 struct Stream {
     framer: Framer,
     vad: Vad,
@@ -96,7 +102,7 @@ struct Hearing {
     listener: Listener,
     open: Option<Utterance>,
     fell_silent: Instant,
-    /// Whether nobody takes recordings any more.
+    /// Whether the receiver of recordings was dropped.
     alone: bool,
 }
 
@@ -137,12 +143,12 @@ impl Hearing {
         }
     }
 
-    /// The stream broke off: half a sentence is no command.
-    fn interrupt(&mut self) {
+    /// Handles the end of the stream. A recording in progress is dropped, because half a sentence is no command.
+    fn interrupt(&mut self, why: &str) {
         if let Some(utterance) = self.open.take() {
             let number = utterance.number();
             drop(utterance);
-            self.report(number, Reason::Lost("the microphone was lost while it was recorded".into()));
+            self.report(number, Reason::Lost(why.into()));
         }
     }
 
@@ -177,7 +183,8 @@ impl Hearing {
         }
     }
 
-    /// Scratch refused. At the cap, what was recorded so far is decided; else the utterance is lost.
+    /// Handles an error of scratch. If it is full, the recording up to here is decided; otherwise the utterance is
+    /// lost.
     fn lose(&mut self, error: &ScratchError) {
         let number = self.open.as_ref().map_or(0, Utterance::number);
         tracing::warn!(utterance = number, "utterance cut or lost: {error}");

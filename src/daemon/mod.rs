@@ -1,30 +1,32 @@
-//! The daemon: builds the parts that a configuration names, starts the threads, takes them down.
+//! The daemon: builds the parts that a configuration names, and starts and stops the threads.
 //!
 //! | thread | does | ends when |
 //! |---|---|---|
-//! | cpal's | samples into the queue | its stream is dropped |
-//! | `hearken-open`, `-close` | open a microphone, close a dead one | they are done, or never: nobody waits |
-//! | `listener` | sound to recordings | stop, or the microphone is past help |
-//! | main | recordings to decisions, and why | stop, or the listener is gone |
-//! | `buttons` | presses to commands | stop |
-//! | `actuator` | decisions and presses to pins | stop, or main is gone |
-//! | `hearken-pwm` | dims a pin that no hardware dims | its pin is let go |
-//! | `housekeeper` | kept files, the sweep, the status, remembered outputs, the reload | stop |
-//! | `report` | what happened, to every sink | all of them are gone |
+//! | cpal's | puts samples into the queue | its stream is dropped |
+//! | `hearken-open`, `-close` | open a microphone, close a failed one | they are done; nothing waits for them |
+//! | `listener` | turns sound into recordings | stop, or the source fails for good |
+//! | main | decides recordings, and explains the last decision | stop, or the listener has ended |
+//! | `buttons` | turns presses into commands | stop |
+//! | `actuator` | switches pins by decisions and presses | stop, or main has ended |
+//! | `hearken-pwm` | dims a pin without a hardware generator | its pin is released |
+//! | `housekeeper` | kept files, the sweep, the status, saved output states, the reload | stop |
+//! | `report` | writes reports to every sink | all senders of reports were dropped |
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{self, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Scope, ScopedJoinHandle};
+use std::time::Duration;
 
 use self::actuator::{Actuator, Order};
 use self::decider::Decider;
 use self::error::Error;
 use self::housekeeper::Housekeeper;
 use self::listener::{Listener, Spoken};
-use self::reporter::Telling;
-use crate::act::buttons::{Button, Contacts, senses};
+use self::reporter::ReportThread;
+use crate::act::buttons::{Button, Contacts, input_claims};
 use crate::act::command::Output;
 use crate::act::gpio::{self, InputPins, OutputPins};
 use crate::act::remembered::{self, Remembered};
@@ -33,15 +35,16 @@ use crate::audio::AudioSource;
 use crate::audio::supervisor::{Counters, Supervisor};
 use crate::config::{self, ConfigError, Settings};
 use crate::decide::requires;
+use crate::decide::rules::Reason;
 use crate::grammar::{Grammar, Slots};
 use crate::recognize::settings::RecognizerSettings;
 use crate::recognize::{self, RecognizeError, Recognizer};
 use crate::report::events::{Destination, Events};
 use crate::report::watch::Watch;
-use crate::report::{self, Reporter, Sink, ToKeep};
-use crate::runtime::mailbox::{Receiver, mailbox};
+use crate::report::{self, Outcome, Reporter, Sink, ToKeep};
+use crate::runtime::mailbox::{Received, Receiver, mailbox};
 use crate::runtime::process;
-use crate::runtime::service::{self, Beats, Service};
+use crate::runtime::service::{self, Rounds, Service};
 use crate::runtime::status::{Question, StatusSocket};
 use crate::runtime::stop::Stop;
 use crate::utterance::scratch::{self, Scratch, ScratchSettings};
@@ -54,26 +57,28 @@ pub mod housekeeper;
 pub mod listener;
 pub mod reporter;
 
-/// Recordings that may wait for the decider. More would be answered long after anybody waits for it.
+/// Most recordings that may wait for the decider. With more, a command would be carried out long after it was said.
 const WAITING_RECORDINGS: usize = 2;
-/// Orders that may wait for the actuator, which takes microseconds for each.
+/// Most orders that may wait for the actuator, which takes microseconds for each.
 const WAITING_ORDERS: usize = 8;
-/// Recordings that may wait to be kept.
+/// Most recordings that may wait for the housekeeper.
 const WAITING_KEPT: usize = 4;
 
-/// What the command line adds to the configuration.
+/// The options of the command line.
 #[derive(Debug, Default)]
 pub struct Options {
-    /// Where events go.
+    /// The destination of events.
     pub events: Option<Destination>,
-    /// Whether to show on standard output what happens.
+    /// Whether to show the level and each decision on standard output.
     pub watch: bool,
-    /// Where recordings go, instead of [`scratch::default_dir`].
+    /// The directory for recordings, instead of [`scratch::default_dir`].
     pub scratch: Option<PathBuf>,
-    /// Where outputs are remembered, instead of [`remembered::default_dir`].
+    /// The directory for the saved states of outputs, instead of [`remembered::default_dir`].
     pub state: Option<PathBuf>,
-    /// The configuration, if it can be read again.
+    /// The path of the configuration, if it can be read again.
     pub config: Option<PathBuf>,
+    /// The number of the last utterance: after a reload the numbers go on.
+    pub numbers: Arc<AtomicU64>,
 }
 
 impl Options {
@@ -82,13 +87,13 @@ impl Options {
     }
 }
 
-/// The parts that touch the world. A test, or a board without a microphone, brings its own.
+/// The parts that use devices and models. A test can replace them.
 pub struct Parts {
-    /// Where sound comes from.
+    /// The source of sound.
     pub source: Box<dyn AudioSource>,
-    /// The microphone's counters, for the status.
+    /// The counters of the microphone, for the status.
     pub microphone: Option<Arc<Counters>>,
-    /// Sound to sentences.
+    /// The recognizer.
     pub recognizer: Box<dyn Recognizer>,
     /// The pins of the outputs, in their order.
     pub pins: Box<dyn OutputPins>,
@@ -96,21 +101,23 @@ pub struct Parts {
     pub inputs: Box<dyn InputPins>,
 }
 
-/// What makes a recognizer: [`recognize::load`], or a test's own.
+/// A function that makes a recognizer: [`recognize::load`], or that of a test.
 type Load<'a> = &'a dyn Fn(&RecognizerSettings, Arc<Grammar>, &Stop) -> Result<Box<dyn Recognizer>, RecognizeError>;
 
-/// Listens and obeys by the configuration `path` until SIGTERM, SIGINT or SIGQUIT, or a SIGHUP that no service manager sent.
+/// Listens and carries out commands with the configuration `path` until SIGTERM, SIGINT or SIGQUIT, or a SIGHUP without
+/// a service manager.
 ///
-/// Under a service manager SIGHUP reads the configuration again. One with faults is refused, and one that is good but does
-/// not work here, as without its model, is left for the one before.
+/// Under a service manager SIGHUP reads the configuration again. A configuration with faults is refused. If a valid one
+/// does not work on this machine, for example because its model is missing, the one before is used again.
 ///
 /// # Errors
-/// What ends the daemon: no pins, no model, no event file, a scratch directory that must not be used.
+/// What ends the daemon: pins, a model or an event file that cannot be opened, or a scratch directory that must not be
+/// used.
 pub fn run(path: &Path, options: Options) -> Result<(), Error> {
     run_with(path, options, &recognize::load)
 }
 
-/// As [`run`], with the recognizer that `load` makes: for where Whisper cannot run, as in an emulator.
+/// As [`run`], with the recognizer that `load` makes, for machines on which Whisper cannot run, such as an emulator.
 ///
 /// # Errors
 /// As [`run`].
@@ -140,7 +147,7 @@ pub fn run_with(path: &Path, options: Options, load: Load<'_>) -> Result<(), Err
     }
 }
 
-/// The settings in `text`, which was read from `path`, and the parts that they name.
+/// Reads the settings in `text`, which is the content of `path`, and opens the parts that they name.
 fn assembled(
     path: &Path,
     text: &str,
@@ -153,16 +160,16 @@ fn assembled(
         tracing::warn!("{warning}");
     }
     permit(options.scratch_dir(), &settings.scratch)?;
-    // Pins first, so that they are at rest while the model loads; the microphone last, when all can answer.
+    // The pins come first, so that they are at rest while the model loads; the microphone comes last.
     let pins = gpio::open(&settings.gpio, &actuator::claims(&settings.outputs))?;
-    let inputs = gpio::open_inputs(&settings.gpio, &senses(&settings.buttons))?;
+    let inputs = gpio::open_inputs(&settings.gpio, &input_claims(&settings.buttons))?;
     let recognizer = load(&settings.recognizer, settings.grammar.clone(), stop)?;
     let source = Supervisor::new(settings.microphone.clone());
     let microphone = Some(source.counters());
     Ok((Parts { source: Box::new(source), microphone, recognizer, pins, inputs }, settings))
 }
 
-/// Warns of a scratch directory that is not what it should be, or refuses it.
+/// Warns of an unsuitable scratch directory, or refuses it.
 fn permit(place: PathBuf, settings: &ScratchSettings) -> Result<(), Error> {
     let scratch = Scratch::new(place.clone(), settings);
     if settings.require_tmpfs && !scratch.in_memory()? {
@@ -174,23 +181,23 @@ fn permit(place: PathBuf, settings: &ScratchSettings) -> Result<(), Error> {
     Ok(())
 }
 
-/// Listens and obeys with these `parts`, until `stop` is raised or the source is over. Blocks until all threads are gone
-/// and the pins are at rest.
+/// Listens and carries out commands with these `parts`, until `stop` is raised or the source ends. Blocks until all
+/// threads have ended and the pins are at rest.
 ///
 /// # Errors
-/// No event file; the end of the source; a thread that panicked.
+/// An event file that cannot be opened, the end of the source, or a thread that panicked.
 ///
 /// # Panics
-/// When the recognizer does, after the pins came to rest.
+/// When the recognizer panics; the pins are put at rest before.
 pub fn serve(parts: Parts, settings: &Settings, options: &Options, stop: &Stop) -> Result<(), Error> {
     let Parts { source, microphone, mut recognizer, pins, inputs } = parts;
-    let scratch = Scratch::new(options.scratch_dir(), &settings.scratch);
+    let scratch = Scratch::new(options.scratch_dir(), &settings.scratch).numbered_after(&options.numbers);
     let (reporter, telling, to_keep) = reporting(settings, options, stop)?;
     let remembered = remembered(options, &settings.outputs);
     let before = remembered.as_ref().map(Remembered::recall).unwrap_or_default();
     let remembered = Mutex::new(remembered);
     let actuator = Actuator::new(&settings.outputs, pins).beginning_with(before);
-    let (states, contacts, beats) = (actuator.states(), Contacts::unknown(&settings.buttons), Beats::default());
+    let (states, contacts, rounds) = (actuator.states(), Contacts::unknown(&settings.buttons), Rounds::default());
     let (outbox, inbox) = mailbox(WAITING_RECORDINGS);
     let threads = Threads {
         listener: Listener {
@@ -199,7 +206,7 @@ pub fn serve(parts: Parts, settings: &Settings, options: &Options, stop: &Stop) 
             scratch: scratch.clone(),
             outbox,
             reporter: reporter.clone(),
-            beats: beats.clone(),
+            rounds: rounds.clone(),
         },
         source,
         inbox,
@@ -208,7 +215,7 @@ pub fn serve(parts: Parts, settings: &Settings, options: &Options, stop: &Stop) 
             settings,
             states: states.clone(),
             scratch: &scratch,
-            beats: beats.clone(),
+            rounds: rounds.clone(),
             socket: socket(&scratch, Question::Why),
         },
         buttons: Presses { buttons: &settings.buttons, inputs, contacts: contacts.clone(), states: states.clone() },
@@ -217,7 +224,7 @@ pub fn serve(parts: Parts, settings: &Settings, options: &Options, stop: &Stop) 
             settings,
             contacts,
             socket: socket(&scratch, Question::Status),
-            service: Service::new(beats),
+            service: Service::new(rounds),
             states: states.clone(),
             tally: reporter.tally(),
             scratch: scratch.clone(),
@@ -236,12 +243,12 @@ pub fn serve(parts: Parts, settings: &Settings, options: &Options, stop: &Stop) 
     ended.and(told)
 }
 
-/// Everybody who is told, the thread that tells them, and the recordings that are to be kept.
+/// Makes the reporter with its thread and sinks, and the queue of recordings to keep.
 fn reporting(
     settings: &Settings,
     options: &Options,
     stop: &Stop,
-) -> Result<(Reporter, Telling, Receiver<ToKeep>), Error> {
+) -> Result<(Reporter, ReportThread, Receiver<ToKeep>), Error> {
     let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
     if options.watch {
         sinks.push(Box::new(Watch::on_stdout()));
@@ -252,7 +259,7 @@ fn reporting(
     let (reporter, reports) = report::reporter(options.watch);
     let (to_housekeeper, to_keep) = mailbox(WAITING_KEPT);
     let reporter = reporter.keeping(to_housekeeper);
-    Ok((reporter, Telling::start(reports, sinks, &settings.commands, stop)?, to_keep))
+    Ok((reporter, ReportThread::start(reports, sinks, &settings.commands, stop)?, to_keep))
 }
 
 fn remembered(options: &Options, outputs: &[Output]) -> Option<Remembered> {
@@ -269,13 +276,13 @@ fn socket(scratch: &Scratch, question: Question) -> Option<StatusSocket> {
     StatusSocket::open(scratch.dir(), question).inspect_err(complain).ok()
 }
 
-/// Whether the configuration could be read again; why not.
+/// Checks the configuration again. The error says why it cannot be used.
 fn reread(path: Option<&Path>) -> Result<(), String> {
     let path = path.ok_or("there is no file to read")?;
     config::load(path).map(drop).map_err(|e| e.to_string())
 }
 
-/// What each thread works with.
+/// The parts of each thread.
 struct Threads<'a> {
     source: Box<dyn AudioSource>,
     listener: Listener,
@@ -289,12 +296,13 @@ struct Threads<'a> {
 }
 
 impl Threads<'_> {
-    /// Runs them all, the decider on this one, until `stop` is raised or the source is over.
+    /// Runs all threads, the decider on the calling one, until `stop` is raised or the source ends.
     fn run(self, settings: &Settings, stop: &Stop) -> Result<(), Error> {
         let Threads { mut source, listener, inbox, decider, buttons, actuator, housekeeper, to_keep, reporter } = self;
         let (orders, to_do) = mpsc::sync_channel(WAITING_ORDERS);
+        let (undecided, scratch) = (reporter.clone(), decider.scratch);
         thread::scope(|scope| {
-            // If this thread panics the scope waits for the others, and they must know.
+            // If this thread panics, the scope waits for the other threads, so they must be stopped.
             let _stop_on_drop = stop.raise_on_drop();
             let mut threads = vec![
                 start(scope, stop, "actuator", move || actuator.work(&to_do, &reporter, stop))?,
@@ -310,8 +318,10 @@ impl Threads<'_> {
             tracing::info!(commands, outputs, "waiting for sound");
             decider::decide(decider, &inbox, |decided| orders.send(Order::Decided(Box::new(decided))).is_ok(), stop);
             stop.raise();
-            drop(inbox);
             let heard = listening.join().map_err(died("listener"))?;
+            if stop.next().is_some() {
+                report_undecided(&inbox, &undecided, scratch);
+            }
             for (name, thread) in threads {
                 thread.join().map_err(died(name))?;
             }
@@ -320,6 +330,14 @@ impl Threads<'_> {
             }
             if stop.asked() || stop.next().is_some() { Ok(()) } else { heard.map_err(Error::from) }
         })
+    }
+}
+
+/// Reports the recordings that wait for a decision when everything begins again: they are lost.
+fn report_undecided(inbox: &Receiver<Spoken>, reporter: &Reporter, scratch: &Scratch) {
+    while let Received::Item(spoken) = inbox.take(Duration::ZERO) {
+        let reason = Reason::Lost("the configuration was read again before it was decided".into());
+        reporter.outcome(Outcome::undecided(spoken.recording.number(), reason, scratch.usage()), None);
     }
 }
 
@@ -339,7 +357,8 @@ impl Presses<'_> {
     }
 }
 
-/// What a press orders: as for a sentence, its command may be refused. A command that a button carries out has no slots.
+/// The order for a press of `button`. As for a sentence, its command may be refused. The command of a button has no
+/// slots.
 fn pressed(settings: &Settings, button: &Button, states: &States) -> Order {
     let command = &settings.commands[button.command];
     let check = requires::check(command, &settings.outputs, |output| states.both(output));
@@ -348,7 +367,7 @@ fn pressed(settings: &Settings, button: &Button, states: &States) -> Order {
     Order::Pressed { button: button.name.clone(), command: command.name.clone(), actions, refusal }
 }
 
-/// A thread that raises `stop` when it ends, however it ends.
+/// Starts a thread that raises `stop` when it ends, even by a panic.
 fn start<'s>(
     scope: &'s Scope<'s, '_>,
     stop: &Stop,
@@ -371,11 +390,32 @@ fn died<E>(name: &'static str) -> impl Fn(E) -> Error {
     move |_| Error::Panicked(name)
 }
 
-/// Puts all outputs at rest and lets go of them: for after a daemon that could not do it.
+/// Puts all outputs at rest and releases them. For use after a daemon that was killed.
 ///
 /// # Errors
-/// No pins, or pins that another process holds.
+/// Pins that do not exist or that another process holds.
 pub fn rest(settings: &Settings) -> Result<(), Error> {
     gpio::open(&settings.gpio, &actuator::claims(&settings.outputs))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::act::gpio::Duty;
+
+    #[test]
+    fn a_press_is_refused_for_the_same_reason_as_a_sentence() {
+        let text = "board = \"host\"\n[outputs.lamp]\npin = 5\n[buttons.wall]\npin = 6\ncommand = \"dim\"\n[[commands]]\n\
+                    name = \"dim\"\nsay = \"less light\"\nset = { lamp = \"off\" }\nrequires = { lamp = \"on\" }\n";
+        let settings = config::parse("x.toml", text).unwrap();
+        let states = States::at_rest(&settings.outputs);
+        let press = || match pressed(&settings, &settings.buttons[0], &states) {
+            Order::Pressed { actions, refusal, .. } => (actions.len(), refusal.map(|reason| reason.code())),
+            Order::Decided(_) => unreachable!(),
+        };
+        assert_eq!(press(), (0, Some("state")));
+        states.show(0, Duty::FULL, Duty::FULL);
+        assert_eq!(press(), (1, None));
+    }
 }

@@ -1,4 +1,4 @@
-//! The thread that tells what happens: every report to every sink.
+//! The reporter thread, which writes every report to every sink.
 
 use std::io;
 use std::sync::mpsc::{self, Receiver};
@@ -11,17 +11,17 @@ use crate::act::command::Command;
 use crate::report::{Report, Sink};
 use crate::runtime::stop::Stop;
 
-/// Time for the last reports to be written after a stop.
+/// Longest time for writing the last reports after a stop.
 const LAST_REPORTS: Duration = Duration::from_secs(1);
 
-/// The running thread.
-pub struct Telling {
+/// The running reporter thread.
+pub struct ReportThread {
     thread: JoinHandle<()>,
     done: Receiver<()>,
 }
 
-impl Telling {
-    /// Starts it. It ends when nobody can hand in `reports` any more.
+impl ReportThread {
+    /// Starts the thread. It ends when all senders of `reports` were dropped.
     ///
     /// # Errors
     /// When the kernel refuses a thread.
@@ -30,21 +30,21 @@ impl Telling {
         sinks: Vec<Box<dyn Sink>>,
         commands: &[Command],
         stop: &Stop,
-    ) -> io::Result<Telling> {
+    ) -> io::Result<ReportThread> {
         let (telling, done) = mpsc::channel::<()>();
         let (commands, stop_on_drop) = (commands.to_vec(), stop.raise_on_drop());
         let thread = named("report").spawn(move || {
             let _both = (telling, stop_on_drop);
             tell(reports, sinks, &commands);
         })?;
-        Ok(Telling { thread, done })
+        Ok(ReportThread { thread, done })
     }
 
-    /// Waits until all is told, but not for long: this is the one thread that others can hold up, and a full pipe that nobody
-    /// reads must not keep the daemon from ending.
+    /// Waits until all reports are written, for a limited time. A sink may block, for example a full pipe that nobody
+    /// reads, and must not keep the daemon from ending.
     ///
     /// # Errors
-    /// That the thread panicked.
+    /// When the thread panicked.
     pub fn end(self) -> Result<(), Error> {
         match self.done.recv_timeout(LAST_REPORTS) {
             Err(mpsc::RecvTimeoutError::Timeout) => Ok(()),

@@ -1,20 +1,22 @@
-//! What is measured of an utterance to tell whether a person said the best sentence. Pure.
+//! The features of an utterance, by which the decision estimates whether a person said the best sentence. No input or
+//! output.
 //!
-//! Texts are compared by their canonical words ([`canonical`]): what the search accepts as a spelling counts as the same
-//! here. Lengths are counted in words, letters and seconds, never in tokens, which are the model's own affair.
+//! Texts are compared by their canonical words ([`canonical`]): spellings that the search accepts for the same word
+//! count as the same here. Lengths are counted in words, letters and seconds, not in tokens, which depend on the model.
 
+use crate::language::pace::usual_seconds;
 use crate::language::sound::Sound;
 use crate::language::spelling::canonical;
 use crate::recognize::{Candidate, Heard};
 
-/// A figure of a decision.
+/// The description of a feature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Feature {
     /// Its name, as in the table of weights.
     pub name: &'static str,
     /// Its unit.
     pub unit: &'static str,
-    /// Why it should tell a sentence that was said from one that was not.
+    /// Why it helps to distinguish a sentence that was said from one that was not.
     pub why: &'static str,
 }
 
@@ -54,42 +56,39 @@ pub const FEATURES: [Feature; COUNT] = [
     },
 ];
 
-/// Whisper's doubt of a free text that it is sure of, in nats a word: where it is sure, "trap" for "timer" is another word; where it
-/// is not, as in noise, it may be the same one. Chosen so that "set a trap for five minutes" is no "set a timer for 5 minutes",
-/// with the same loss on people: docs/deciding.md.
+/// Lower bound of Whisper's doubt about its free text, in nats a word. If Whisper is sure of its text, "trap" is
+/// another word than "timer"; if it is not, as in noise, the speaker may have said "timer". The value was chosen so
+/// that "set a trap for five minutes" is not taken for "set a timer for 5 minutes", and no more commands of people are
+/// lost: see docs/reports/deciding.md.
 const LEAST_DOUBT: f32 = 0.2;
 
-/// Most that [`Candidate::lead`] counts for, in nats: the search does not look for rivals that lie further behind.
+/// Upper bound of [`Candidate::lead`], in nats. The search does not look for rivals that are further behind.
 const MOST_LEAD: f32 = 3.0;
 
-/// How long people take for a sentence, in seconds: so much for the first onset and the last release, and the letters that
-/// they say in a second. Of 1,288 commands by people half took more than 1.01 times as long, by Silero, and one in twenty more
-/// than 1.57 times (docs/deciding.md).
-const AROUND_SECONDS: f32 = 0.15;
-const LETTERS_A_SECOND: f32 = 14.0;
-/// Least speech that counts, in seconds: what Silero finds in silence is not 0.
+/// Lower bound of the length of speech, in seconds. Silero finds a little more than 0 in silence.
 const LEAST_SECONDS: f32 = 0.01;
 
-/// The figures of one utterance, each a finite number.
+/// The features of one utterance, each a finite number.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Features([f32; COUNT]);
 
 impl Features {
-    /// For the best sentence of `heard`, if there is one.
+    /// The features for the best sentence of `heard`, if there is one.
     pub fn of(heard: &Heard) -> Option<Features> {
         heard.best.as_ref().map(|best| Features::for_candidate(heard, best))
     }
 
-    /// For one of the sentences that `heard` might be.
+    /// The features for one candidate of `heard`.
     pub fn for_candidate(heard: &Heard, candidate: &Candidate) -> Features {
         let sentence = canonical(&candidate.sentence.words);
         let text = without_repetition(canonical(&heard.text), &sentence);
         let written = text.iter().map(|word| word.chars().count()).sum::<usize>() as f32;
         let (letters, words) = (sentence.concat().chars().count().max(1) as f32, sentence.len().max(1) as f32);
-        // Where Whisper's own text is less likely than the sentence, that text is no yardstick, and a higher ratio says nothing.
+        // If Whisper's own text is less likely than the sentence, a higher ratio means nothing, so the ratio is at most
+        // 0.
         let ratio = at_most(candidate.joint - heard.free, 0.0) / words;
         let belief = heard.free / text.len().max(1) as f32;
-        let usual = AROUND_SECONDS + letters / LETTERS_A_SECOND;
+        let usual = usual_seconds(letters);
         let seconds = (heard.speech_ms as f32 / 1000.0).max(LEAST_SECONDS);
         Features::from_values([
             ratio / (LEAST_DOUBT - at_most(belief, 0.0)),
@@ -104,13 +103,13 @@ impl Features {
         ])
     }
 
-    /// Of these values, in the order of [`FEATURES`]. What is no finite number counts as the least there is: the model gave no
-    /// number, so nothing speaks for the sentence.
+    /// Features with these values, in the order of [`FEATURES`]. A value that is not finite becomes the lowest possible
+    /// one, because the model gave no number and there is no evidence for the sentence.
     pub fn from_values(values: [f32; COUNT]) -> Features {
         Features(values.map(|value| if value.is_finite() { value } else { f32::from(i16::MIN) }))
     }
 
-    /// The same without any rival.
+    /// The same features as if there were no rival sentence.
     pub fn unrivalled(&self) -> Features {
         let mut values = self.0;
         values.iter_mut().zip(FEATURES).filter(|(_, f)| f.name == "lead").for_each(|(value, _)| *value = MOST_LEAD);
@@ -122,24 +121,25 @@ impl Features {
         &self.0
     }
 
-    /// The value of the feature called `name`; none if there is none.
+    /// The value of the feature called `name`; `None` if there is no such feature.
     pub fn get(&self, name: &str) -> Option<f32> {
         FEATURES.iter().position(|feature| feature.name == name).map(|at| self.0[at])
     }
 }
 
-/// The lesser of two; what is no number stays none, which `f32::min` would make the other.
+/// The smaller of two numbers. NaN stays NaN, unlike with `f32::min`.
 fn at_most(number: f32, most: f32) -> f32 {
     if number > most { most } else { number }
 }
 
-/// How alike two texts sound, 0 to 1: what they have in common in order (normalized Levenshtein) of the sounds of their words.
+/// How similar two texts sound, 0 to 1: the normalized Levenshtein similarity of the sounds of their words.
 pub fn likeness(one: &[String], other: &[String]) -> f32 {
     let [one, other] = [one, other].map(|words| words.iter().map(|word| Sound::of(word).whole).collect::<String>());
     strsim::normalized_levenshtein(&one, &other) as f32
 }
 
-/// The words of `text` but for those of `sentence` that it repeats: at a short context Whisper may repeat itself, "Yes, yes".
+/// The words of `text` without repetitions of words of `sentence`. With a short context Whisper may repeat itself, as
+/// in "Yes, yes".
 fn without_repetition(text: Vec<String>, sentence: &[String]) -> Vec<String> {
     let mut unsaid: Vec<&String> = sentence.iter().collect();
     let counts = |word: &String| match unsaid.iter().position(|unsaid| *unsaid == word) {

@@ -1,5 +1,5 @@
-//! Whether an utterance is obeyed: named features of what was heard, their weights by the model, and the few rules that no
-//! weight can express. Pure.
+//! The decision whether an utterance is a command: the features of the utterance, their weights for each model, and a
+//! few rules that weights cannot express. No input or output.
 
 pub mod features;
 pub mod requires;

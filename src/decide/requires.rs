@@ -1,11 +1,13 @@
-//! The rule of the outputs' states: a command with `requires` is refused while an output is not as it requires.
+//! The rule for the states of outputs: a command with `requires` is refused while an output does not have the required
+//! state.
 
 use super::rules::{Check, Reason};
 use crate::act::command::{Command, Output, Requirement};
 use crate::act::gpio::Duty;
 
-/// Whether the `outputs` are as `command` requires them. `duties` tells what an output is, and what it is going to be: either
-/// will do. Nothing where the command requires nothing.
+/// Checks whether the `outputs` have the states that `command` requires. `duties` returns the present state of an
+/// output and the one that it is going to have; either may meet the requirement. `None` if the command requires
+/// nothing.
 pub fn check(command: &Command, outputs: &[Output], duties: impl Fn(usize) -> [Duty; 2]) -> Option<Check> {
     let listed = |on: &dyn Fn(&Requirement) -> bool| {
         let state = |r: &Requirement| format!("{} {}", outputs[r.output].name, if on(r) { "on" } else { "off" });

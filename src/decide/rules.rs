@@ -1,7 +1,9 @@
-//! Accept or reject: a pure function of what was heard, the weights and the thresholds.
+//! The rules that accept or reject an utterance: a pure function of the recognition result, the weights and the
+//! thresholds.
 //!
-//! The rules run in a fixed order and the first that fails names the reason. Most of the work is done by one of them, which
-//! compares the log-odds that a person said the sentence with what is needed; the others are for what no weight can express.
+//! The rules are checked in a fixed order, and the first that refuses gives the reason. The most important one compares
+//! the log-odds that a person said the sentence with what is needed; the others are for cases that no weight can
+//! express.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -12,22 +14,24 @@ use super::weights::{Weights, probability};
 use crate::language::spelling::canonical;
 use crate::recognize::{Heard, Limit};
 
-/// What an utterance must reach to be a command.
+/// The thresholds that an utterance must reach to be a command.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Thresholds {
-    /// How much each feature counts, by the model.
+    /// The weights of the features for the model.
     pub weights: Arc<Weights>,
-    /// So many refusals of a command are as bad as one wrong action.
+    /// The number of refused commands that are as bad as one wrong action.
     pub wrong_costs: f32,
-    /// The same for single commands, by the index that their sentences carry.
+    /// The same for single commands, by their index.
     pub command_costs: BTreeMap<usize, f32>,
-    /// Added to the log-odds of every sentence, in nats: how this user, room and microphone differ from those of the table.
+    /// Added to the log-odds of every sentence, in nats. It corrects for the difference of this user, room and
+    /// microphone from the recordings of the table.
     pub offset: f32,
-    /// The same for single commands, instead of the one for all.
+    /// Offsets for single commands, used instead of `offset`, by the index of the command.
     pub offsets: BTreeMap<usize, f32>,
 }
 
-/// Refusals that one wrong action costs: chosen by measurement, docs/deciding.md, "What a wrong action costs".
+/// Default for the number of refusals that are as bad as one wrong action. It was measured: see
+/// docs/reports/deciding.md, "What a wrong action costs".
 const WRONG_COSTS: f32 = 2.0;
 
 impl Default for Thresholds {
@@ -43,8 +47,8 @@ impl Default for Thresholds {
 }
 
 impl Thresholds {
-    /// The log-odds that a sentence of the command with this index needs, in nats. With these, a refusal and an action cost the
-    /// same on the average: p (1 refusal) = (1 - p) (a wrong action).
+    /// The log-odds that a sentence of the command with this index needs, in nats. At this value a refusal and an
+    /// action have the same expected cost: p * 1 = (1 - p) * (cost of a wrong action).
     pub fn needed(&self, command: usize) -> f32 {
         self.command_costs.get(&command).copied().unwrap_or(self.wrong_costs).ln()
     }
@@ -59,7 +63,7 @@ impl Thresholds {
         self.weights.log_odds(features) + self.offset_of(command)
     }
 
-    /// What speaks for the best sentence of `heard`; none without one.
+    /// The assessment of the best sentence of `heard`; `None` without a sentence.
     pub fn assess(&self, heard: &Heard) -> Option<Assessment> {
         let best = heard.best.as_ref()?;
         let (features, command) = (Features::for_candidate(heard, best), best.sentence.command);
@@ -68,24 +72,25 @@ impl Thresholds {
     }
 }
 
-/// What speaks for the best sentence of an utterance.
+/// The evidence for the best sentence of an utterance.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Assessment {
-    /// What was measured.
+    /// The features of the utterance.
     pub features: Features,
     /// Log-odds that a person said it, in nats.
     pub log_odds: f32,
-    /// What they would be without any rival, in nats.
+    /// Log-odds if there were no rival sentence, in nats.
     pub alone: f32,
-    /// The least that would do, in nats.
+    /// Log-odds that are needed, in nats.
     pub needed: f32,
 }
 
-/// Least probability of speech that Silero must find anywhere: below it nobody spoke. Refuses two of 1,312 commands by people.
+/// Least speech probability that Silero must find in some window. Below it the rule says that nobody spoke. It refuses
+/// two of 1,312 commands by people.
 const LEAST_VOICED: f32 = 0.1;
 
-/// Words of the free text beyond the sentence that refuse it: inside its first sentence one may be a "please"; after a full
-/// stop two may be Whisper's habit ("Thank you.").
+/// Number of additional words in the free text at which the sentence is refused. Within the first sentence of the text
+/// one word is allowed, such as "please"; after a full stop two, because Whisper often adds "Thank you.".
 const WORDS_MORE: usize = 2;
 const WORDS_AFTER_STOP: usize = 3;
 
@@ -107,7 +112,7 @@ pub enum Reason {
         /// Time taken, in milliseconds.
         ms: u64,
     },
-    /// No sentence is anywhere near.
+    /// No sentence is near the free text.
     NoSentence,
     /// It sounds more like something that is not a command.
     Unlike {
@@ -115,7 +120,7 @@ pub enum Reason {
         sentence: String,
         /// Log-odds that it was said, in nats.
         log_odds: f32,
-        /// The least that would do.
+        /// Log-odds that are needed, in nats.
         needed: f32,
     },
     /// The speech goes on after the sentence.
@@ -123,28 +128,28 @@ pub enum Reason {
         /// The nearest sentence.
         sentence: String,
     },
-    /// Two sentences that do different things fit about equally well; without the second, the first would be obeyed.
+    /// Two sentences with different meanings fit about equally well. Without the second, the first would be accepted.
     Ambiguous {
-        /// The two.
+        /// The two sentences, the better one first.
         sentences: [String; 2],
         /// Log-odds of the first, in nats.
         log_odds: f32,
-        /// The least that would do.
+        /// Log-odds that are needed, in nats.
         needed: f32,
     },
-    /// The command is refused while an output is in this state.
+    /// An output does not have the state that the command requires.
     State {
         /// The output's name.
         output: String,
-        /// Whether it is on; the command needs the other.
+        /// Whether it is on. The command requires the opposite.
         on: bool,
     },
-    /// The utterance was lost on its way; the words say how.
+    /// The utterance was lost before it was decided. The text says why.
     Lost(String),
 }
 
 impl Reason {
-    /// The reason in one word, for programs.
+    /// The code of the reason, for programs.
     pub fn code(&self) -> &'static str {
         match self {
             Reason::NoSpeech { .. } => "no-speech",
@@ -160,7 +165,7 @@ impl Reason {
     }
 }
 
-/// Log-odds with the probability that they stand for: "-1.2 (23 %)".
+/// Log-odds in words, together with the probability: "-1.2 (23 %)".
 pub fn with_probability(log_odds: f32) -> String {
     format!("{log_odds:.1} ({:.0} %)", probability(log_odds) * 100.0)
 }
@@ -171,7 +176,7 @@ impl fmt::Display for Reason {
             Reason::NoSpeech { voiced } => {
                 write!(f, "nobody spoke: nowhere is speech more likely than {:.0} %", voiced * 100.0)
             }
-            Reason::GaveUp { calls } => write!(f, "no sentence stood out in {calls} steps"),
+            Reason::GaveUp { calls } => write!(f, "no sentence was found in {calls} steps"),
             Reason::TooLate { ms } => write!(f, "not decided in time: {ms} ms"),
             Reason::NoSentence => f.write_str("no sentence of the configuration is near"),
             Reason::Unlike { sentence, log_odds, needed } => {
@@ -195,27 +200,27 @@ impl fmt::Display for Reason {
 /// The decision.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
-    /// Obey the best sentence.
+    /// The best sentence is carried out.
     Accepted,
-    /// Do nothing.
+    /// Nothing is done, for this reason.
     Rejected(Reason),
 }
 
-/// What a rule says of an utterance.
+/// The result of a rule.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Check {
-    /// What was measured, in words.
+    /// The measured value, in words.
     pub measured: String,
-    /// What is needed, in words.
+    /// The needed value, in words.
     pub needed: String,
-    /// Why it refuses, if it does.
+    /// The reason why it refuses; `None` if it does not.
     pub refusal: Option<Reason>,
 }
 
-/// A rule: nothing where it has nothing to measure, as without a sentence or an assessment of it.
+/// A rule. It returns `None` if it has nothing to measure, for example without a sentence or its assessment.
 type Rule = fn(&Heard, Option<&Assessment>) -> Option<Check>;
 
-/// The rules in their order, each under the [`Reason::code`] that it refuses with. The first that refuses is the reason.
+/// The rules in their order, each with the [`Reason::code`] with which it refuses.
 const RULES: [(&str, Rule); 7] = [
     ("no-speech", no_speech),
     ("too-late", too_late),
@@ -226,25 +231,26 @@ const RULES: [(&str, Rule); 7] = [
     ("gave-up", gave_up),
 ];
 
-/// Judges what was heard. The assessment of its best sentence, if there is one, and the decision.
+/// Decides on `heard`. Returns the assessment of its best sentence, if there is one, and the decision.
 pub fn judge(heard: &Heard, thresholds: &Thresholds) -> (Option<Assessment>, Verdict) {
     let assessment = thresholds.assess(heard);
     let verdict = refusal(heard, assessment.as_ref()).map_or(Verdict::Accepted, Verdict::Rejected);
     (assessment, verdict)
 }
 
-/// What every rule says, in their order, those behind the first that refuses too.
+/// The results of all rules, in their order, including those after the first that refuses.
 pub fn checks(heard: &Heard, thresholds: &Thresholds) -> Vec<(&'static str, Option<Check>)> {
     let assessment = thresholds.assess(heard);
     RULES.iter().map(|(code, rule)| (*code, rule(heard, assessment.as_ref()))).collect()
 }
 
-/// Whether no rule refuses but those of the log-odds, whatever these are.
+/// Whether no rule refuses, apart from those that compare log-odds.
 pub fn passes_otherwise(heard: &Heard) -> bool {
     refusal(heard, None).is_none()
 }
 
-/// Why the first rule that refuses does so. Without an assessment the rules of the log-odds have nothing to measure.
+/// The reason of the first rule that refuses. Without an assessment the rules that compare log-odds have nothing to
+/// measure.
 fn refusal(heard: &Heard, assessment: Option<&Assessment>) -> Option<Reason> {
     RULES.iter().find_map(|(_, rule)| rule(heard, assessment)?.refusal)
 }
@@ -264,7 +270,7 @@ fn no_speech(heard: &Heard, _: Option<&Assessment>) -> Option<Check> {
     )
 }
 
-/// A command that comes so late surprises more than it serves.
+/// Refuses a command that was decided after the deadline: an action so late would surprise the user.
 fn too_late(heard: &Heard, _: Option<&Assessment>) -> Option<Check> {
     let ms = heard.took.total.as_millis() as u64;
     let refusal = (heard.gave_up == Some(Limit::Deadline)).then_some(Reason::TooLate { ms });
@@ -275,7 +281,7 @@ fn no_sentence(heard: &Heard, _: Option<&Assessment>) -> Option<Check> {
     let measured = match (&heard.best, heard.gave_up) {
         (Some(_), _) => "one found",
         (None, None) => "none found",
-        // Whether there is one is not known.
+        // The search was cut off, so it is not known whether there is a sentence.
         (None, Some(_)) => return None,
     };
     let refusal = heard.best.is_none().then_some(Reason::NoSentence);
@@ -317,7 +323,8 @@ fn gave_up(heard: &Heard, _: Option<&Assessment>) -> Option<Check> {
     check(format!("{calls} calls"), "a sentence found".into(), refusal)
 }
 
-/// Words of the free text that follow the sentence, and new ones after its first full stop. What it repeats is not new.
+/// Counts additional words of the free text: those that follow `sentence` up to the first full stop, and those after
+/// it. Words that were there before do not count.
 fn words_beyond(text: &str, sentence: &str) -> (usize, usize) {
     let written: Vec<&str> = text.split_whitespace().collect();
     let stop = written.iter().position(|word| word.ends_with(['.', '?', '!'])).map_or(written.len(), |last| last + 1);
@@ -332,7 +339,7 @@ fn words_beyond(text: &str, sentence: &str) -> (usize, usize) {
         }
     }
     let more = first[end..].iter().filter(|word| !said.contains(word)).count();
-    // Where the text with the rest reads more like the sentence, the stop stands in the middle of it.
+    // If the whole text is more like the sentence than its first part, the full stop is in the middle of the sentence.
     let over = likeness(&first, &said) > likeness(&canonical(text), &said);
     let mut known: HashSet<&String> = first.iter().collect();
     (more, after.iter().filter(|word| over && known.insert(word)).count())

@@ -1,40 +1,40 @@
-//! How much each feature counts, by the model: a table beside the model file, made by `make fit`. Pure.
+//! The weights of the features for each model, from a table that `make fit` writes. No input or output.
 //!
-//! The log-odds that a person said the best sentence are a sum: an intercept, and each feature's weight times its value, in
-//! units of its spread around its mean (logistic regression: D. R. Cox, "The regression analysis of binary sequences",
-//! J. R. Stat. Soc. B 20, 1958).
+//! The log-odds that a person said the best sentence are a sum: an intercept, and for each feature its weight times its
+//! distance from the mean in standard deviations (logistic regression: D. R. Cox, "The regression analysis of binary
+//! sequences", J. R. Stat. Soc. B 20, 1958).
 
 use super::features::{COUNT, FEATURES, Features};
 use crate::document::{Document, Problems, Section, Value};
 use crate::recognize::models;
 
-/// A feature's part.
+/// The weight of a feature and its scale.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Part {
-    /// Log-odds for each spread above the mean.
+    /// Log-odds, in nats, for each standard deviation above the mean.
     pub weight: f32,
-    /// Its mean where it was fitted.
+    /// Mean of the feature in the data of the fit.
     pub mean: f32,
-    /// Its standard deviation there.
+    /// Standard deviation of the feature in the data of the fit.
     pub spread: f32,
 }
 
-/// What decides with one model.
+/// The weights for one model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Weights {
     /// The model's file name.
     pub model: String,
     /// SHA-256 of the model's file.
     pub sha256: String,
-    /// Log-odds where every feature has its mean.
+    /// Log-odds, in nats, if every feature has its mean.
     pub intercept: f32,
     /// The parts of the features, in the order of [`FEATURES`].
     pub parts: [Part; COUNT],
 }
 
 impl Weights {
-    /// Those for the model `name`, or the user's own model with the hash `sha256`. For a model that has no table these are the
-    /// default model's, of which nobody knows how well they fit.
+    /// The weights for the model `name`, or for the user's own model with the hash `sha256`. A model without a table
+    /// gets those of the default model, which may fit it badly.
     pub fn of_model(name: &str, sha256: Option<&str>) -> Weights {
         models::table(name, sha256).map_or_else(Weights::default, of_table)
     }
@@ -55,7 +55,7 @@ impl Weights {
 }
 
 impl Default for Weights {
-    /// Those of the default model.
+    /// The weights for the default model.
     fn default() -> Self {
         of_table(models::TABLES[0])
     }
@@ -73,7 +73,7 @@ pub fn probability(log_odds: f32) -> f32 {
 /// Reads a table.
 ///
 /// # Errors
-/// Its faults, with their places.
+/// The faults of the table, with their places.
 pub fn parse(name: &str, text: &str) -> Result<Weights, Problems> {
     let weights = Document::new(name, text).read(|root| {
         let weights = table(&root);
@@ -99,7 +99,7 @@ fn table(root: &Section<'_>) -> Option<Weights> {
         *part = read.and_then(one).unwrap_or_default();
     }
     features.end();
-    // Which the search reads for itself.
+    // The search reads this section, so its keys count as known here.
     root.need("search", "[search]").and_then(|v| v.section()).map(|search| search.entries());
     Some(Weights { model: model?.value, sha256: sha256?.value, intercept: intercept?, parts })
 }

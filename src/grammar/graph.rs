@@ -1,8 +1,9 @@
-//! Templates to a word graph: which words may follow which, and what a path through them means.
+//! Compiles templates into a word graph: which words may follow which, and what a path through the graph means.
 //!
-//! A node is a place between two words. An arc leads over one word, or over none and then may bind a slot or choose the
-//! command. Templates are built in from their ends, and what can follow a place is the same node wherever it is the same:
-//! lists and rules are there once for each continuation, so the graph is small, and has no cycles and no stack.
+//! A node is a place between two words. An arc from node to node has one word, or no word; an arc without a word may
+//! bind a slot or choose the command. Templates are compiled from their end to their start, and two nodes from which
+//! the same can follow become one node. So a list or a rule exists once for each continuation; the graph is small and
+//! has no cycles.
 
 use std::collections::hash_map::{DefaultHasher, Entry};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -11,9 +12,9 @@ use std::hash::{Hash, Hasher};
 use super::template::Node;
 use super::{List, SlotValue, Slots, TemplateError};
 
-/// Most arcs in a grammar: 24 MB.
+/// Most arcs in a grammar; they take 24 MB.
 pub const MAX_ARCS: usize = 2_000_000;
-/// Rules inside rules.
+/// Deepest nesting of rules.
 const MAX_DEPTH: usize = 32;
 
 /// A place between two words.
@@ -21,34 +22,34 @@ pub type NodeId = u32;
 /// A word of the grammar's vocabulary.
 pub type WordId = u32;
 
-/// What an arc leads over.
+/// What an arc stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Label {
-    /// A word to be said.
+    /// A word.
     Word(WordId),
     /// Nothing.
     Free,
-    /// Nothing; a slot takes a value: an index into the bindings.
+    /// No word; a slot takes a value. The number is an index into the bindings.
     Bind(u32),
-    /// Nothing; the sentence belongs to this command.
+    /// No word; the sentence belongs to the command with this index.
     Command(u32),
 }
 
 /// A step from one node to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Arc {
-    /// What the step leads over.
+    /// What the arc stands for.
     pub label: Label,
-    /// Where it leads.
+    /// The node that it leads to.
     pub to: NodeId,
 }
 
-/// One way through the grammar: what was said and what it means.
+/// One sentence of a grammar and its meaning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sentence {
     /// Index of the command.
     pub command: usize,
-    /// The words as the templates write them, numbers in digits, one space between.
+    /// The words as the templates write them, with numbers in digits and single spaces.
     pub words: String,
     /// The values of its slots.
     pub slots: Slots,
@@ -59,7 +60,8 @@ pub struct Sentence {
 pub struct Grammar {
     words: Vec<String>,
     bindings: Vec<(String, SlotValue)>,
-    /// The arcs of node `n` are `arcs[first[n]..first[n + 1]]`. They lead to nodes below `n`; the last node is the start.
+    /// The arcs of node `n` are `arcs[first[n]..first[n + 1]]`. They lead to nodes with lower numbers; the last node is
+    /// the start.
     first: Vec<u32>,
     arcs: Vec<Arc>,
 }
@@ -96,12 +98,12 @@ impl Grammar {
         &self.bindings[index as usize]
     }
 
-    /// All nodes; arcs lead to lower ones.
+    /// All nodes. Arcs lead to nodes with lower numbers.
     pub fn nodes(&self) -> std::ops::Range<NodeId> {
         0..self.first.len().saturating_sub(1) as NodeId
     }
 
-    /// What a path over `arcs` says.
+    /// The sentence of the path over `arcs`.
     pub fn sentence(&self, arcs: impl IntoIterator<Item = usize>) -> Sentence {
         let mut sentence = Sentence { command: 0, words: String::new(), slots: Slots::new() };
         for arc in arcs {
@@ -121,7 +123,7 @@ impl Grammar {
     }
 }
 
-/// A fault found while building, and in which template.
+/// A fault found while building, and the template that has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuildError {
     /// The rule whose template is at fault, or `None` for the one being added.
@@ -140,15 +142,15 @@ pub struct Builder<'a> {
     arcs: Vec<Arc>,
     /// The nodes so far, by the hash of their arcs.
     nodes: HashMap<u64, NodeId>,
-    /// What each command begins with.
+    /// The first arcs of each command.
     commands: BTreeMap<u32, Vec<Arc>>,
-    /// Arcs in `commands`.
+    /// The number of arcs in `commands`.
     beginnings: usize,
-    /// Lists and rules that were built already: as written, and the node that follows.
+    /// The nodes of lists and rules that were built already, by their text and the node that follows.
     built: HashMap<(String, NodeId), NodeId>,
     /// The rules being built, outermost first.
     inside: Vec<String>,
-    /// The slots of the rules seen so far: a rule is looked through once, however often it is used.
+    /// The slots of the rules seen so far, so that each rule is examined only once.
     filled: HashMap<String, Filled>,
 }
 
@@ -156,7 +158,7 @@ pub struct Builder<'a> {
 const END: NodeId = 0;
 
 impl<'a> Builder<'a> {
-    /// An empty grammar over these lists and rules.
+    /// Makes a builder of an empty grammar with these lists and rules.
     pub fn new(lists: &'a BTreeMap<String, List>, rules: &'a BTreeMap<String, Node>) -> Builder<'a> {
         Builder {
             lists,
@@ -188,7 +190,7 @@ impl<'a> Builder<'a> {
         Ok(filled)
     }
 
-    /// The grammar, done.
+    /// Returns the finished grammar.
     pub fn finish(mut self) -> Grammar {
         let commands = std::mem::take(&mut self.commands);
         let begin = |(command, arcs): (u32, Vec<Arc>)| {
@@ -210,7 +212,7 @@ impl<'a> Builder<'a> {
         self.first.len() as NodeId - 2
     }
 
-    /// The node with these arcs: one that is there, or a new one.
+    /// The node with these arcs: an existing one if there is one, else a new one.
     fn place(&mut self, arcs: Vec<Arc>) -> NodeId {
         let mut hasher = DefaultHasher::new();
         arcs.hash(&mut hasher);
@@ -228,7 +230,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// [`Self::place`], within the limit.
+    /// As [`Self::place`], but fails above the limit.
     fn node(&mut self, arcs: Vec<Arc>) -> Result<NodeId, BuildError> {
         self.within_limit(self.arcs.len() + arcs.len())?;
         Ok(self.place(arcs))
@@ -251,7 +253,7 @@ impl<'a> Builder<'a> {
         Label::Word(*self.words.entry(word.to_string()).or_insert(next))
     }
 
-    /// The arcs by which `node` is read, in the order of the template, if `to` follows.
+    /// The arcs that begin the part `node` when the node `to` follows it, in the order of the template.
     fn emit(&mut self, node: &Node, to: NodeId) -> Result<Vec<Arc>, BuildError> {
         match node {
             Node::Word(word) => Ok(vec![Arc { label: self.word(word), to }]),
@@ -298,15 +300,16 @@ impl<'a> Builder<'a> {
 
     fn missing(&self, kind: &str, name: &str, at: &std::ops::Range<usize>) -> BuildError {
         let what = match (kind, self.lists.contains_key(name), self.rules.contains_key(name)) {
-            ("rule", true, _) => format!("{name:?} is a list: {{{name}}} would be right"),
-            ("list", _, true) => format!("{name:?} is a rule: <{name}> would be right"),
+            ("rule", true, _) => format!("{name:?} is a list: write {{{name}}}"),
+            ("list", _, true) => format!("{name:?} is a rule: write <{name}>"),
             ("list", ..) => unknown(kind, name, self.lists.keys()),
             _ => unknown(kind, name, self.rules.keys()),
         };
         self.fault(at.clone(), what)
     }
 
-    /// The arcs of a list or rule before `to`: those of the node that was built for it, or that `emit` gives now.
+    /// The arcs of a list or rule when the node `to` follows it. They are built with `emit` the first time and reused
+    /// later.
     fn once(
         &mut self,
         what: String,
@@ -344,13 +347,13 @@ impl<'a> Builder<'a> {
         Ok(distinct(arcs))
     }
 
-    /// All parts in any order: a node for each set of parts that are still to come.
+    /// Builds all orders of the parts, with one node for each set of parts that are still to come.
     fn emit_permutation(&mut self, parts: &[Node], to: NodeId) -> Result<Vec<Arc>, BuildError> {
         let needed = parts.iter().enumerate().filter(|(_, part)| !matches!(part, Node::Optional(_)));
         let needed: usize = needed.map(|(i, _)| 1 << i).sum();
         let mut places = vec![to];
         let mut arcs = Vec::new();
-        // A set comes after those that it contains.
+        // A set has a higher number than its subsets, so those are built before it.
         for left in 1..1_usize << parts.len() {
             arcs = Vec::new();
             for (i, part) in parts.iter().enumerate().filter(|(i, _)| left & (1 << i) != 0) {
@@ -378,7 +381,7 @@ impl<'a> Builder<'a> {
         Ok(rule)
     }
 
-    /// Which slots a template fills, so that no sentence fills one twice.
+    /// The slots that a template fills. Refuses a template with a sentence that fills a slot twice.
     fn slots(&mut self, node: &Node) -> Result<Filled, BuildError> {
         Ok(match node {
             Node::Word(_) => Filled::default(),
@@ -423,12 +426,12 @@ impl<'a> Builder<'a> {
 pub struct Filled {
     /// Slots that every sentence fills.
     pub always: BTreeSet<String>,
-    /// Slots that some sentence fills, and the lists that they are filled from.
+    /// Slots that at least one sentence fills, and the lists that they are filled from.
     pub ever: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Filled {
-    /// The slots of sentences that are one of the two kinds.
+    /// The slots of two sets of sentences together.
     pub fn either(mut self, other: Filled) -> Filled {
         self.always = &self.always & &other.always;
         for (slot, lists) in other.ever {
@@ -568,8 +571,8 @@ mod tests {
     fn what_cannot_be_built_says_why_and_where() {
         let cases = [
             ("dim {rom}", None, 4..9, "there is no list \"rom\"; did you mean \"room\"?"),
-            ("dim {light}", None, 4..11, "\"light\" is a rule: <light> would be right"),
-            ("dim <room>", None, 4..10, "\"room\" is a list: {room} would be right"),
+            ("dim {light}", None, 4..11, "\"light\" is a rule: write <light>"),
+            ("dim <room>", None, 4..10, "\"room\" is a list: write {room}"),
             ("dim <zzz>", None, 4..9, "there is no rule \"zzz\"; there are: broken, light, loop"),
             ("<loop>", Some("loop"), 2..8, "rule <loop> contains itself"),
             ("dim <broken>", Some("broken"), 2..7, "there is no list \"rom\""),

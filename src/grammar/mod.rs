@@ -1,7 +1,7 @@
-//! The user's own sentences: templates compiled to a word graph. Pure.
+//! The user's own sentences: templates compiled to a word graph. No input or output.
 //!
 //! The template language is a strict subset of Home Assistant's hassil: words, `(a|b)`, `[optional]`, `{list}`,
-//! `{list:slot}`, `<rule>`, `(a;b)`. Whatever else is refused with its place. Sentences are never enumerated.
+//! `{list:slot}`, `<rule>`, `(a;b)`. Anything else is refused, with its place. Sentences are never enumerated.
 
 pub mod graph;
 pub mod read;
@@ -14,17 +14,17 @@ use std::ops::Range;
 
 pub use graph::{Grammar, Sentence};
 
-/// What a slot of a sentence holds.
+/// The value of a slot of a sentence.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SlotValue {
-    /// A list's value.
+    /// A text, from a list of values.
     Text(String),
-    /// A number out of a range.
+    /// A number, from a range.
     Integer(i64),
 }
 
 impl SlotValue {
-    /// What kind of value it is, in words.
+    /// The kind of the value, in words.
     pub fn kind(&self) -> &'static str {
         match self {
             SlotValue::Text(_) => "text",
@@ -45,12 +45,12 @@ impl std::fmt::Display for SlotValue {
 /// The slots of a sentence, by name.
 pub type Slots = BTreeMap<String, SlotValue>;
 
-/// A fault in a template: where in its text (bytes), and what is wrong and what would be right.
+/// A fault in a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TemplateError {
-    /// Bytes of the template.
+    /// Its place in the template, in bytes.
     pub at: Range<usize>,
-    /// What is wrong, and what would be right.
+    /// What is wrong, and what would be correct.
     pub what: String,
 }
 
@@ -63,7 +63,7 @@ impl TemplateError {
 /// A list that templates name with `{…}`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum List {
-    /// Ways to say something, and the value each stands for.
+    /// Phrases, and the value that each stands for.
     Values(Vec<(template::Node, SlotValue)>),
     /// The numbers from `from` to `to`, every `step`.
     Range {
@@ -71,13 +71,13 @@ pub enum List {
         from: u32,
         /// Last number.
         to: u32,
-        /// From one number to the next.
+        /// The difference between one number and the next.
         step: u32,
     },
 }
 
 impl List {
-    /// Whether nothing can be said for it.
+    /// Whether it has no values.
     pub fn is_empty(&self) -> bool {
         match self {
             List::Values(values) => values.is_empty(),
@@ -85,7 +85,7 @@ impl List {
         }
     }
 
-    /// What kind of values it gives, in words: the same for all.
+    /// The kind of its values, in words. All values of a list have the same kind.
     pub fn kind(&self) -> &'static str {
         match self {
             List::Values(values) => values.first().map_or("nothing", |(_, value)| value.kind()),

@@ -1,15 +1,16 @@
-//! What people type about their sentences: the same words written otherwise, and whether a grammar says them. Pure.
+//! Compares a typed text with the sentences of a grammar, even if its words are written differently. No input or
+//! output.
 
 use std::collections::{BTreeSet, HashSet};
 
 use super::graph::{Grammar, Label, NodeId, Sentence};
 use crate::language::{number, spelling};
 
-/// A place between two words, and how many slots were filled on the way.
+/// A node, and the number of slots that were filled on the way to it.
 type Place = (NodeId, usize);
 
-/// The words of `text`, with one name for all that is said the same: "Set it to 40%." is "set it to forty percent", "colour" is
-/// "color".
+/// The words of `text`, with the same word for everything that is said the same: "Set it to 40%." and "set it to forty
+/// percent" have the same words, and so have "colour" and "color".
 pub fn words(text: &str) -> Vec<String> {
     let typed = typed(text);
     let parts: Vec<&str> = typed.iter().flat_map(|word| apart(word)).collect();
@@ -23,14 +24,14 @@ pub fn words(text: &str) -> Vec<String> {
     words
 }
 
-/// The words as they are written, without punctuation around them.
+/// The words as they are typed, without punctuation around them.
 fn typed(text: &str) -> Vec<String> {
     let text = text.replace('’', "'").replace('%', " percent");
     let bare = text.split_whitespace().map(|word| word.trim_matches(['.', ',', '?', '!', ';', ':']));
     bare.filter(|word| word.contains(char::is_alphanumeric)).map(String::from).collect()
 }
 
-/// The words of a number: "twenty-five" is two. Any other word is one.
+/// Splits a number with a hyphen: "twenty-five" is two words. Any other word stays one.
 fn apart(word: &str) -> Vec<&str> {
     if number::of(word).is_some() { word.split('-').collect() } else { vec![word] }
 }
@@ -41,9 +42,9 @@ impl Grammar {
         self.reads(text, 0, |_| Some(0))
     }
 
-    /// Whether `text` is one of the sentences and does what `sentence` does: its command, with its slots.
+    /// Whether `text` is one of the sentences and means the same as `sentence`: the same command with the same slots.
     pub fn says_as(&self, text: &str, sentence: &Sentence) -> bool {
-        // No sentence fills a slot twice: as many as it has, with its values, are all of them.
+        // No sentence fills a slot twice, so the same number of equal slots means that all are equal.
         self.reads(text, sentence.slots.len(), |label| match label {
             Label::Command(command) => (command as usize == sentence.command).then_some(0),
             Label::Bind(binding) => {
@@ -54,8 +55,9 @@ impl Grammar {
         })
     }
 
-    /// Whether a way over the words of `text` fills `slots` slots; `fills` says how many an arc fills, none if it is not to be
-    /// taken. Templates may hold the words of a number one by one: so the words count as they are typed, too.
+    /// Whether a path over the words of `text` fills `slots` slots. `fills` returns how many slots an arc fills, or
+    /// `None` if the path must not use it. The words are also tried as typed, because a template may have the words of
+    /// a number one by one.
     fn reads(&self, text: &str, slots: usize, fills: impl Fn(Label) -> Option<usize>) -> bool {
         let one_by_one = typed(text).iter().map(|word| spelling::plain(word)).collect();
         let ends = |words: Vec<String>| {
@@ -68,13 +70,13 @@ impl Grammar {
         ends(words(text)) || ends(one_by_one)
     }
 
-    /// The places behind `word`.
+    /// The places after `word`.
     fn over<'g>(&'g self, (node, filled): Place, word: &'g str) -> impl Iterator<Item = Place> + 'g {
         let says = move |label| matches!(label, Label::Word(id) if spelling::plain(&self.words()[id as usize]) == word);
         self.arcs(node).filter(move |(_, arc)| says(arc.label)).map(move |(_, arc)| (arc.to, filled))
     }
 
-    /// The places that are reached from some over no more words.
+    /// The places that are reached from `from` without a word, those in `from` included.
     fn reached(&self, from: impl IntoIterator<Item = Place>, fills: impl Fn(Label) -> Option<usize>) -> HashSet<Place> {
         let mut stack: Vec<Place> = from.into_iter().collect();
         let mut reached = HashSet::new();

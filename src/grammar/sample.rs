@@ -1,28 +1,28 @@
-//! How many sentences a grammar has, and some of them: drawn at random, each as likely as any other; or spread over what
-//! can be chosen, so that a few show much of it.
+//! Counts the sentences of a grammar and chooses some of them: at random, with the same probability for each sentence;
+//! or evenly spread over the choices in the templates, so that a few sentences show much of the grammar.
 
 use std::collections::BTreeMap;
 
 use super::graph::{Arc, Grammar, Label, Sentence};
 
-/// The golden section as a fraction of 2^64.
+/// The golden ratio, 0.618, as a fraction of 2^64.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// Draws sentences, without end unless the grammar accepts none.
+/// An iterator over random sentences. It never ends, unless the grammar has no sentence.
 pub struct Sample<'g> {
     grammar: &'g Grammar,
-    /// How many ways lead from each node to the end.
+    /// The number of paths from each node to the end.
     ways: Vec<u128>,
     dice: Dice,
 }
 
 impl Grammar {
-    /// How many sentences the grammar accepts, counting each way to say one; at most `u64::MAX`.
+    /// The number of sentences of the grammar, at most `u64::MAX`. A sentence counts once for each path.
     pub fn count(&self) -> u64 {
         self.ways().last().map_or(0, |n| u64::try_from(*n).unwrap_or(u64::MAX))
     }
 
-    /// How many sentences each command accepts, by its number.
+    /// The number of sentences of each command, by the index of the command.
     pub fn counts(&self) -> BTreeMap<u32, u64> {
         let ways = self.ways();
         let command = |(_, arc): (usize, Arc)| match arc.label {
@@ -32,7 +32,7 @@ impl Grammar {
         self.arcs(self.start()).filter_map(command).collect()
     }
 
-    /// How many ways lead from each node to the end.
+    /// The number of paths from each node to the end.
     fn ways(&self) -> Vec<u128> {
         let mut ways: Vec<u128> = Vec::with_capacity(self.nodes().len());
         for node in self.nodes() {
@@ -42,17 +42,18 @@ impl Grammar {
         ways
     }
 
-    /// Sentences drawn at random. The same `seed` draws the same ones.
+    /// Draws sentences at random. The same `seed` gives the same sentences.
     pub fn sample(&self, seed: u64) -> Sample<'_> {
         Sample { grammar: self, ways: self.ways(), dice: Dice(seed) }
     }
 
-    /// One of the sentences that a command can be given with, for each `number`. Wherever there is a choice, as between
-    /// templates or the values of a list, each is as likely as any other, however many sentences are behind it.
+    /// A sentence of a command, for each `number`. At a choice, as between templates or the values of a list, every
+    /// alternative has the same probability, no matter how many sentences it leads to.
     ///
-    /// The numbers from 0 on choose by the multiples of the golden section, of which N leave no gap wider than 1.9/N
-    /// (Swierczkowski, "On successive settings of an arc on the circumference of a circle", 1958). So a sentence that is as
-    /// likely as p comes among the first 1.9/p. Choices finer than 2^-64 are always the first one.
+    /// The numbers from 0 on choose by multiples of the golden ratio. N such multiples leave no gap wider than 1.9/N
+    /// (Swierczkowski, "On successive settings of an arc on the circumference of a circle", 1958), so a sentence with
+    /// the probability p comes among the first 1.9/p. Where a choice is finer than 2^-64, the first alternative is
+    /// always taken.
     pub fn spread(&self, command: u32, number: u64) -> Option<Sentence> {
         let start = self.nodes().next_back()?;
         let (first, begin) = self.arcs(start).find(|(_, arc)| arc.label == Label::Command(command))?;
@@ -78,20 +79,20 @@ impl Iterator for Sample<'_> {
 }
 
 impl Sample<'_> {
-    /// A sentence of one command.
+    /// Draws a sentence of one command.
     pub fn next_of(&mut self, command: u32) -> Option<Sentence> {
         let mut begin = self.grammar.arcs(self.grammar.start());
         let (index, _) = begin.find(|(_, arc)| arc.label == Label::Command(command))?;
         self.draw(vec![index])
     }
 
-    /// A sentence that begins with `arcs`.
+    /// Draws a sentence whose path begins with `arcs`.
     fn draw(&mut self, mut arcs: Vec<usize>) -> Option<Sentence> {
         let grammar = self.grammar;
         let mut at = arcs.last().map_or(grammar.start(), |arc| grammar.arc(*arc).to);
         let total = self.ways.get(at as usize).copied().filter(|ways| *ways > 0)?;
         let mut number = self.dice.below(total);
-        // The sentences from a node, in the order of its arcs: those of the first arc are the first ones.
+        // The sentences from a node are numbered in the order of its arcs.
         while !grammar.is_end(at) {
             let (index, arc) = grammar.arcs(at).find(|(_, arc)| {
                 let behind = self.ways[arc.to as usize];
@@ -117,7 +118,7 @@ impl Dice {
         z ^ (z >> 31)
     }
 
-    /// A number below `limit`. For limits that numbers of speech have, none is noticeably more likely than another.
+    /// A random number below `limit`. For limits far below 2^128 the numbers are practically equally likely.
     fn below(&mut self, limit: u128) -> u128 {
         (u128::from(self.roll()) << 64 | u128::from(self.roll())) % limit
     }

@@ -1,15 +1,15 @@
-//! One sentence template, parsed: text in, a tree with the place of each part out.
+//! Parses a sentence template into a tree, with the place of each list and rule.
 
 use std::ops::Range;
 
 use super::TemplateError;
 use crate::language::number;
 
-/// Spellings that a word with glued parts, such as `light[s]`, may have.
+/// Most spellings of a word with glued parts, such as `light[s]`.
 const MAX_GLUED: usize = 64;
-/// Groups inside groups. A template that a person wrote has three or four.
+/// Deepest nesting of groups. A template that a person wrote has three or four.
 const MAX_DEPTH: usize = 32;
-/// Parts of a permutation: each subset of them is a place in the graph, so eight make 256.
+/// Most parts of a permutation. Each subset of them becomes a node of the graph, so eight parts make 256 nodes.
 const MAX_PERMUTED: usize = 8;
 
 /// A part of a template.
@@ -17,13 +17,13 @@ const MAX_PERMUTED: usize = 8;
 pub enum Node {
     /// A word, as written.
     Word(String),
-    /// One after the other.
+    /// Parts one after the other.
     Sequence(Vec<Node>),
-    /// One of them: `(a|b)`.
+    /// One of several parts: `(a|b)`.
     Choice(Vec<Node>),
-    /// All of them, in any order: `(a;b)`.
+    /// All parts, in any order: `(a;b)`.
     Permutation(Vec<Node>),
-    /// It or nothing: `[a]`.
+    /// A part that may be left out: `[a]`.
     Optional(Box<Node>),
     /// A value of a list: `{list}` or `{list:slot}`.
     List {
@@ -31,14 +31,14 @@ pub enum Node {
         name: String,
         /// The slot that takes the value; the list's name if the template gives none.
         slot: String,
-        /// Where in the template, in bytes.
+        /// Its place in the template, in bytes.
         at: Range<usize>,
     },
     /// A named part: `<rule>`.
     Rule {
         /// The rule's name.
         name: String,
-        /// Where in the template, in bytes.
+        /// Its place in the template, in bytes.
         at: Range<usize>,
     },
 }
@@ -109,7 +109,7 @@ impl Parser<'_> {
         self.at..self.at + self.peek().map_or(0, char::len_utf8)
     }
 
-    /// What stands in a bracket: one sequence, or several that are all parted by '|' or all by ';'.
+    /// Parses the inside of a bracket: one sequence, or several, separated either all by '|' or all by ';'.
     fn choice(&mut self) -> Result<Node, TemplateError> {
         let start = self.at;
         let mut parts = vec![self.sequence()?];
@@ -150,7 +150,7 @@ impl Parser<'_> {
         Ok(one_or(with_numbers(nodes), Node::Sequence))
     }
 
-    /// One part, with whatever is glued to it: `light[s]` is a word with two spellings.
+    /// Parses one part together with the parts that are glued to it: `light[s]` is a word with two spellings.
     fn item(&mut self) -> Result<Node, TemplateError> {
         let start = self.at;
         let mut parts = vec![self.part()?];
@@ -221,7 +221,7 @@ impl Parser<'_> {
         Ok(Node::List { name: name.into(), slot: slot.into(), at })
     }
 
-    /// What stands between the bracket here and its `close`.
+    /// The name between the bracket at the current place and its `close`.
     fn name(&mut self, close: char, what: &str) -> Result<(String, Range<usize>), TemplateError> {
         let open = self.here();
         let Some(length) = self.text[self.at..].find(close) else {
@@ -267,7 +267,7 @@ fn one_or(mut nodes: Vec<Node>, many: impl FnOnce(Vec<Node>) -> Node) -> Node {
     if nodes.len() == 1 { nodes.remove(0) } else { many(nodes) }
 }
 
-/// Number words that belong together as one number: "one hundred" is 100, which the model may write in digits.
+/// Joins words that are one number: "one hundred" becomes 100, which the model may write in digits.
 fn with_numbers(nodes: Vec<Node>) -> Vec<Node> {
     let mut out = Vec::with_capacity(nodes.len());
     let mut at = 0;
@@ -287,7 +287,7 @@ fn word(node: &Node) -> Option<&str> {
     if let Node::Word(word) = node { Some(word) } else { None }
 }
 
-/// The spellings of a part that is at most one word.
+/// The spellings of a part that is at most one word; `None` for a longer part.
 fn spellings(node: &Node) -> Option<Vec<String>> {
     match node {
         Node::Word(word) => Some(vec![word.clone()]),

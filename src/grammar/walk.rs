@@ -1,7 +1,7 @@
-//! All sentences of a grammar at once, word by word: which ones are still the same after so many words.
+//! Walks through all sentences of a grammar at once, word by word, to find sentences that begin with the same words.
 //!
-//! Words that can be written the same are the same word here (`spelling::plain`). Where two commands, or two ways to fill
-//! the slots, arrive at the same node over the same words, whatever follows is a sentence of both.
+//! Words that can be written the same count as the same word (`spelling::plain`). If two commands, or two ways to fill
+//! the slots, reach the same node over the same words, every sentence that follows belongs to both.
 
 use std::collections::hash_map::{DefaultHasher, Entry};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -10,12 +10,13 @@ use std::hash::{Hash, Hasher};
 use super::graph::{Grammar, Label, NodeId, Sentence};
 use crate::language::spelling;
 
-/// Most beginnings of sentences that are looked at: half a second's work. Ten thousand templates take a tenth.
+/// Most beginnings of sentences that are examined, which takes half a second. Ten thousand templates need a tenth of
+/// it.
 const MOST: usize = 1_000_000;
-/// Most pairs of commands with a common sentence that are told of.
+/// Most pairs of commands with a common sentence that are reported.
 const MOST_SHARED: usize = 20;
 
-/// A name for all words that can be written the same.
+/// A number for all words that can be written the same.
 pub type Class = u32;
 
 /// One beginning of a sentence.
@@ -23,32 +24,32 @@ pub type Class = u32;
 pub struct Item {
     /// The command that it belongs to.
     pub command: u32,
-    /// How far it has come.
+    /// The node that it has reached.
     pub node: NodeId,
-    /// The arcs that led here: an index into the walk's trails.
+    /// The arcs that led to the node, as an index into the trails of the walk.
     trail: u32,
 }
 
-/// Where some words lead from the start.
+/// Everything that can be reached from the start over the same words.
 #[derive(Debug)]
 pub struct Place {
-    /// The beginnings that have these words, by node and command.
+    /// The beginnings of sentences with these words, one for each node and command.
     pub items: Vec<Item>,
-    /// Two beginnings with these words that are at one node for one command, with different slots.
+    /// Pairs of beginnings with these words that are at the same node for the same command, but with different slots.
     pub twins: Vec<[Item; 2]>,
-    /// Where each next word leads.
+    /// The beginnings after each possible next word.
     pub words: BTreeMap<Class, Vec<Item>>,
 }
 
-/// A walk through all places of a grammar, those of several commands first, the short ones first.
+/// A walk through the places of a grammar. Places of several commands come first, and short ones come before long ones.
 pub struct Walk<'g> {
     grammar: &'g Grammar,
     classes: Vec<Class>,
-    /// The trail before, and the arc that prolongs it. The first is empty.
+    /// Each trail as the index of a shorter trail and the arc that extends it. The first trail is empty.
     trails: Vec<(u32, u32)>,
     known: HashSet<u64>,
     of_several: VecDeque<Vec<Item>>,
-    /// Places of one command, if they are wanted.
+    /// The waiting places with sentences of one command only; `None` if those are not wanted.
     of_one: Option<VecDeque<Vec<Item>>>,
     left: usize,
 }
@@ -78,17 +79,17 @@ impl<'g> Walk<'g> {
         }
     }
 
-    /// The class of each word.
+    /// The class of each word of the grammar.
     pub fn classes(&self) -> &[Class] {
         &self.classes
     }
 
-    /// Whether there was more to see than is looked at.
+    /// Whether the walk ended at its limit and not all places were examined.
     pub fn gave_up(&self) -> bool {
         self.left == 0
     }
 
-    /// The next place; none when all were seen, or too many.
+    /// The next place; `None` when all were seen or the limit was reached.
     pub fn step(&mut self) -> Option<Place> {
         let items = self.of_several.pop_front().or_else(|| self.of_one.as_mut()?.pop_front())?;
         let place = self.open(items);
@@ -107,7 +108,7 @@ impl<'g> Walk<'g> {
         Some(place)
     }
 
-    /// The place that is reached from `items` over no more words.
+    /// The place that is reached from `items` without a word.
     pub fn open(&mut self, items: Vec<Item>) -> Place {
         let mut seen: HashMap<(NodeId, u32), Item> = HashMap::with_capacity(items.len());
         let mut place = Place { items: Vec::new(), twins: Vec::new(), words: BTreeMap::new() };
@@ -149,7 +150,7 @@ impl<'g> Walk<'g> {
         self.trails.len() as u32 - 1
     }
 
-    /// Whether two beginnings of a sentence would do different things, if the same followed.
+    /// Whether two beginnings would mean different things if the same words followed.
     pub fn mean_differently(&self, one: Item, other: Item) -> bool {
         one.command != other.command || self.fill_differently(one, other)
     }
@@ -163,12 +164,12 @@ impl<'g> Walk<'g> {
         self.grammar.is_end(item.node)
     }
 
-    /// What has been said so far.
+    /// The words and slots up to this point.
     fn beginning(&self, item: Item) -> Sentence {
         self.grammar.sentence(self.arcs(item))
     }
 
-    /// A whole sentence with this beginning, one of the shorter ones.
+    /// A complete, short sentence with this beginning.
     pub fn whole(&self, item: Item) -> Sentence {
         let mut arcs = self.arcs(item);
         let mut at = item.node;
@@ -190,14 +191,14 @@ impl<'g> Walk<'g> {
     }
 }
 
-/// The same for beginnings from which the same can be seen.
+/// A key that is equal for places from which the walk would find the same.
 fn key(items: &[Item], of_several: bool) -> u64 {
     let mut hasher = DefaultHasher::new();
     items.iter().for_each(|item| (item.node, if of_several { item.command } else { 0 }).hash(&mut hasher));
     hasher.finish()
 }
 
-/// Sentences that two commands share: one for each such pair, up to [`MOST_SHARED`].
+/// Sentences that belong to two commands: one for each pair of commands, at most [`MOST_SHARED`].
 pub fn shared(grammar: &Grammar) -> Vec<[Sentence; 2]> {
     let mut walk = Walk::between_commands(grammar);
     let (mut pairs, mut found) = (HashSet::new(), Vec::new());

@@ -1,8 +1,38 @@
-//! What depends on the language that is spoken.
+//! What depends on the language that is spoken. The configuration chooses it; English is the only one yet. The modules
+//! hold what is English: a second language needs its own of each, and callers that pass [`Language`] on to them.
 
+/// Words of a home that have another name.
+pub mod names;
 /// Numbers in words and digits.
 pub mod number;
-/// How words sound, near enough to compare them.
+/// How long people take to say something.
+pub mod pace;
+/// The sound of words, roughly, so that they can be compared.
 pub mod sound;
-/// How the same words are written.
+/// The different ways to write the same word.
 pub mod spelling;
+
+/// A language that commands may be spoken in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Language {
+    /// English.
+    #[default]
+    English,
+}
+
+impl Language {
+    /// Each language's name in a configuration: its code by ISO 639-1, which Whisper uses too.
+    pub const NAMES: [(&'static str, Language); 1] = [("en", Language::English)];
+
+    /// The language with this code.
+    pub fn named(code: &str) -> Option<Language> {
+        Self::NAMES.iter().find(|(name, _)| *name == code).map(|(_, language)| *language)
+    }
+
+    /// Its code.
+    pub fn code(self) -> &'static str {
+        match self {
+            Language::English => "en",
+        }
+    }
+}

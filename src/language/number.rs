@@ -1,4 +1,4 @@
-//! Numbers in digits and in words. Pure.
+//! Numbers in digits and in words. No input or output.
 
 /// Words for the numbers from 0 to 19.
 const SMALL: [&str; 20] = [
@@ -26,7 +26,7 @@ const SMALL: [&str; 20] = [
 /// Words for the tens from 20.
 const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
 
-/// Words of the longest number: nine hundred and ninety nine thousand nine hundred and ninety nine.
+/// The number of words in the longest number, "nine hundred and ninety nine thousand nine hundred and ninety nine".
 pub const LONGEST: usize = 11;
 
 /// The number that a word of a template stands for: "25", "five", "twenty-five".
@@ -39,8 +39,8 @@ pub fn of(word: &str) -> Option<u32> {
     (taken == parts.len()).then_some(number)
 }
 
-/// The number that the first of `words` say together, and how many they are: two or more. "one hundred and six percent"
-/// begins with 106, in four words.
+/// The number that the first two or more of `words` say together, and how many words it takes: "one hundred and six
+/// percent" begins with 106 in four words.
 pub fn together(words: &[&str]) -> Option<(u32, usize)> {
     let (mut number, mut at) = below_thousand(words)?;
     if number > 0 && is(words.get(at), "thousand") {
@@ -70,7 +70,8 @@ fn below_hundred(words: &[&str]) -> Option<(u32, usize)> {
     Some(one.filter(|one| *one > 0).map_or((ten, 1), |one| (ten + one as u32, 2)))
 }
 
-/// What `read` finds next, with or without an "and" before it; nothing is 0.
+/// The number that `read` finds at the start of `words` or after an "and", and how many words it takes; 0 if it finds
+/// none.
 fn more(words: &[&str], read: impl Fn(&[&str]) -> Option<(u32, usize)>) -> (u32, usize) {
     let and = usize::from(is(words.first(), "and"));
     read(&words[and..]).filter(|(number, _)| *number > 0).map_or((0, 0), |(number, taken)| (number, and + taken))

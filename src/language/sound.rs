@@ -1,12 +1,14 @@
-//! How words sound, as far as their letters tell. Pure.
+//! Estimates the sound of a word from its letters. No input or output.
 //!
-//! A word's sound is its consonants, those that differ by voice alone taken as one (b and p, d and t), and its vowels. That
-//! is far from a pronunciation, but finds what rhymes and what is slurred: kitchen and chicken, light and night.
+//! The sound of a word is its consonants and its vowels. Consonants that differ only by voice, such as b and p or d and
+//! t, count as the same. This is far from a real pronunciation, but it finds words that are easily confused: kitchen
+//! and chicken, light and night.
 
-/// Words that are not spoken as they are written, and how they would be written if they were.
+/// Words with an irregular spelling, and a spelling that shows how they sound.
 const IRREGULAR: [(&str, &str); 3] = [("one", "won"), ("once", "wonce"), ("two", "too")];
 
-/// Letters that are one sound, the longer first. Vowels are small, consonants capital.
+/// Groups of letters and the sounds they stand for, the longer groups first. Vowel sounds are small letters, consonant
+/// sounds capital letters.
 const SOUNDS: [(&str, &str); 49] = [
     ("tion", "Xo"),
     ("sion", "Xo"),
@@ -62,11 +64,12 @@ const SOUNDS: [(&str, &str); 49] = [
 /// The sound of a word.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sound {
-    /// Its consonants; a word that begins with a vowel has an apostrophe first, since that is heard like one.
+    /// Its consonants. A word that begins with a vowel has an apostrophe first, because such a start sounds like a
+    /// consonant.
     pub consonants: String,
     /// Its vowels.
     pub vowels: String,
-    /// All in order.
+    /// Its consonants and vowels in their order.
     pub whole: String,
 }
 
@@ -93,7 +96,7 @@ impl Sound {
                 }
                 let vowel = one.is_lowercase() || (length == 2 && "AEOU".contains(one));
                 if vowel && sound.consonants.is_empty() {
-                    // That it begins with a vowel is heard like a consonant.
+                    // A start with a vowel sounds like a consonant.
                     sound.consonants.push('\'');
                 }
                 let part = if vowel { &mut sound.vowels } else { &mut sound.consonants };
@@ -107,7 +110,7 @@ impl Sound {
     }
 }
 
-/// Without the "e" that is not heard at the end of "close", "bites"; the "g" and "c" before it as they are heard.
+/// Removes a silent "e" at the end, as in "close" and "bites", and replaces a "g" or "c" before it by its sound.
 fn without_silent_e(word: &str) -> String {
     let whole = word.strip_suffix('s').unwrap_or(word);
     let Some(stem) = whole.strip_suffix('e') else { return word.into() };

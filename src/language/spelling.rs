@@ -1,13 +1,14 @@
-//! How Whisper may write a word that the user wrote plainly, and which words a text that Whisper wrote says. Pure.
+//! The spellings that Whisper may use for a word of the user, and the words that a text by Whisper says. No input or
+//! output.
 //!
-//! Users write "tv", "percent", "25"; the model writes " TV", "%", " twenty-five". Each word of a grammar becomes all of
-//! its spellings; the search then finds the one that the model prefers. A spelling begins with a space, or with what
-//! glues it to the word before ("%", "-ounce").
+//! Users write "tv", "percent", "25"; the model writes " TV", "%", " twenty-five". For each word of a grammar the
+//! search accepts all spellings and finds the one that the model prefers. A spelling begins with a space, unless it is
+//! written without a space after the word before ("%", "-ounce").
 
 use super::number;
 
-/// Words that sound the same, or are abbreviated when written: the word as it is spoken, and what Whisper may write for it.
-/// What begins without a space is glued to the word before: "50%", "20°C", "7am", "5:00".
+/// Words that sound the same or have a written abbreviation: the spoken word, and what Whisper may write for it. A form
+/// without a space at its start is written directly after the word before: "50%", "20°C", "7am", "5:00".
 const WRITTEN: [(&str, &[&str]); 44] = [
     ("percent", &["%", " per cent"]),
     ("degrees", &["°"]),
@@ -55,7 +56,7 @@ const WRITTEN: [(&str, &[&str]); 44] = [
     ("hifi", &[" Hi-Fi", " HiFi"]),
 ];
 
-/// One word, spelled in two ways; the model writes the second one more often. Also with an "s" behind.
+/// Words with two spellings; the model writes the second one more often. The pairs also count with an "s" at the end.
 const SAME: [(&str, &str); 34] = [
     ("ok", "okay"),
     ("colour", "color"),
@@ -93,15 +94,15 @@ const SAME: [(&str, &str); 34] = [
     ("oclock", "o'clock"),
 ];
 
-/// Words that are written as one with the word before, or apart, as it comes: bedroom, night light, dish-washer, good night.
+/// Words that may be written together with the word before, or apart: bedroom, night light, dish-washer, good night.
 const SECOND_HALVES: [&str; 21] = [
     "bell", "board", "bye", "fan", "house", "lamp", "light", "lights", "list", "maker", "mind", "night", "room",
     "rooms", "stairs", "time", "top", "tub", "washer", "way", "yard",
 ];
-/// Letters of the word before at least: "slight" is no light.
+/// Fewest letters of the word before, so that "slight" is not read as "s light".
 const FIRST_HALF: usize = 3;
 
-/// Every spelling of `word` that is accepted for it, without repetition.
+/// Every accepted spelling of `word`, without repetition.
 pub fn spellings(word: &str) -> Vec<String> {
     let lower = word.to_lowercase();
     let mut bases = vec![word.to_string()];
@@ -129,7 +130,7 @@ pub fn spellings(word: &str) -> Vec<String> {
     out
 }
 
-/// One name for all words that can be written the same: "TV" and "tv", "five" and "5", "colour" and "color".
+/// The same text for all words that can be written the same: "TV" and "tv", "five" and "5", "colour" and "color".
 pub fn plain(word: &str) -> String {
     let lower = word.to_lowercase();
     if let Some(number) = number::of(&lower) {
@@ -139,9 +140,9 @@ pub fn plain(word: &str) -> String {
     usual.replace(['\'', '-'], "")
 }
 
-/// The words that a text says, in one spelling each: in lower case, without punctuation, numbers in words, abbreviations and
-/// other spellings as the tables have them. A sentence of the user's and what Whisper writes for it have the same words:
-/// "T.V. at 50%" and "tv at fifty percent", "Okay" and "ok".
+/// The words that a text says, each in one spelling: lower case, without punctuation, numbers in words, abbreviations
+/// and variants replaced by means of the tables. So a sentence of the user and Whisper's text for it have the same
+/// words, as "tv at fifty percent" and "T.V. at 50%".
 pub fn canonical(text: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     for written in text.to_lowercase().split_whitespace() {
@@ -155,7 +156,7 @@ pub fn canonical(text: &str) -> Vec<String> {
     numbers_in_words(&words)
 }
 
-/// A written word in its parts: "50%" is two, "twenty-five" is two, "T.V." and "1,500" are one.
+/// Splits a written word: "50%" and "twenty-five" are two words, "T.V." and "1,500" are one.
 fn parts(written: &str) -> Vec<String> {
     let bare = |c: char| !(c.is_alphanumeric() || "%°+=&\"'".contains(c));
     let mut parts: Vec<String> = Vec::new();
@@ -171,7 +172,7 @@ fn parts(written: &str) -> Vec<String> {
             parts.last_mut().into_iter().for_each(|part| part.push(c));
         }
     }
-    // "1st" is a word of its own, and not a number with something behind.
+    // "1st" is one word, not a number and a word.
     if written.starts_with(|c: char| c.is_ascii_digit()) && WRITTEN.iter().any(|(_, forms)| names_form(forms, trimmed))
     {
         return vec![trimmed.into()];
@@ -179,11 +180,12 @@ fn parts(written: &str) -> Vec<String> {
     parts
 }
 
-/// What a word that may be an abbreviation stands for. One letter does so only after a number or "degrees".
+/// The spoken form of a word that may be an abbreviation. A single letter counts as one only after a number or
+/// "degrees".
 fn spoken(word: &str, after_number: bool) -> String {
     let letter = word.chars().count() == 1 && word.chars().all(char::is_alphabetic);
     let written = WRITTEN.iter().find(|(_, forms)| (!letter || after_number) && names_form(forms, word));
-    // Of words that may be written alike, as "ounce" and "ounces", the first stands for all.
+    // If several words may be written the same, as "ounce" and "ounces", the first of the table is used for all.
     let forms = written.or_else(|| WRITTEN.iter().find(|(spoken, _)| *spoken == word)).map(|(_, forms)| *forms);
     let first =
         forms.and_then(|forms| WRITTEN.iter().find(|(_, others)| others.iter().any(|form| forms.contains(form))));
@@ -192,13 +194,13 @@ fn spoken(word: &str, after_number: bool) -> String {
     usual.unwrap_or_else(|| word.into()).replace('\'', "")
 }
 
-/// Whether one of the written `forms` is `word`, but for case and punctuation.
+/// Whether one of the written `forms` is `word`, apart from case and punctuation.
 fn names_form(forms: &[&str], word: &str) -> bool {
     let bare = |form: &str| form.to_lowercase().replace(['.', ' ', '-', ':', '\''], "");
     forms.iter().any(|form| bare(form) == word)
 }
 
-/// Numbers that stand in digits or in several words, as the one way to say them; "a hundred" is "one hundred".
+/// Replaces numbers, in digits or in several words, by one way to say them: "a hundred" becomes "one hundred".
 fn numbers_in_words(words: &[String]) -> Vec<String> {
     let borrowed: Vec<&str> = words.iter().map(String::as_str).collect();
     let (mut out, mut at) = (Vec::new(), 0);
@@ -220,7 +222,7 @@ fn numbers_in_words(words: &[String]) -> Vec<String> {
     out
 }
 
-/// The other spelling of a word that has two.
+/// The other spelling of a word that has two spellings.
 fn other(lower: &str) -> Option<String> {
     SAME.iter().find_map(|(one, two)| respelled(lower, one, two).or_else(|| respelled(lower, two, one)))
 }
@@ -230,7 +232,7 @@ fn respelled(word: &str, from: &str, to: &str) -> Option<String> {
     Some(format!("{to}{ending}"))
 }
 
-/// "bedroom" may be written as two words.
+/// The two-word spelling of a compound such as "bedroom".
 fn halves(lower: &str) -> Option<String> {
     let half = |second: &&&str| lower.strip_suffix(**second).is_some_and(|first| first.chars().count() >= FIRST_HALF);
     let second = SECOND_HALVES.iter().filter(half).max_by_key(|second| second.len())?;
@@ -244,7 +246,7 @@ fn cases(base: &str) -> Vec<String> {
     let mut forms = vec![base.to_string(), capital(&lower), titled.join(" "), lower.clone()];
     let letters = lower.chars().count();
     let all_letters = lower.chars().all(char::is_alphabetic);
-    // As "tv", "hdmi", or written in capitals.
+    // For example "tv" or "hdmi", or a word in capitals.
     let no_vowel = (2..=5).contains(&letters) && !lower.contains(['a', 'e', 'i', 'o', 'u', 'y']);
     let an_abbreviation = all_letters && letters > 1 && (no_vowel || base.chars().all(char::is_uppercase));
     if an_abbreviation || (all_letters && letters <= 3) {
@@ -261,7 +263,7 @@ fn capital(word: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// "EcoBee" may be heard as two words, "night-light" may be written as one or two.
+/// The spelling of a compound such as "EcoBee" or "night-light" as several words.
 fn taken_apart(word: &str) -> Vec<String> {
     let mut parts = vec![String::new()];
     let mut before = None;

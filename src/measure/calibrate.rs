@@ -1,25 +1,26 @@
-//! Offsets from recordings: what is added to the log-odds of all sentences, and of those of some commands instead. Pure.
+//! Chooses offsets by recordings: the numbers that are added to the log-odds of all sentences, or of the sentences of
+//! single commands. No input or output.
 //!
-//! The weights of the features stay as they are: they were fitted on many people. What a user's voice, room, microphone and
-//! sentences change is taken to be the same for every utterance, so only the intercept moves. In here an offset is told by
-//! the *excess* from which a sentence is accepted, its negative: log-odds without an offset, less what is needed.
+//! The weights of the features do not change, because they were fitted on many people. The user's voice, room,
+//! microphone and sentences are assumed to shift the log-odds of every utterance by the same amount, so only the
+//! intercept is adjusted. In this module an offset is given by its negative, the *excess* from which a sentence is
+//! accepted. The excess of a sentence is its log-odds without an offset, less the log-odds that are needed.
 //!
-//! What is wanted is a number of false accepts an hour that is not to be exceeded, and under that as few sentences refused or
-//! taken for another as can be. How it is done:
+//! The aim is a number of false accepts an hour that is not exceeded, with as few errors on sentences as possible. An
+//! error is a sentence that is refused or taken for another. The method:
 //!
-//! - False accepts are rare events in time: a Poisson count. A threshold keeps the target if the upper 95 % limit of their
-//!   rate, one-sided, is not above it (F. Garwood, "Fiducial limits for the Poisson distribution", Biometrika 28, 1936). With
-//!   none in n hours that limit is 3.0 / n (the rule of three: Hanley, Lippman-Hand, "If nothing goes wrong, is everything
-//!   all right?", JAMA 249, 1983), so 0.1 an hour takes 30 hours. The limit is that of one threshold; that it was chosen among
-//!   several makes it a little hopeful, which is what [`cross_validated`] is for.
-//! - Between two neighbouring scores every threshold decides the same. Of these gaps the one with the fewest errors is taken,
-//!   of equals the one with fewer false accepts, then the widest; and in it the middle, as far from what is right as from what
-//!   is not.
-//! - It is never set lower than [`LEAST`] nor higher than [`MOST`], and lower than usual only as far as [`SLACK`] below the
-//!   lowest score of a sentence that was heard right: nobody knows what lies beyond.
-//! - A command has a threshold of its own if at least [`LEAST_OF_COMMAND`] recordings of it were heard right and that one
-//!   leaves fewer errors at no more false accepts. They are tried one after the other, each with those before in place. What
-//!   stands in the configuration for a command with fewer stays: the data say nothing about it.
+//! - False accepts are rare events in time: a Poisson count. A threshold keeps the target if the upper 95 % limit of
+//!   their rate, one-sided, is not above it (F. Garwood, "Fiducial limits for the Poisson distribution", Biometrika 28,
+//!   1936). With none in n hours that limit is 3.0 / n (the rule of three: Hanley, Lippman-Hand, "If nothing goes
+//!   wrong, is everything all right?", JAMA 249, 1983), so 0.1 an hour takes 30 hours. The limit is that of one
+//!   threshold; that it was chosen among several makes it a little hopeful, which is what [`cross_validated`] is for.
+//! - Between two neighbouring scores every threshold decides the same. Of these gaps the one with the fewest errors is
+//!   taken, among equals the one with fewer false accepts, then the widest. The threshold is the middle of the gap.
+//! - The threshold is never lower than [`LEAST`] nor higher than [`MOST`]. It is lower than the default only down to
+//!   [`SLACK`] below the lowest score of a correctly recognized sentence, because there are no data below that.
+//! - A command gets a threshold of its own if at least [`LEAST_OF_COMMAND`] recordings of it were recognized correctly
+//!   and its threshold gives fewer errors without more false accepts. The commands are tried one after the other, with
+//!   the thresholds of those before in place. A command with fewer recordings keeps its value in the configuration.
 
 use std::collections::BTreeMap;
 
@@ -29,50 +30,52 @@ use crate::measure::eval::expected::Expected;
 use crate::measure::eval::statistics::{Estimate, rate, rate_bound, share};
 use crate::measure::eval::summary::three_digits;
 
-/// Lowest threshold that is set, in nats: below it the nearest sentence is any sentence.
+/// Lowest threshold that is set, in nats. Below it any sound would be accepted as its nearest sentence.
 pub const LEAST: f32 = -12.0;
-/// Highest threshold that is set, in nats: beyond it clear speech is refused.
+/// Highest threshold that is set, in nats. Above it clear speech is refused.
 pub const MOST: f32 = 12.0;
-/// Nats below the lowest score of what was heard right that a threshold may lie, where that is lower than the usual one.
+/// How far, in nats, a threshold below the default may be below the lowest score of a correctly recognized sentence.
 pub const SLACK: f32 = 2.0;
-/// Least recordings of sentences: if none of 50 is refused, at most 7 % are (Wilson's interval); and a person speaks them in
-/// five minutes.
+/// Least number of recordings of sentences. If none of 50 is refused, the share of refusals is at most 7 % (Wilson's
+/// interval). A person speaks 50 sentences in five minutes.
 pub const LEAST_POSITIVES: usize = 50;
-/// Least recordings of a command, heard right, for a threshold of its own: if none of 20 is refused, at most 16 % are.
+/// Least number of correctly recognized recordings of a command for a threshold of its own. If none of 20 is refused,
+/// the share of refusals is at most 16 %.
 pub const LEAST_OF_COMMAND: usize = 20;
-/// Parts of the cross-validation: of the least number of recordings ten are left out each time.
+/// Parts of the cross-validation. With the least number of recordings each part has ten.
 const PARTS: usize = 5;
 
-/// An utterance that no rule but that of the log-odds refuses.
+/// An utterance that only the rule of the log-odds may refuse.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scored {
-    /// Its log-odds without any offset, less what its command needs, in nats: accepted from an offset of minus this on.
+    /// Its log-odds without any offset, less what its command needs, in nats. It is accepted with an offset of at least
+    /// the negative of this.
     pub excess: f32,
     /// The command of the nearest sentence.
     pub command: usize,
-    /// Whether that sentence is what was said.
+    /// Whether that sentence was said.
     pub right: bool,
 }
 
 /// A recording: of a sentence, or of other sound.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recording {
-    /// Whether it is of a sentence.
+    /// Whether it is a recording of a sentence.
     pub positive: bool,
     /// How long it is, in hours.
     pub hours: f64,
-    /// What may be accepted in it.
+    /// The utterances in it that may be accepted.
     pub scored: Vec<Scored>,
 }
 
-/// What thresholds are chosen by.
+/// The data by which thresholds are chosen.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Data {
     /// The recordings.
     pub recordings: Vec<Recording>,
 }
 
-/// What thresholds would make of the recordings.
+/// The results of the recordings with some thresholds.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Tally {
     /// Recordings of sentences.
@@ -83,7 +86,7 @@ pub struct Tally {
     pub wrong: usize,
     /// Utterances accepted in other sound.
     pub false_accepts: usize,
-    /// Hours of that.
+    /// Hours of other sound.
     pub hours: f64,
 }
 
@@ -103,14 +106,14 @@ impl Tally {
         rate(self.false_accepts, self.hours)
     }
 
-    /// False accepts an hour that are not exceeded, with 95 % confidence.
+    /// Upper limit of the false accepts an hour, with 95 % confidence.
     pub fn bound(&self) -> f64 {
         rate_bound(self.false_accepts, self.hours)
     }
 }
 
 impl Data {
-    /// What `clips`, decided under any thresholds, have to say.
+    /// The data from `clips`, which may have been decided with any thresholds.
     pub fn of(clips: &[Clip]) -> Data {
         let recording = |clip: &Clip| {
             let passing = clip.utterances.iter().filter(|u| u.passes_otherwise);
@@ -129,7 +132,8 @@ impl Data {
         self.recordings.iter().filter(|r| !r.positive).fold(0.0, |sum, r| sum + r.hours)
     }
 
-    /// What `thresholds` would make of it. Of several utterances in a recording of a sentence that one only may be accepted.
+    /// The results with `thresholds`. A recording of a sentence is correct only if that sentence is accepted and no
+    /// other utterance in the recording is.
     pub fn tally(&self, thresholds: &Thresholds) -> Tally {
         let mut tally = Tally { hours: self.hours(), ..Tally::default() };
         for Recording { positive, scored, .. } in &self.recordings {
@@ -148,7 +152,7 @@ impl Data {
         tally
     }
 
-    /// What thresholds are chosen on top of: `others` without those of the commands of which enough was heard right.
+    /// The thresholds to start from: `others` without the offsets of the commands that have enough recordings.
     pub fn base(&self, others: &Thresholds) -> Thresholds {
         let mut base = others.clone();
         for command in self.commands() {
@@ -162,14 +166,14 @@ impl Data {
         self.recordings.iter().flat_map(|r| &r.scored)
     }
 
-    /// The commands of which enough was heard right.
+    /// The commands with enough correctly recognized recordings.
     fn commands(&self) -> impl Iterator<Item = usize> {
         let mut right: BTreeMap<usize, usize> = BTreeMap::new();
         self.scored().filter(|s| s.right).for_each(|s| *right.entry(s.command).or_default() += 1);
         right.into_iter().filter(|(_, count)| *count >= LEAST_OF_COMMAND).map(|(command, _)| command)
     }
 
-    /// What every [`PARTS`]th recording is left out of, of either kind, and those.
+    /// Splits the data: the first part lacks every [`PARTS`]th recording of either kind, the second consists of those.
     fn without(&self, part: usize) -> (Data, Data) {
         let mut seen = [0; 2];
         let (out, left): (Vec<Recording>, Vec<Recording>) = self.recordings.iter().cloned().partition(|recording| {
@@ -181,7 +185,8 @@ impl Data {
     }
 }
 
-/// What is missing, in words, for thresholds that keep `target` false accepts an hour; none if nothing is.
+/// A message about the data that are missing to choose thresholds for `target` false accepts an hour; `None` if there
+/// are enough.
 pub fn missing(positives: usize, hours: f64, target: f64) -> Option<String> {
     let mut missing = Vec::new();
     if positives < LEAST_POSITIVES {
@@ -204,15 +209,16 @@ pub fn missing(positives: usize, hours: f64, target: f64) -> Option<String> {
     (!missing.is_empty()).then(|| format!("too few data: {}", missing.join(", ")))
 }
 
-/// Two digits of a rate, and not less than it.
+/// A rate, rounded up to two digits.
 pub fn rounded_up(rate: f64) -> f64 {
     let unit = 10f64.powi(rate.log10().floor() as i32 - 1);
     let digits = (rate / unit).ceil();
     if unit < 1.0 { digits / (1.0 / unit).round() } else { digits * unit }
 }
 
-/// The thresholds that keep `target` false accepts an hour on these data with the fewest errors; none if none do. All but
-/// `offset`, and `offsets` as far as there are data, is taken from `others`.
+/// The thresholds with the fewest errors on these data that keep `target` false accepts an hour; `None` if no
+/// thresholds do. Only `offset`, and `offsets` of commands with enough data, are chosen; the rest is taken from
+/// `others`.
 pub fn fit(data: &Data, target: f64, others: &Thresholds) -> Option<Thresholds> {
     let base = data.base(others);
     let common = |command| !base.offsets.contains_key(&command);
@@ -232,14 +238,14 @@ pub fn fit(data: &Data, target: f64, others: &Thresholds) -> Option<Thresholds> 
     Some(chosen)
 }
 
-/// The offset by which a sentence is accepted from this excess on, for the commands that have no offset of their own, and all else
-/// from `base`.
+/// The thresholds `base`, with the offset that accepts sentences from this excess on. It applies to commands without an
+/// offset of their own.
 pub fn at(excess: f32, base: &Thresholds) -> Thresholds {
-    // Not -0.0, which would be written so.
+    // Avoids -0.0, which would be written to the file as "-0.0".
     Thresholds { offset: 0.0 - excess, ..base.clone() }
 }
 
-/// Thresholds that decide the same: above the first, up to the last.
+/// A range of thresholds that decide the same: above `low`, up to `high`.
 struct Gap {
     low: f32,
     high: f32,
@@ -252,7 +258,8 @@ impl Gap {
     }
 }
 
-/// The best threshold for the commands `of` of those that are `good`; `with` makes all thresholds of it.
+/// The best threshold for the commands that `of` selects, among those with a `good` result. `with` makes the full
+/// thresholds for a value.
 fn best(
     data: &Data,
     of: impl Fn(usize) -> bool,
@@ -281,24 +288,24 @@ fn best(
     candidates.min_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))).map(|(_, _, level)| level)
 }
 
-/// `level` with as few decimals as leave it well within the gap; none if three are not enough.
+/// Rounds `level` to as few decimals as keep it well within the gap; `None` if three are not enough.
 fn in_few_digits(level: f32, low: f32, high: f32) -> Option<f32> {
     let rounded = [10.0, 100.0, 1000.0].map(|scale| ((f64::from(level) * scale).round() / scale) as f32);
-    // Nothing below 0 is rounded to -0.0, which would be written so.
+    // Adding 0.0 turns -0.0 into 0.0, which would be written to the file as "-0.0" otherwise.
     let well_within = |rounded: &f32| (rounded - level).abs() <= (high - low) / 4.0 && (low..=high).contains(rounded);
     rounded.into_iter().map(|level| level + 0.0).find(well_within)
 }
 
-/// What thresholds make of recordings that they were not chosen by: each part of the data decided by what the others choose
-/// (M. Stone, "Cross-validatory choice and assessment of statistical predictions", J. R. Stat. Soc. B 36, 1974). Recordings of
-/// one person on one day are alike: another day may be worse than this says.
+/// Cross-validation: each part of the data is decided with the thresholds that the other parts choose (M. Stone,
+/// "Cross-validatory choice and assessment of statistical predictions", J. R. Stat. Soc. B 36, 1974). Recordings of one
+/// person on one day are similar, so results on another day may be worse.
 pub fn cross_validated(data: &Data, target: f64, others: &Thresholds) -> Tally {
-    // What stood for a command may come from these very data: no part is to start from it.
+    // The offsets in the configuration may come from the same data, so no part starts from them.
     let base = data.base(others);
     let mut sum = Tally { hours: data.hours(), ..Tally::default() };
     for part in 0..PARTS {
         let (kept, left_out) = data.without(part);
-        // As many false accepts are allowed as in all of the data, for the hours. Without any hours there are none.
+        // Allows as many false accepts as in all data, so the rate is higher for the fewer hours.
         let allowed = target * data.hours() / kept.hours();
         let chosen = fit(&kept, allowed, &base).unwrap_or_else(|| at(MOST, &base));
         let tally = left_out.tally(&chosen);
@@ -318,7 +325,8 @@ mod tests {
         Scored { excess, command, right }
     }
 
-    /// Recordings of sentences of command 0 heard right at these scores, and other sound whose nearest sentence is one of it.
+    /// Recordings of sentences of command 0 heard right at these scores, and other sound whose nearest sentence is one
+    /// of it.
     fn data(right: &[f32], other: &[f32], hours: f64) -> Data {
         let of = |positive| move |excess: &f32| recording(positive, Some((0, *excess)));
         let mut data = Data { recordings: right.iter().map(of(true)).chain(other.iter().map(of(false))).collect() };
@@ -381,7 +389,8 @@ mod tests {
         assert_eq!(chosen(&data, 3.0), Some((-1.5, Vec::new())));
     }
 
-    /// Other sound is taken for command 0 at -1, twice, and for command 1 at -8; command 0 is spoken at 2, command 1 as said.
+    /// Other sound is taken for command 0 at -1, twice, and for command 1 at -8; command 0 is spoken at 2, command 1 as
+    /// said.
     fn two_commands(count: usize, excess: f32) -> Data {
         let mut data = data(&[2.0; 40], &[-1.0; 2], 1.0);
         data.recordings.extend(std::iter::repeat_n(recording(true, Some((1, excess))), count));

@@ -1,8 +1,8 @@
-//! How well a configuration does on recorded sound.
+//! Measures how well a configuration works on recorded sound.
 
-/// Offsets of the log-odds from recordings.
+/// Chooses offsets of the log-odds by recordings.
 pub mod calibrate;
-/// Recordings decided and counted.
+/// Decides recordings and counts the results.
 pub mod eval;
-/// Recordings of the user's own sentences, for `eval`.
+/// Records the user's own sentences, for `eval`.
 pub mod record;

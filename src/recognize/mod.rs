@@ -1,4 +1,4 @@
-//! From sound to what was heard: the user's sentence that the sound supports best, and how well.
+//! Recognition: finds the user's sentence that fits a sound best, and scores it.
 
 use std::io;
 use std::sync::Arc;
@@ -17,72 +17,76 @@ pub mod tokenizer;
 pub mod trial;
 pub mod whisper;
 
-/// Longest sound that is decided in one piece: what Whisper's encoder takes, 30 s at 16 kHz.
+/// Longest sound that is decided in one piece, in samples: 30 s at 16 kHz, the most that Whisper's encoder takes.
 pub const MAX_SAMPLES: usize = 30 * crate::audio::SAMPLE_RATE as usize;
 
-/// One way to read the sound: a sentence of the grammar, and its scores in nats.
+/// A sentence of the grammar that the sound may be, and its scores in nats.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidate {
     /// The sentence.
     pub sentence: Sentence,
-    /// Ranking score: log-probability less a share of what the grammar leaves out at each step, and a bonus for each token.
+    /// Score by which candidates are ordered: the log-probability, corrected at each step for the share of the model's
+    /// probability that the grammar allows, plus a bonus for each token. See [`search`].
     pub rank: f32,
     /// Joint log-probability under the unmasked model.
     pub joint: f32,
-    /// Its tokens, the end included.
+    /// The number of its tokens, including the end.
     pub tokens: usize,
-    /// Log-odds against all that came up and would do something else, by their ranks, in nats; infinite without any.
+    /// Log-odds, in nats, against all other candidates with another meaning, computed from their ranks. Infinite if
+    /// there are none.
     pub lead: f32,
 }
 
-/// What it cost.
+/// The times that recognition took.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Timings {
-    /// Waveform to log-mel spectrogram.
+    /// Computing the log-mel spectrogram.
     pub mel: Duration,
-    /// The encoder's pass.
+    /// The encoder.
     pub encode: Duration,
     /// Free decoding and search.
     pub search: Duration,
-    /// All of it, the check for speech included.
+    /// All of it, including the check for speech.
     pub total: Duration,
 }
 
-/// What a search may not exceed.
+/// A limit of the search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
-    /// Calls of the decoder.
+    /// The number of calls of the decoder.
     Calls,
-    /// Time.
+    /// The time for a decision.
     Deadline,
 }
 
-/// What was heard in one utterance. Only a [`Recognizer`] makes it.
+/// The result of recognition for one utterance. Only a [`Recognizer`] makes it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Heard {
     /// The free greedy text: what Whisper writes when it may write anything.
     pub text: String,
-    /// Log-probability of that text up to its first full stop, in nats: the yardstick for a candidate.
+    /// Log-probability of that text up to its first full stop, in nats. Candidates are compared with it.
     pub free: f32,
     /// Probability of no speech at the first token, 0 to 1.
     pub no_speech: f32,
-    /// The best sentence, if any came up within reach: by rank, but where the sound itself says clearly otherwise.
+    /// The best sentence, if the search found one: the one with the highest rank, or the second if its joint
+    /// log-probability is clearly higher.
     pub best: Option<Candidate>,
-    /// The best one that would do something else.
+    /// The best sentence with another meaning.
     pub runner_up: Option<Candidate>,
-    /// What ended the search before a sentence came up, or the deadline, if that passed at all.
+    /// The limit that ended the search before it found a sentence. [`Limit::Deadline`] whenever the deadline passed.
     pub gave_up: Option<Limit>,
     /// Calls of the decoder.
     pub calls: usize,
     /// Length of the sound, in milliseconds.
     pub duration_ms: u64,
-    /// How much of it is speech, in milliseconds, by Silero: the sum of its windows, each by its probability.
+    /// Length of speech in it, in milliseconds: the lengths of Silero's windows, weighted by their speech
+    /// probabilities.
     pub speech_ms: u64,
-    /// The highest probability of speech that Silero gives any of its windows, 0 to 1.
+    /// The highest speech probability that Silero gives to any window, 0 to 1.
     pub voiced: f32,
-    /// Level in dBFS.
+    /// Level of the sound in dBFS.
     pub dbfs: f32,
-    /// What it cost.
+    /// The times that recognition took.
     pub took: Timings,
 }
 
@@ -95,9 +99,9 @@ pub enum RecognizeError {
     /// The library failed.
     #[error("the recognizer cannot {doing}: {cause}")]
     Engine {
-        /// What it was doing.
+        /// What failed, as part of a sentence: "decode".
         doing: &'static str,
-        /// What the library said.
+        /// The error message of the library.
         cause: String,
     },
     /// The sound cannot be given to the library.
@@ -106,13 +110,13 @@ pub enum RecognizeError {
     /// The kernel refused something.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// A stop was asked for while a model was loaded.
+    /// The stop flag was raised while a model was loaded.
     #[error("stopped while a model was loaded")]
     Stopped,
 }
 
-/// Loads the recognizer that `settings` name, for the sentences of `grammar`: the only way to one. A model that the manifest does
-/// not list is first loaded in a process of its own. Blocks for as long as that takes, or until `stop` is raised.
+/// Loads the recognizer that `settings` name, for the sentences of `grammar`. A model that the manifest does not list
+/// is first loaded in a process of its own. Blocks for as long as that takes, or until `stop` is raised.
 ///
 /// # Errors
 /// [`RecognizeError`]: a model file that is missing or wrong, the library's, or [`RecognizeError::Stopped`].
@@ -125,7 +129,7 @@ pub fn load(
     Ok(Box::new(whisper::WhisperRecognizer::load(settings, grammar)?))
 }
 
-/// Loads what writes down free text, as [`load`] loads a recognizer.
+/// Loads Whisper for transcribing free text, with the checks of [`load`].
 ///
 /// # Errors
 /// As [`load`].
@@ -138,23 +142,23 @@ pub fn load_transcriber(
 }
 
 fn prepare(settings: &settings::RecognizerSettings, stop: &Stop) -> Result<(), RecognizeError> {
-    trial::first(settings, stop)?;
+    trial::in_child(settings, stop)?;
     service::alive();
     if stop.raised() { Err(RecognizeError::Stopped) } else { Ok(()) }
 }
 
 /// Decides among the sentences of a grammar.
 pub trait Recognizer {
-    /// What was heard in `samples`: mono, 16 kHz, in [-1, 1], at most [`MAX_SAMPLES`]. Blocks for as long as inference
-    /// takes: a tenth of a second on a desktop, seconds on the smallest Pi.
+    /// Recognizes `samples`: mono, 16 kHz, in [-1, 1], at most [`MAX_SAMPLES`]. Blocks for as long as inference takes:
+    /// a tenth of a second on a desktop, seconds on the smallest Pi.
     ///
     /// # Errors
-    /// [`RecognizeError`]; it costs this utterance only.
+    /// [`RecognizeError`]; only this utterance is lost.
     fn hear(&mut self, samples: &[f32]) -> Result<Heard, RecognizeError>;
 
-    /// More of the sound that was heard last, for a person: how it was, and its nearest sentences token by token, at most
-    /// `most`, the decision's own first. Nothing where no sound was heard since the start, or the last one was lost. Blocks
-    /// for as long as a decision may take at most, and a call of the decoder.
+    /// Details of the last sound, for a person: its levels, and its nearest sentences token by token, at most `most`,
+    /// the best sentence of the decision first. `None` before the first sound, or if the last one was lost. Blocks for
+    /// at most the deadline of a decision plus one call of the decoder.
     ///
     /// # Errors
     /// [`RecognizeError`].
@@ -164,7 +168,7 @@ pub trait Recognizer {
     }
 }
 
-/// What unit tests hear.
+/// Recognition results for unit tests.
 #[cfg(test)]
 pub(crate) mod example {
     use super::*;

@@ -1,14 +1,18 @@
-//! Which sentence of the grammar the sound supports best: a best-first search over the token graph. Pure.
+//! Finds the sentence of the grammar that fits the sound best, by a best-first search over the token graph. No input or
+//! output.
 //!
-//! First the model writes freely (greedy): its text is the yardstick for rejecting. Then paths of the grammar are opened
-//! in the order of their promise: their rank, and a little haste for each token. A step's rank is its log-probability less
-//! `lambda` times the log of the mass that the grammar allows there, and a bonus: with a `lambda` of 0 the rank is the joint
-//! probability, which favours short sentences; with 1 a masked softmax, by which a path that the sound does not support can
-//! win. Without bonus and haste every step is at most 0, a prefix's rank bounds all that follows it, and the first whole
-//! sentence that comes up is the best: exact, in some ten calls of the decoder for a clear sentence, whatever the size of the
-//! grammar. What each token adds gives that up for fewer truncated sentences and fewer calls in noise: so the search looks a
-//! little further, and the best of what comes up is taken.
-//! (research: best-first over a prefix trie; measured in docs/deciding.md.)
+//! First the model writes free text, greedily; the decision to reject compares sentences with this text. Then the
+//! search extends paths of the grammar, always the most promising one. The promise of a path is its rank plus `haste`
+//! for each token. The rank is a sum over the steps: the log-probability of the token, less `lambda` times the log of
+//! the probability mass that the grammar allows at that step, plus `bonus`. With `lambda` = 0 the rank is the joint
+//! log-probability, which favours short sentences. With `lambda` = 1 it is that of a masked softmax, by which a path
+//! that does not fit the sound can win.
+//!
+//! Without bonus and haste no step adds more than 0, so the rank of a prefix bounds the rank of everything that follows
+//! it. The first complete sentence is then the best one, and a clear sentence takes some ten calls of the decoder,
+//! whatever the size of the grammar. Bonus and haste give up this guarantee, for fewer truncated sentences and fewer
+//! calls in noise. Therefore the search goes on for a while after the first complete sentence and takes the best one
+//! that it has found. The measurements are in docs/reports/deciding.md.
 
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::rc::Rc;
@@ -19,12 +23,13 @@ use super::tokenizer::Token;
 use super::{Candidate, Limit};
 use crate::grammar::Sentence;
 
-/// What a model says about the next token after a prefix.
+/// A model that predicts the next token after a prefix.
 pub trait LanguageModel {
-    /// Why it cannot say.
+    /// The error of a failed prediction.
     type Error;
 
-    /// Logits of the next token after the prompt and `prefix`, one a token, and the log of the sum of their exponentials.
+    /// The logits of the next token after the prompt and `prefix`, one for each token of the vocabulary, and the log of
+    /// the sum of their exponentials.
     ///
     /// # Errors
     /// When the model fails.
@@ -36,13 +41,14 @@ pub trait LanguageModel {
     }
 }
 
-/// Nats that are added to the haste when half of the calls are spent and no sentence has come up: better a good one than none.
+/// Nats that are added to the haste when half of the calls are used and no complete sentence was found: a good sentence
+/// is better than none.
 const HURRY: f32 = 1.0;
 
-/// Tokens that a sentence may have more than the free text.
+/// How many tokens more than the free text a sentence may have, for the limit by [`SearchSettings::reach`].
 const MORE_TOKENS: usize = 3;
 
-/// As many tokens in a row as no sentence has twice.
+/// Length of a run of tokens that counts as a repetition when the text has it twice.
 const REPETITION: usize = 4;
 
 /// The tokens that end a sentence.
@@ -59,43 +65,44 @@ impl Ends {
         token == self.text || self.punctuation.contains(&token)
     }
 
-    /// Log of the probability that the sentence ends here.
+    /// Log-probability that the sentence ends here.
     pub(super) fn log_probability(&self, logits: &[f32], normalizer: f32) -> f32 {
         let p = |t: &Token| (logits[*t as usize] - normalizer).exp();
         or_impossible((p(&self.text) + self.punctuation.iter().map(p).sum::<f32>()).max(f32::MIN_POSITIVE).ln())
     }
 }
 
-/// A log-probability; of the impossible, where the model gave no number. `f32::min` would make it certain.
+/// The log-probability, or that of an impossible event if the model gave no finite number. `f32::min` would turn NaN
+/// into 0, a certain event.
 pub(super) fn or_impossible(log_probability: f32) -> f32 {
     if log_probability.is_finite() { log_probability } else { f32::NEG_INFINITY }
 }
 
-/// A sentence with its scores, and its tokens without the end.
+/// A sentence with its scores, and its tokens without the end of text.
 pub type Path = (Candidate, Vec<Token>);
 
-/// What the search found.
+/// The result of a search.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Found {
     /// The free text, up to the end of text or to where it begins to repeat itself.
     pub text: Vec<Token>,
     /// Log-probability of the free text up to its first end of a sentence.
     pub free: f32,
-    /// The best sentence and the runner-up, as far as they came up.
+    /// The best sentence and the runner-up, if they were found.
     pub(super) paths: Vec<Path>,
-    /// What ended the search before a sentence came up, or the deadline, if that passed at all.
+    /// The limit that ended the search before it found a sentence. [`Limit::Deadline`] whenever the deadline passed.
     pub gave_up: Option<Limit>,
     /// Calls of the model.
     pub calls: usize,
 }
 
 impl Found {
-    /// The best sentence within reach.
+    /// The best sentence.
     pub fn best(&self) -> Option<&Candidate> {
         self.paths.first().map(|(candidate, _)| candidate)
     }
 
-    /// The best one of another command or with other slots.
+    /// The best sentence with another command or other slots.
     pub fn runner_up(&self) -> Option<&Candidate> {
         self.paths.get(1).map(|(candidate, _)| candidate)
     }
@@ -116,7 +123,7 @@ pub fn search<M: LanguageModel>(
     let (text, free, gave_up) = search.write_freely(max_text)?;
     let mut found = Found { text, free, paths: Vec::new(), gave_up, calls: search.calls };
     if gave_up.is_some() {
-        // Nothing may be judged by half a yardstick.
+        // Without the whole free text there is nothing to compare sentences with.
         return Ok(found);
     }
     let floor = free - settings.reach * (found.text.len() + MORE_TOKENS) as f32;
@@ -157,18 +164,18 @@ pub fn search<M: LanguageModel>(
     Ok(found)
 }
 
-/// The whole sentences that came up, the best path of each deed.
+/// The complete sentences that were found: the best path for each deed, which is a command with its slots.
 #[derive(Default)]
 struct Whole {
     paths: Vec<Path>,
-    /// Log of the sum of the exponentials of the ranks of all paths of the deed that `paths` has at the same place.
+    /// For each deed in `paths`: the log of the sum of the exponentials of the ranks of all its paths.
     sums: Vec<f32>,
-    /// Where the first stood in the heap, and the calls until then.
+    /// The promise of the first complete sentence, and the calls that were made until then.
     first: Option<(f32, usize)>,
 }
 
 impl Whole {
-    /// Whether nothing is worth a call that comes after `next`.
+    /// Whether the search can end, because `next` and everything after it is not worth another call.
     fn suffices(&self, next: &Open, calls: usize, settings: &SearchSettings) -> bool {
         let Some((first, calls_then)) = self.first else { return false };
         first - next.promise > settings.curiosity || calls >= calls_then.saturating_add(settings.patience)
@@ -176,7 +183,7 @@ impl Whole {
 
     fn add(&mut self, path: Open, sentence: Sentence, calls: usize) {
         self.first.get_or_insert((path.promise, calls));
-        match self.paths.iter().position(|(known, _)| same_deed(&known.sentence, &sentence)) {
+        match self.paths.iter().position(|(known, _)| same_meaning(&known.sentence, &sentence)) {
             Some(at) => {
                 self.sums[at] = log_add(self.sums[at], path.rank);
                 if self.paths[at].0.rank < path.rank {
@@ -190,7 +197,7 @@ impl Whole {
         }
     }
 
-    /// Gives each deed its lead over all others: a posterior log-odds among what came up.
+    /// Computes the lead of each deed over all others: posterior log-odds among the sentences that were found.
     fn compare(&mut self) {
         for at in 0..self.paths.len() {
             let others = self.sums.iter().enumerate().filter(|(other, _)| *other != at);
@@ -199,7 +206,8 @@ impl Whole {
         }
     }
 
-    /// The best and the second, by rank but where the sound itself says clearly otherwise.
+    /// The best and the second sentence by rank. They change places if the joint log-probability of the second is
+    /// higher by more than `joint_lead`.
     fn best_two(mut self, joint_lead: f32) -> Vec<Path> {
         self.compare();
         self.paths.sort_by(|(a, _), (b, _)| b.rank.total_cmp(&a.rank));
@@ -213,25 +221,25 @@ impl Whole {
     }
 }
 
-/// Log of the sum of the exponentials of two.
+/// Log of the sum of the exponentials of `a` and `b`.
 fn log_add(a: f32, b: f32) -> f32 {
     let (least, most) = if a < b { (a, b) } else { (b, a) };
     if least == f32::NEG_INFINITY { most } else { most + (least - most).exp().ln_1p() }
 }
 
-/// The nearest sentences, whatever they are worth.
+/// The nearest sentences, even if they fit badly.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Nearest {
-    /// Those that were known, then others in the order in which they came up. No two would do the same.
+    /// The sentences that were known, then others in the order in which they were found. Each has another meaning.
     pub paths: Vec<Path>,
-    /// What ended the search before there were enough, if anything did.
+    /// The limit that ended the search before there were enough sentences, if one did.
     pub gave_up: Option<Limit>,
     /// Calls of the model.
     pub calls: usize,
 }
 
-/// Adds to `paths`, which are known already, the first that come up of other deeds until there are `most`, however far they
-/// lie.
+/// Adds sentences with other meanings to `paths`, the nearest first, until there are `most`. There is no limit on their
+/// distance.
 ///
 /// # Errors
 /// The model's.
@@ -250,7 +258,7 @@ pub fn nearest<M: LanguageModel>(
         let Some(next) = open.pop() else { break };
         if next.whole {
             let Some(sentence) = graph.sentence(&next.tokens) else { continue };
-            if paths.iter().all(|(known, _)| !same_deed(&known.sentence, &sentence)) {
+            if paths.iter().all(|(known, _)| !same_meaning(&known.sentence, &sentence)) {
                 let best = paths.first().map_or(f32::NEG_INFINITY, |(best, _)| best.rank);
                 let (mut candidate, tokens) = next.told(sentence);
                 candidate.lead = candidate.rank - best;
@@ -267,37 +275,37 @@ pub fn nearest<M: LanguageModel>(
     Ok(Nearest { paths, gave_up, calls: search.calls })
 }
 
-/// Whether two sentences would do the same.
-fn same_deed(a: &Sentence, b: &Sentence) -> bool {
+/// Whether two sentences have the same meaning: the same command and the same slots.
+fn same_meaning(a: &Sentence, b: &Sentence) -> bool {
     a.command == b.command && a.slots == b.slots
 }
 
-/// A path that waits in the heap: the most promising comes first.
+/// A path that waits in the heap. The most promising one comes first.
 struct Open {
-    /// What the heap is ordered by: the rank, and `haste` for each token.
+    /// The order in the heap: the rank plus `haste` for each token.
     promise: f32,
     rank: f32,
     joint: f32,
     tokens: Vec<Token>,
-    /// Whether it is a whole sentence, its end included.
+    /// Whether it is a complete sentence, including its end.
     whole: bool,
-    /// The steps from its parent; its own state is under its last token.
+    /// The steps from its parent. The state of this path is the one of its last token.
     siblings: Rc<BTreeMap<Token, State>>,
 }
 
 impl Open {
     fn root(graph: &TokenGraph) -> Open {
-        // The root has no token before it; it goes under a number that no token has.
+        // The root has no last token, so its state has a number that no token has.
         let siblings = Rc::new(BTreeMap::from([(ROOT, graph.start())]));
         Open { promise: 0.0, rank: 0.0, joint: 0.0, tokens: Vec::new(), whole: false, siblings }
     }
 
-    /// The same, with its place in the heap.
+    /// The same path with its promise computed.
     fn placed(self, settings: &SearchSettings) -> Open {
         Open { promise: self.rank + settings.haste * self.tokens.len() as f32, ..self }
     }
 
-    /// As the sentence that it says.
+    /// The path as a sentence with its scores.
     fn told(self, sentence: Sentence) -> Path {
         let Open { rank, joint, tokens, .. } = self;
         (Candidate { sentence, rank, joint, tokens: tokens.len() + 1, lead: f32::INFINITY }, tokens)
@@ -312,7 +320,7 @@ const ROOT: Token = Token::MIN;
 
 impl Ord for Open {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        // Of two with one promise the whole one first, then the shorter, so that the order is total.
+        // Among equal promises a complete path comes first, then the shorter one, so that the order is total.
         (self.promise.total_cmp(&other.promise))
             .then(self.whole.cmp(&other.whole))
             .then_with(|| other.tokens.cmp(&self.tokens))
@@ -333,7 +341,7 @@ impl PartialEq for Open {
 
 impl Eq for Open {}
 
-/// What the model says after a prefix of the grammar.
+/// The model's prediction after a prefix of the grammar.
 struct Expansion {
     steps: Rc<BTreeMap<Token, State>>,
     /// Log-probability of each step, in the order of `steps`.
@@ -348,12 +356,13 @@ struct Search<'a, M> {
     ends: &'a Ends,
     calls: usize,
     max_calls: usize,
-    /// Prefixes of the grammar that the free text went through: the search need not ask for them again.
+    /// The predictions for the prefixes of the grammar that the free text has. The search uses them without another
+    /// call.
     opened: HashMap<Vec<Token>, Expansion>,
 }
 
 impl<M: LanguageModel> Search<'_, M> {
-    /// What forbids another call.
+    /// The limit that forbids another call, if one does.
     fn limit(&self) -> Option<Limit> {
         if !self.model.in_time() {
             return Some(Limit::Deadline);
@@ -361,7 +370,8 @@ impl<M: LanguageModel> Search<'_, M> {
         (self.calls >= self.max_calls).then_some(Limit::Calls)
     }
 
-    /// The greedy text, its log-probability up to the first end of a sentence, and what cut it short.
+    /// Writes the greedy text. Returns it, its log-probability up to the end of its first sentence, and the limit that
+    /// cut it short, if one did.
     fn write_freely(&mut self, max_text: usize) -> Result<(Vec<Token>, f32, Option<Limit>), M::Error> {
         let mut text = Vec::new();
         let (mut free, mut first_sentence) = (0.0, true);
@@ -436,8 +446,8 @@ impl<M: LanguageModel> Search<'_, M> {
     }
 }
 
-/// Whether the last tokens of `text` stand in it already: at a short context Whisper may repeat itself to the limit. Takes the
-/// repetition off, and the sentence that it began in.
+/// Whether the last tokens of `text` were in it before. With a short context Whisper may repeat itself up to the limit.
+/// If so, removes the repetition and the unfinished sentence that it began in.
 fn repeats(text: &mut Vec<Token>, ends: &Ends) -> bool {
     let Some(end) = text.len().checked_sub(REPETITION) else { return false };
     let again = text[..text.len() - 1].windows(REPETITION).any(|earlier| *earlier == text[end..]);

@@ -1,23 +1,27 @@
-//! How to recognize, and how to search, which is read from the table beside the model file. Pure.
+//! The settings of the recognizer, and those of the search, which are read from the table of the model. No input or
+//! output.
 
 use std::time::Duration;
 
 use crate::document::{Document, Problems, Section};
+use crate::language::Language;
 use crate::recognize::models::{self, Table};
 
-/// How to recognize.
+/// The settings of the recognizer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecognizerSettings {
     /// File name of the Whisper model, as the manifest lists it.
     pub model: String,
     /// SHA-256 of a model that the manifest does not list; `model` may be a path then.
     pub sha256: Option<String>,
+    /// The language that is spoken, for a multilingual model.
+    pub language: Language,
     /// Threads for inference, 1 to 16.
     pub threads: usize,
     /// How to search the grammar.
     pub search: SearchSettings,
-    /// Longest time for a decision. One call of the library is not interrupted: it may take as much longer as the
-    /// encoder takes.
+    /// Longest time for a decision. Calls of the library are not interrupted, so a decision may take longer by the time
+    /// of one call, at most that of the encoder.
     pub deadline: Duration,
 }
 
@@ -26,6 +30,7 @@ impl Default for RecognizerSettings {
         RecognizerSettings {
             model: "ggml-tiny.en-q8_0.bin".into(),
             sha256: None,
+            language: Language::default(),
             threads: 2,
             search: SearchSettings::default(),
             deadline: Duration::from_secs(5),
@@ -33,42 +38,45 @@ impl Default for RecognizerSettings {
     }
 }
 
-/// How to search. All but `max_calls` stands in the model's table, in `[search]`: docs/deciding.md says how the values were
-/// chosen, and `make fit-search` tries others on recordings of people.
+/// How to search. All but `max_calls` stands in the model's table, in `[search]`: docs/reports/deciding.md says how the
+/// values were chosen, and `make fit-search` tries others on recordings of people.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SearchSettings {
-    /// Share of the mass outside the grammar that a step does not pay for, 0 to 1.
+    /// How much of the probability mass outside the grammar is ignored at each step, 0 to 1: 0 is the joint
+    /// probability, 1 a masked softmax.
     pub lambda: f32,
-    /// Nats that each token adds to the rank, for what a step of a long sentence costs more than that of a short one. With any
-    /// the search is no longer exact, only good: a prefix's rank bounds what follows but for what this adds.
+    /// Nats that each token adds to the rank, to make up for the lower probabilities of long sentences. With a bonus
+    /// above 0 the search no longer always finds the best sentence.
     pub bonus: f32,
-    /// Nats that each token adds on top to the place in the heap, not to the rank: what a longer path has come through already
-    /// counts for it. Finds whole sentences in fewer calls in noise, and a few more of the right ones.
+    /// Nats that each token adds to the order in which paths are extended, but not to the rank. It favours longer
+    /// paths, so that complete sentences are found in fewer calls in noise, and a few more of them are correct.
     pub haste: f32,
-    /// Nats below the free text, for each token of it and three more, at which a path is given up.
+    /// A path is given up when its log-probability is below that of the free text by this many nats for each token of
+    /// the free text plus three.
     pub reach: f32,
-    /// Nats behind the first sentence that comes up, down to which others are looked for.
+    /// The search goes on for paths that are at most this many nats behind the first sentence that was found.
     pub curiosity: f32,
-    /// Calls of the model that may cost: as many as a clear command takes.
+    /// Most calls of the model after the first sentence was found: as many as a clear command takes in all.
     pub patience: usize,
-    /// Nats of joint log-probability by which the runner-up in rank must lead to be the best.
+    /// The second sentence by rank becomes the best one if its joint log-probability is higher by this many nats.
     pub joint_lead: f32,
-    /// Most calls of the decoder, those for the free text included. Clear speech takes 10 to 20, noise up to 200.
+    /// Most calls of the decoder, including those for the free text. Clear speech takes 10 to 20, noise up to 200.
     pub max_calls: usize,
 }
 
-/// Calls at most, unless the configuration says otherwise: speech in noise takes up to 200.
+/// Default for the most calls of the decoder: speech in noise takes up to 200.
 const MAX_CALLS: usize = 200;
 
 impl SearchSettings {
-    /// Those of the model `name`, or of the user's own with the hash `sha256`; the default model's where there is no table.
+    /// The settings for the model `name`, or for the user's own model with the hash `sha256`. A model without a table
+    /// gets those of the default model.
     pub fn of_model(name: &str, sha256: Option<&str>) -> SearchSettings {
         models::table(name, sha256).map_or_else(SearchSettings::default, of_table)
     }
 }
 
 impl Default for SearchSettings {
-    /// Those of the default model.
+    /// The settings for the default model.
     fn default() -> Self {
         of_table(models::TABLES[0])
     }
@@ -81,7 +89,7 @@ fn of_table(table: Table) -> SearchSettings {
 /// Reads the part `[search]` of a model's table.
 ///
 /// # Errors
-/// Its faults, with their places.
+/// The faults of the table, with their places.
 pub fn parse(name: &str, text: &str) -> Result<SearchSettings, Problems> {
     let settings = Document::new(name, text).read(|root| {
         root.entries();

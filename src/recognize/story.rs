@@ -1,4 +1,5 @@
-//! The story behind a decision: how the sound was, and the nearest sentences token by token. For a person who asks why. Pure.
+//! Details behind a decision, for a person who asks for the reason: the levels of the sound, and the nearest sentences
+//! token by token. No input or output.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -13,31 +14,32 @@ use crate::audio::{duration_ms, level_dbfs};
 /// Most calls of the decoder to find the nearest sentences: five take 60 to 300 in a grammar of 80,000 sentences.
 pub const SEARCH_CALLS: usize = 300;
 
-/// Probability from which a window counts as speech where its level and the bounds are told, as in Silero's own examples.
+/// Probability from which a window counts as speech, for the level and the bounds of the speech. Silero's examples use
+/// the same.
 const SPEECH: f32 = 0.5;
-/// Magnitude from which a sample counts as clipped: within three steps of full scale in 16 bits.
+/// Magnitude from which a sample counts as clipped: within three steps of the full scale of 16 bits.
 const FULL_SCALE: f32 = 0.9999;
 
-/// How a sound was.
+/// The length and the levels of a sound.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Traits {
     /// Its length, in milliseconds.
     pub duration_ms: u64,
-    /// Where its speech begins and ends, in milliseconds from the start; none without speech.
+    /// Where its speech begins and ends, in milliseconds from the start; `None` without speech.
     pub bounds_ms: Option<(u64, u64)>,
-    /// How much of it is speech, in milliseconds: the sum of its windows, each by its probability.
+    /// Length of speech in it, in milliseconds: the lengths of the windows, weighted by their speech probabilities.
     pub speech_ms: u64,
     /// Level of the speech in dBFS.
     pub speech_dbfs: Option<f32>,
-    /// Level of all else in dBFS.
+    /// Level of the rest in dBFS.
     pub quiet_dbfs: Option<f32>,
-    /// Samples at full scale.
+    /// Number of samples at full scale.
     pub clipped: usize,
 }
 
 impl Traits {
-    /// The traits of `samples` at 16 kHz, with the probability, 0 to 1, that each `window` of samples is speech. The last window
-    /// may reach beyond them.
+    /// Measures `samples` at 16 kHz. `probabilities` has for each `window` of samples the probability, 0 to 1, that it
+    /// is speech. The last window may reach beyond the end.
     pub fn of(samples: &[f32], probabilities: &[f32], window: usize) -> Traits {
         let is_speech = |probability: &f32| *probability > SPEECH;
         let (mut speech, mut quiet) = (Vec::new(), Vec::new());
@@ -58,7 +60,7 @@ impl Traits {
         }
     }
 
-    /// How far the speech lies above all else, in dB.
+    /// The level of the speech above the rest, in dB.
     pub fn ratio_db(&self) -> Option<f32> {
         Some(self.speech_dbfs? - self.quiet_dbfs?)
     }
@@ -71,7 +73,7 @@ pub struct Step {
     pub text: String,
     /// Its log-probability after the tokens before it.
     pub log_probability: f32,
-    /// What the model would rather have written here, and its log-probability.
+    /// The token that the model finds most likely here, if it is another one, and its log-probability.
     pub rather: Option<(String, f32)>,
 }
 
@@ -80,18 +82,19 @@ pub struct Step {
 pub struct Weighed {
     /// The sentence and its scores.
     pub candidate: Candidate,
-    /// Its tokens and its end; none where time ran out. Their log-probabilities add up to the candidate's.
+    /// Its tokens and its end; empty if time ran out. Their log-probabilities add up to that of the candidate.
     pub steps: Vec<Step>,
 }
 
-/// What is told of a sound.
+/// The details of the last sound.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Story {
-    /// How it was.
+    /// Its length and levels.
     pub sound: Traits,
-    /// The decision's best sentence, then others by their rank. Each would do something else.
+    /// The best sentence of the decision, then others by their rank. Each has another meaning.
     pub sentences: Vec<Weighed>,
-    /// What ended the search for others before there were enough, if anything did, and after how many calls of the decoder.
+    /// The limit that ended the search for other sentences before there were enough, if one did, and the calls of the
+    /// decoder until then.
     pub gave_up: Option<(Limit, usize)>,
     /// Calls of the decoder for all this.
     pub calls: usize,
@@ -99,13 +102,13 @@ pub struct Story {
     pub took: Duration,
 }
 
-/// A token, its log-probability, and the token that the model would rather have written, with its own.
+/// A token, its log-probability, and the most likely token with its log-probability, if that is another one.
 pub type Choice = (Token, f32, Option<(Token, f32)>);
 
-/// The sentences that a sound may be.
+/// The nearest sentences of a sound.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Told {
-    /// As in [`Story::sentences`], with their choices: none for one for which time ran out.
+    /// As in [`Story::sentences`], with their choices. A sentence for which time ran out has none.
     pub sentences: Vec<(Candidate, Vec<Choice>)>,
     /// As in [`Story::gave_up`].
     pub gave_up: Option<(Limit, usize)>,
@@ -113,8 +116,8 @@ pub struct Told {
     pub calls: usize,
 }
 
-/// The sentences that were `found`, and others that lie near, at most `most`. The tokens of those found are asked for before
-/// others are looked for, which may take all the time that there is.
+/// Returns the sentences that were `found` and others near them, at most `most` in all. The tokens of those found are
+/// scored first, because the search for others may take all the time that is left.
 ///
 /// # Errors
 /// The model's.
@@ -141,8 +144,8 @@ fn tokens(paths: &[Path]) -> Vec<&[Token]> {
     paths.iter().map(|(_, tokens)| &tokens[..]).collect()
 }
 
-/// Asks `model` for each token of `paths` and their ends, the first path first, as long as there is time. The choices of each path,
-/// none for one that was not finished, and the calls that it took.
+/// Scores each token of `paths` and their ends with `model`, in the order of the paths, until time runs out. Returns
+/// the choices of each path, none for a path that was not finished, and the number of calls.
 fn weigh<M: LanguageModel>(
     model: &mut M,
     ends: &Ends,
@@ -180,7 +183,7 @@ fn weigh<M: LanguageModel>(
     Ok((choices, calls))
 }
 
-/// The choices in text.
+/// The choices, with their tokens as text.
 pub fn spelled(choices: &[Choice], tokenizer: &Tokenizer) -> Vec<Step> {
     let step = |(token, log_probability, rather): &Choice| Step {
         text: tokenizer.decode(&[*token]),
@@ -225,7 +228,8 @@ mod tests {
         }
     }
 
-    /// Says after every prefix that token 0 has half, 1 a quarter, 2 an eighth, and the end (3) an eighth; for so many calls.
+    /// Says after every prefix that token 0 has half, 1 a quarter, 2 an eighth, and the end (3) an eighth; for so many
+    /// calls.
     struct Halves(usize, [f32; 4]);
 
     impl LanguageModel for Halves {

@@ -1,7 +1,9 @@
-//! The word graph read token by token: which tokens may follow a prefix, and which sentence a whole path says. Pure.
+//! Reads the word graph token by token: which tokens may follow a prefix, and which sentence a complete path says. No
+//! input or output.
 //!
-//! Each word is spelled in several ways, each a run of tokens. A prefix of tokens may be at many places of the grammar at
-//! once (`State`); the places are worked out when the search comes there, so nothing grows with the number of sentences.
+//! Each word has several spellings, and each spelling is a run of tokens. A prefix of tokens may be at several places
+//! of the grammar at once (`State`). The places are computed when the search needs them, so the memory does not grow
+//! with the number of sentences.
 
 use std::sync::Arc;
 
@@ -15,20 +17,20 @@ use crate::language::spelling;
 #[derive(Debug)]
 struct Spelling {
     tokens: Box<[Token]>,
-    /// Whether it is glued to the word before, as in "50%".
+    /// Whether it is written without a space after the word before, as in "50%".
     glued: bool,
 }
 
 /// A place in the grammar, seen by tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Position {
-    /// Between words. `joined`: a word stands right before, so that a comma or a glued word may follow.
+    /// Between words. `joined` means that a word is directly before, so that a comma or a glued word may follow.
     Between { node: NodeId, joined: bool },
     /// Inside a spelling of an arc's word, after its first `done` tokens.
     Inside { arc: u32, spelling: u16, done: u16 },
 }
 
-/// All the places that one prefix of tokens can be at.
+/// All positions that one prefix of tokens can be at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State(Vec<Position>);
 
@@ -57,7 +59,7 @@ impl TokenGraph {
         TokenGraph { grammar, spellings, comma }
     }
 
-    /// Before the first token.
+    /// The state before the first token.
     pub fn start(&self) -> State {
         self.closed(vec![Position::Between { node: self.grammar.start(), joined: false }])
     }
@@ -67,7 +69,7 @@ impl TokenGraph {
         state.0.iter().any(|p| matches!(p, Position::Between { node, joined: true } if self.grammar.is_end(*node)))
     }
 
-    /// The tokens that may come next, and where each leads.
+    /// The tokens that may come next, and the state after each.
     pub fn step(&self, state: &State) -> BTreeMap<Token, State> {
         let mut next: BTreeMap<Token, Vec<Position>> = BTreeMap::new();
         for &position in &state.0 {
@@ -76,11 +78,12 @@ impl TokenGraph {
         next.into_iter().map(|(token, positions)| (token, self.closed(positions))).collect()
     }
 
-    /// What a path of tokens from the start says. Where it says several things, the one that stands first in the file.
+    /// The sentence of a path of tokens from the start. If there are several, the one that comes first in the
+    /// configuration.
     pub fn sentence(&self, tokens: &[Token]) -> Option<Sentence> {
         type Key = (usize, Position);
         let start = (0, Position::Between { node: self.grammar.start(), joined: false });
-        // How each place was reached first, depth first: from where, and over which arc.
+        // For each position: from which position and over which arc it was first reached, depth first.
         let mut came: HashMap<Key, (Key, Option<usize>)> = HashMap::new();
         let mut stack = vec![(start, start, None)];
         let mut end = None;
@@ -116,7 +119,8 @@ impl TokenGraph {
         Some(self.grammar.sentence(arcs.into_iter().rev()))
     }
 
-    /// Every step over one token from `from`: the token, where it leads, and the arc when its word begins.
+    /// Calls `each` for every step over one token: the token, the position after it, and the arc if a word begins with
+    /// it.
     fn moves(&self, from: Position, mut each: impl FnMut(Token, Position, Option<usize>)) {
         let (arc, spelling, done) = match from {
             Position::Between { node, joined } => {
@@ -142,7 +146,7 @@ impl TokenGraph {
         each(token, self.after(arc, spelling, done), None);
     }
 
-    /// Where one reads on after token number `done` of a spelling.
+    /// The position after token number `done` of a spelling.
     fn after(&self, arc: usize, spelling: u16, done: u16) -> Position {
         let step = self.grammar.arc(arc);
         let length = match step.label {
@@ -156,7 +160,7 @@ impl TokenGraph {
         }
     }
 
-    /// Every step over no token.
+    /// Calls `each` for every step without a token.
     fn frees(&self, from: Position, mut each: impl FnMut(Position, usize)) {
         if let Position::Between { node, joined } = from {
             for (index, arc) in self.grammar.arcs(node).filter(|(_, a)| !matches!(a.label, Label::Word(_))) {
@@ -165,7 +169,7 @@ impl TokenGraph {
         }
     }
 
-    /// `positions` and all that is reached from them over no token, sorted.
+    /// `positions` and all positions that are reached from them without a token, sorted.
     fn closed(&self, positions: Vec<Position>) -> State {
         let mut seen: std::collections::HashSet<Position> = positions.iter().copied().collect();
         let mut stack: Vec<Position> = seen.iter().copied().collect();

@@ -1,14 +1,14 @@
-//! Text to Whisper's tokens: byte-pair encoding over the model's own vocabulary. Pure.
+//! Converts text to Whisper's tokens by byte-pair encoding with the vocabulary of the model. No input or output.
 //!
-//! In GPT-2's vocabulary, which Whisper keeps, a token's id is its merge rank, so the vocabulary is all it takes.
-//! whisper.cpp's own tokenizer is greedy, drops non-ASCII letters and can overrun its buffer.
+//! Whisper uses GPT-2's vocabulary, in which the id of a token is its merge rank, so no other data are needed.
+//! whisper.cpp's own tokenizer is not used: it is greedy, drops non-ASCII letters and can overrun its buffer.
 
 use std::collections::HashMap;
 
 /// A token's id.
 pub type Token = i32;
 
-/// GPT-2's contractions, which are cut off a word before it is encoded.
+/// GPT-2's contractions, which are separated from a word before it is encoded.
 const CONTRACTIONS: [&str; 7] = ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d"];
 
 /// The text tokens of a model.
@@ -18,7 +18,7 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// A tokenizer over the bytes of the text tokens, in the order of their ids.
+    /// Makes a tokenizer from the bytes of the text tokens, in the order of their ids.
     pub fn new(bytes: Vec<Vec<u8>>) -> Tokenizer {
         let mut rank = HashMap::with_capacity(bytes.len());
         for (id, token) in bytes.iter().enumerate().filter(|(_, b)| !b.is_empty()) {
@@ -36,7 +36,7 @@ impl Tokenizer {
         Some(tokens)
     }
 
-    /// The text of `tokens`, what is not UTF-8 replaced; tokens that are not text are left out.
+    /// The text of `tokens`. Bytes that are not UTF-8 are replaced; tokens that are not text are left out.
     pub fn decode(&self, tokens: &[Token]) -> String {
         let bytes: Vec<u8> = tokens.iter().filter_map(|t| self.bytes.get(*t as usize)).flatten().copied().collect();
         String::from_utf8_lossy(&bytes).into_owned()
@@ -58,7 +58,8 @@ impl Tokenizer {
     }
 }
 
-/// GPT-2's split before encoding: contractions, then runs of letters, digits or other signs, each with a space before it.
+/// GPT-2's split before encoding: contractions, then runs of letters, digits or other signs, each with a space before
+/// it.
 fn words(text: &str) -> Vec<&str> {
     let class = |c: char| match c {
         c if c.is_alphabetic() => 0,

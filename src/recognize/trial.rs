@@ -1,7 +1,8 @@
-//! A model that nobody vouches for but the user is first loaded in a process of its own.
+//! Loads a model that the manifest does not list in a process of its own first.
 //!
-//! whisper.cpp's loader kills the process on many damaged files, and no language can catch that. So this program starts
-//! itself, with little memory and without core files, loads the model there and decides once. What dies there is reported.
+//! On many damaged files whisper.cpp's loader kills the process, and a program cannot catch that. So this program
+//! starts itself again, with limited memory and without core files. The new process loads the model and decides once.
+//! If it is killed, the model is refused with an error message.
 
 use std::io::{self, Read};
 use std::os::unix::process::ExitStatusExt;
@@ -18,20 +19,21 @@ use super::whisper::WhisperRecognizer;
 use crate::grammar::Grammar;
 use crate::runtime::process::{limit, no_core_file};
 use crate::runtime::service;
-use crate::runtime::stop::{GLANCE, Stop};
+use crate::runtime::stop::{POLL_INTERVAL, Stop};
 
-/// The hidden subcommand that is the other process.
+/// The hidden subcommand that the other process runs.
 pub const SUBCOMMAND: &str = "try-model";
-/// Longest time that it is given: the large model on a small Pi.
+/// Longest time that the process may take: enough for the large model on a small Pi.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Remembered that it may have beyond four times the file.
+/// Memory, in bytes, that the process may use on top of four times the size of the file.
 const MEMORY: u64 = 3 << 30;
 
-/// Tries the model of `settings` if it is foreign. Blocks for as long as loading takes, or until `stop` is raised.
+/// Tries the model of `settings` if the manifest does not list it. Blocks for as long as loading takes, or until `stop`
+/// is raised.
 ///
 /// # Errors
-/// [`ModelError`], with what became of the process; [`RecognizeError::Stopped`].
-pub(super) fn first(settings: &RecognizerSettings, stop: &Stop) -> Result<(), RecognizeError> {
+/// [`ModelError`] with the end of the process, or [`RecognizeError::Stopped`].
+pub(super) fn in_child(settings: &RecognizerSettings, stop: &Stop) -> Result<(), RecognizeError> {
     let Some(sha256) = settings.sha256.as_deref().filter(|s| models::is_foreign(&settings.model, Some(s))) else {
         return Ok(());
     };
@@ -45,7 +47,7 @@ pub(super) fn first(settings: &RecognizerSettings, stop: &Stop) -> Result<(), Re
     let begun = Instant::now();
     let mut ended = child.try_wait()?;
     while ended.is_none() && begun.elapsed() < PATIENCE && !stop.raised() {
-        std::thread::sleep(GLANCE);
+        std::thread::sleep(POLL_INTERVAL);
         service::alive();
         ended = child.try_wait()?;
     }
@@ -54,7 +56,7 @@ pub(super) fn first(settings: &RecognizerSettings, stop: &Stop) -> Result<(), Re
         let _ = child.wait();
     }
     let fault = match ended {
-        // A signal to the whole group of processes ends the trial too: that says nothing about the model.
+        // A signal to the whole process group also ends the trial; that does not mean that the model is bad.
         _ if stop.raised() => return Err(RecognizeError::Stopped),
         Some(status) if status.success() => return Ok(()),
         Some(status) => death(status, &words.join().unwrap_or_default()),
@@ -64,7 +66,7 @@ pub(super) fn first(settings: &RecognizerSettings, stop: &Stop) -> Result<(), Re
     Err(ModelError::Unusable { path, fault }.into())
 }
 
-/// The last line of the first 64 KiB; the rest is read too, or the writer would wait.
+/// The last line of the first 64 KiB. The rest is read too, because the writer would block otherwise.
 fn last_words(mut stderr: ChildStderr) -> String {
     let mut said = Vec::new();
     let _ = (&mut stderr).take(1 << 16).read_to_end(&mut said);
@@ -79,11 +81,11 @@ fn death(status: ExitStatus, last: &str) -> String {
     }
 }
 
-/// What the other process does: loads the model at `path` and decides once on silence.
+/// Runs in the other process: loads the model at `path` and decides once on silence.
 ///
 /// # Errors
-/// Whatever comes up.
-pub fn second(path: &str, sha256: &str) -> Result<(), RecognizeError> {
+/// [`RecognizeError`], which the process prints to standard error before it ends.
+pub fn child(path: &str, sha256: &str) -> Result<(), RecognizeError> {
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(io::Error::from)?;
     let size = std::fs::metadata(path)?.len();
     no_core_file()?;

@@ -1,9 +1,10 @@
-//! whisper.cpp as a [`Recognizer`]: the only file that touches it, and the only one with unsafe code.
+//! whisper.cpp as a [`Recognizer`]. Only this file uses it, and only this file has unsafe code.
 //!
-//! The library trusts its caller. It reads past the end of short sounds, aborts on a token or a thread count out of range,
-//! and runs for a minute on a sample that is not a number. So every precondition is enforced here:
-//! 1 to 16 threads, 0.5 to 30 s of finite samples in [-1, 1], 1 to 16 tokens a call, each in the vocabulary, at most 448
-//! in all. Flash attention stays off: at a short context it reads the utterance before.
+//! The library does not check its arguments. It reads past the end of short sounds, aborts on a token or a number of
+//! threads that is out of range, and runs for a minute on a sample that is not a number. So every precondition is
+//! checked here: 1 to 16 threads, 0.5 to 30 s of finite samples in [-1, 1], 1 to 16 tokens a call, each in the
+//! vocabulary, at most 448 in all. Flash attention stays off, because with a short context it reads data of the
+//! utterance before.
 
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
@@ -24,29 +25,30 @@ use crate::audio::{SAMPLE_RATE, duration_ms, level_dbfs};
 use crate::grammar::Grammar;
 use crate::recognize::models::{self, Verified};
 
-/// Shortest sound given to the library, in samples: 0.5 s; a shorter one gets silence after it.
+/// Shortest sound that is given to the library, in samples: 0.5 s. Silence is added to a shorter one.
 const MIN_SAMPLES: usize = SAMPLE_RATE as usize / 2;
 /// Longest sound for a transcript, in samples: an hour.
 pub const MAX_TRANSCRIPT: usize = 3600 * SAMPLE_RATE as usize;
-/// Encoder positions a second of sound, and how many more than the sound needs: short contexts cost time, and too short ones
-/// make the model repeat itself.
+/// Encoder positions for a second of sound, and the number of positions that are added to that. Long contexts take more
+/// time, but with too short ones the model repeats itself.
 const POSITIONS_A_SECOND: usize = 50;
 const SLACK: usize = 49;
-/// Silence that is put before the sound, in samples: 300 ms. Whisper takes a word that begins at once for a part of one
-/// (docs/deciding.md, "Silence around the words").
+/// Silence that is put before the sound, in samples: 300 ms. Without it Whisper takes the first word for a part of a
+/// word (see docs/reports/deciding.md, "Silence around the words").
 const SILENCE_BEFORE: usize = 3 * SAMPLE_RATE as usize / 10;
-/// Encoder positions of 30 s: all there are.
+/// Encoder positions for 30 s, the most that the model has.
 const MAX_POSITIONS: usize = 1500;
-/// Most tokens that one call of the decoder takes, and that its memory holds.
+/// Most tokens in one call of the decoder, and most tokens in its key-value cache.
 const MAX_BATCH: usize = 16;
 const MAX_CONTEXT: usize = 448;
-/// Tokens a second of sound that free text may have, and how many more: fast English has five.
+/// Most tokens of free text for each second of sound, and the number that is added to that. Fast English has five a
+/// second.
 const TEXT_TOKENS_A_SECOND: usize = 8;
 const TEXT_TOKENS: usize = 12;
-/// Samples that Silero judges at a time.
+/// Samples in one window of Silero.
 const SILERO_WINDOW: usize = 512;
 
-/// The weights in memory, ready to encode and decode.
+/// A loaded Whisper model.
 pub struct Whisper {
     state: WhisperState,
     context: WhisperContext,
@@ -55,9 +57,9 @@ pub struct Whisper {
     prompt: Vec<Token>,
     ends: Ends,
     no_speech: Token,
-    /// The tokens that the decoder's memory holds, the prompt included.
+    /// The tokens in the decoder's key-value cache, including the prompt.
     decoded: Vec<Token>,
-    /// When the decision under way is too late.
+    /// The deadline of the current decision.
     deadline: Option<Instant>,
 }
 
@@ -83,7 +85,8 @@ impl Whisper {
         let tokenizer = Tokenizer::new(vocabulary.collect());
         let punctuation = [".", "!", "?"].iter().filter_map(|p| tokenizer.encode(p)?.first().copied()).collect();
         let prompt = if context.is_multilingual() {
-            vec![context.token_sot(), context.token_lang(0), context.token_transcribe(), context.token_not()]
+            let language = whisper_rs::get_lang_id(settings.language.code()).unwrap_or_default();
+            vec![context.token_sot(), context.token_lang(language), context.token_transcribe(), context.token_not()]
         } else {
             vec![context.token_sot(), context.token_not()]
         };
@@ -111,13 +114,13 @@ impl Whisper {
     fn listen(&mut self, samples: &[f32]) -> Result<(Duration, Duration), RecognizeError> {
         let sound = checked(samples, MAX_SAMPLES)?;
         let begun = Instant::now();
-        // A sound of nearly 30 s has less silence before it: all of it is heard.
+        // A sound of nearly 30 s gets less silence before it, so that no part of it is cut off.
         let mut padded = vec![0.0; SILENCE_BEFORE.min(MAX_SAMPLES - sound.len())];
         padded.extend_from_slice(&sound);
         let needed = padded.len() * POSITIONS_A_SECOND / SAMPLE_RATE as usize + 1 + SLACK;
         let positions = needed.next_multiple_of(64).min(MAX_POSITIONS);
-        // whisper.cpp has no setter for the length of the encoder's context. `full` sets it; told that the sound lasts
-        // 100 ms it computes the whole spectrogram and returns before it encodes (research/whisper.md, section 2.3).
+        // whisper.cpp has no setter for the length of the encoder's context, but `whisper_full` sets it. With a
+        // duration of 100 ms it computes the whole spectrogram and returns before it encodes.
         let mut parameters = FullParams::new(SamplingStrategy::Greedy { best_of: 1 });
         parameters.set_duration_ms(100);
         parameters.set_audio_ctx(positions as i32);
@@ -130,7 +133,7 @@ impl Whisper {
         Ok((mel, begun.elapsed() - mel))
     }
 
-    /// Logits after `tokens`, the prompt included. Decodes only what the decoder's memory lacks.
+    /// Logits after `tokens`, which include the prompt. Decodes only the tokens that are not in the key-value cache.
     fn logits(&mut self, tokens: &[Token]) -> Result<&[f32], RecognizeError> {
         let vocabulary = self.state.n_vocab();
         let refused = |cause: String| RecognizeError::Engine { doing: "decode", cause };
@@ -154,14 +157,15 @@ impl Whisper {
         Ok(last_row(first_row, last))
     }
 
-    /// Probability of no speech, by the model's first token.
+    /// Probability of no speech, from the model's prediction of the first token.
     fn no_speech(&mut self) -> Result<f32, RecognizeError> {
         let (first, token) = (self.prompt[..1].to_vec(), self.no_speech as usize);
         let logits = self.logits(&first)?;
         Ok((logits[token] - log_sum_exp(logits)).exp())
     }
 
-    /// What `samples` say, as free text, and the language: a code such as "en". For sounds up to [`MAX_TRANSCRIPT`].
+    /// Transcribes `samples`, at most [`MAX_TRANSCRIPT`], as free text. Also returns the language as a code such as
+    /// "en".
     ///
     /// # Errors
     /// [`RecognizeError`].
@@ -199,8 +203,8 @@ impl LanguageModel for Whisper {
 
 /// The last of the `rows` rows of logits that a call of the decoder leaves, given the first.
 ///
-/// whisper.cpp 1.8.3 writes the logits of a batch's last token into the last row of a matrix with a row for each token of
-/// the batch; whisper-rs 0.16 hands out the first row whatever the batch.
+/// whisper.cpp 1.8.3 writes the logits of a batch's last token into the last row of a matrix with a row for each token
+/// of the batch; whisper-rs 0.16 always returns the first row.
 #[expect(unsafe_code, reason = "whisper-rs gives no access to any row but the first")]
 fn last_row(first: &[f32], rows: usize) -> &[f32] {
     // SAFETY: the decode that `rows` comes from resized the library's buffer to `rows` rows of `first.len()` floats
@@ -209,7 +213,7 @@ fn last_row(first: &[f32], rows: usize) -> &[f32] {
     unsafe { std::slice::from_raw_parts(first.as_ptr().add((rows - 1) * first.len()), first.len()) }
 }
 
-/// `samples` with silence up to the shortest length; refuses what the library must not see.
+/// Returns `samples` with silence added up to the shortest length. Refuses sounds that the library does not handle.
 fn checked(samples: &[f32], most: usize) -> Result<Vec<f32>, RecognizeError> {
     if samples.len() > most {
         let (found, most) = (duration_ms(samples.len()) as f64 / 1000.0, most / SAMPLE_RATE as usize);
@@ -258,13 +262,13 @@ fn exp_of_negative(x: f32) -> f32 {
     f32::from_bits(((whole as i32 + 127) << 23) as u32) * mantissa
 }
 
-/// Silero, for one look at a finished utterance.
+/// Silero's speech detector, which checks a finished utterance.
 struct SpeechCheck(WhisperVadContext);
 
 impl SpeechCheck {
     fn load() -> Result<SpeechCheck, RecognizeError> {
         let Verified { file, .. } = models::verified(models::SILERO, None)?;
-        // The file that was compared, whatever lies under its name by now.
+        // The file that was verified, even if another one has its name by now.
         let path = format!("/proc/self/fd/{}", file.as_raw_fd());
         let mut parameters = WhisperVadContextParams::new();
         parameters.set_n_threads(1);
@@ -272,7 +276,7 @@ impl SpeechCheck {
         WhisperVadContext::new(&path, parameters).map(SpeechCheck).map_err(failed("load the speech detector"))
     }
 
-    /// How likely each window of `samples` is speech, 0 to 1.
+    /// The probability, 0 to 1, that each window of `samples` is speech.
     fn windows(&mut self, samples: &[f32]) -> Result<Vec<f32>, RecognizeError> {
         let padded = checked(samples, MAX_SAMPLES)?;
         self.0.detect_speech(&padded).map_err(failed("look for speech"))?;
@@ -280,20 +284,20 @@ impl SpeechCheck {
     }
 }
 
-/// Whisper over a grammar.
+/// A recognizer that searches the sentences of a grammar with Whisper.
 pub struct WhisperRecognizer {
     whisper: Whisper,
     speech: SpeechCheck,
     graph: TokenGraph,
     search: SearchSettings,
     deadline: Duration,
-    /// Of the sound that the encoder holds: how it was, and what was found.
+    /// The traits of the last encoded sound, and the result of its search.
     last: Option<(Traits, Found)>,
 }
 
 impl WhisperRecognizer {
-    /// Loads the models and decides once on silence, so that the first command does not pay for cold memory. Blocks for
-    /// half a second, some seconds on a Pi.
+    /// Loads the models and decides once on silence, because the first decision is slower than the others. Blocks for
+    /// half a second, or some seconds on a Pi.
     ///
     /// # Errors
     /// [`RecognizeError`].
@@ -308,7 +312,7 @@ impl WhisperRecognizer {
         Ok(recognizer)
     }
 
-    /// What `samples` say, as free text: [`Whisper::transcribe`] by the same model.
+    /// Transcribes `samples` as free text with the same model; see [`Whisper::transcribe`].
     ///
     /// # Errors
     /// [`RecognizeError`].
@@ -319,7 +323,7 @@ impl WhisperRecognizer {
 }
 
 impl WhisperRecognizer {
-    /// What was heard in `samples` by each of these ways to search: encoded once. For choosing among them.
+    /// Recognizes `samples` with each of these search settings, to compare them. The sound is encoded only once.
     ///
     /// # Errors
     /// [`RecognizeError`].
@@ -327,14 +331,14 @@ impl WhisperRecognizer {
         let sound = self.listen(samples)?;
         let mut heard = Vec::new();
         for way in ways {
-            // What the way before left in the decoder's memory would make this one quicker.
+            // Clears the cache, so that a search does not run faster because of the one before it.
             self.whisper.decoded.clear();
             heard.push(self.decide(&sound, way)?.0);
         }
         Ok(heard)
     }
 
-    /// Looks for speech and encodes.
+    /// Measures the speech in `samples` and encodes them.
     fn listen(&mut self, samples: &[f32]) -> Result<Listened, RecognizeError> {
         let begun = Instant::now();
         self.whisper.deadline = Some(begun + self.deadline);
@@ -349,7 +353,7 @@ impl WhisperRecognizer {
         Ok(Listened { begun, voiced, traits, dbfs, samples: samples.len(), mel, encode })
     }
 
-    /// Searches what the encoder holds.
+    /// Searches the grammar for the encoded sound.
     fn decide(&mut self, sound: &Listened, way: &SearchSettings) -> Result<(Heard, Found), RecognizeError> {
         let searching = Instant::now();
         let no_speech = self.whisper.no_speech()?;
@@ -375,10 +379,10 @@ impl WhisperRecognizer {
     }
 }
 
-/// A sound that the encoder holds.
+/// A sound that was encoded.
 struct Listened {
     begun: Instant,
-    /// The highest probability that a window of it is speech.
+    /// The highest speech probability of any of its windows.
     voiced: f32,
     traits: Traits,
     dbfs: f32,

@@ -1,8 +1,9 @@
-//! One JSON object a line per utterance, to a file, to standard output, or to whoever connects to a Unix socket.
+//! Events: one line of JSON for each utterance, written to a file, to standard output, or to the readers of a Unix
+//! socket.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -12,19 +13,19 @@ use serde_json::{Map, Value};
 use super::{Report, Sink, json};
 use crate::act::command::Command;
 
-/// A file of events that has grown to this many bytes becomes FILE.1, and a new one is begun: at most twice this is kept.
+/// Size in bytes at which a file of events is renamed to FILE.1 and a new one is begun. At most twice this is kept.
 const FULL_FILE: u64 = 8 << 20;
-/// Readers that a socket serves at once.
+/// Most readers of a socket at a time.
 const READERS: usize = 8;
 
-/// Where events go.
+/// The destination of events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Destination {
-    /// Appended to a file.
+    /// A file, to which events are appended.
     File(PathBuf),
     /// Standard output.
     Stdout,
-    /// A Unix socket that this program makes; each connection gets what happens from then on.
+    /// A Unix socket that this program makes. Each reader gets the events after it has connected.
     Socket(PathBuf),
 }
 
@@ -41,7 +42,7 @@ impl FromStr for Destination {
     }
 }
 
-/// An open destination, and how many events could not be written to it since the last one that could.
+/// An open destination, and the number of events that could not be written since the last one that could.
 pub struct Events {
     to: Opened,
     dropped: u64,
@@ -52,7 +53,7 @@ enum Opened {
     File(File, PathBuf),
     /// Standard output.
     Stdout,
-    /// A listening socket, its path, and who has connected.
+    /// A listening socket, its path, and its readers.
     Socket(UnixListener, PathBuf, Vec<UnixStream>),
 }
 
@@ -60,16 +61,16 @@ impl Events {
     /// Opens a destination.
     ///
     /// # Errors
-    /// The kernel's, with the path.
+    /// The error of the kernel, with the path.
     pub fn open(destination: &Destination) -> io::Result<Events> {
         Ok(Events { to: Opened::open(destination)?, dropped: 0 })
     }
 
-    /// Writes one event, whole or not at all, after a word about those that could not be written before it. Does not wait for
-    /// readers of a socket: one that cannot keep up is disconnected.
+    /// Writes one event, completely or not at all. If events before it could not be written, writes their number first.
+    /// Does not wait for the readers of a socket; one that is too slow is disconnected.
     ///
     /// # Errors
-    /// The kernel's, for a file or standard output.
+    /// The error of the kernel, for a file or standard output.
     pub fn write(&mut self, event: Map<String, Value>) -> io::Result<()> {
         let dropped = if self.dropped > 0 { line(json::dropped_event(self.dropped)) } else { String::new() };
         match self.to.write(&(dropped + &line(event))) {
@@ -91,6 +92,14 @@ impl Sink for Events {
     }
 }
 
+/// The options to open a file for appending. A new file has mode 0600, because it will contain the words that were
+/// heard.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.create(true).append(true).mode(0o600);
+    options
+}
+
 fn line(event: Map<String, Value>) -> String {
     format!("{}\n", Value::Object(event))
 }
@@ -108,7 +117,7 @@ impl Opened {
                 if fs::metadata(path).is_ok_and(|m| !m.is_file() && !m.file_type().is_char_device()) {
                     return Err(named(path)(io::Error::other("not a regular file; unix:PATH serves other programs")));
                 }
-                let file = OpenOptions::new().create(true).append(true).open(path).map_err(named(path))?;
+                let file = private().open(path).map_err(named(path))?;
                 Ok(Opened::File(file, path.clone()))
             }
             Destination::Socket(path) => {
@@ -136,7 +145,7 @@ impl Opened {
     }
 }
 
-/// Appends lines to the file, as a whole or not at all; first begins a new one where it is full.
+/// Appends lines to the file, completely or not at all. Begins a new file first if it is full.
 fn append(file: &mut File, path: &Path, lines: &str) -> io::Result<()> {
     let about = file.metadata()?;
     let mut before = about.len();
@@ -144,13 +153,13 @@ fn append(file: &mut File, path: &Path, lines: &str) -> io::Result<()> {
         let mut full = path.as_os_str().to_os_string();
         full.push(".1");
         match fs::rename(path, full) {
-            Ok(()) => *file = OpenOptions::new().create(true).append(true).open(path)?,
-            // The directory allows no second file: the old events go.
+            Ok(()) => *file = private().open(path)?,
+            // The file cannot be renamed, so the old events are deleted.
             Err(_) => file.set_len(0)?,
         }
         before = 0;
     }
-    // On a full disk a part may have been written: the next event must not continue that line.
+    // On a full disk a part may have been written. It is removed, so that the next event does not continue that line.
     file.write_all(lines.as_bytes()).inspect_err(|_| drop(file.set_len(before)))
 }
 
@@ -232,5 +241,37 @@ mod tests {
         drop(UnixListener::bind(&path).unwrap());
         assert!(path.exists());
         assert!(Events::open(&Destination::Socket(path)).is_ok());
+    }
+
+    /// Run by the next test, in a process whose files may have 1 kB at most.
+    #[test]
+    #[ignore = "needs a limit for files, which the next test sets"]
+    fn written_on_a_full_disk() {
+        use rustix::process::{Resource, Rlimit, setrlimit};
+
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("events");
+        let mut events = Events::open(&Destination::File(path.clone())).unwrap();
+        let text = "x".repeat(300);
+        let written = (0..5).filter(|_| events.write(event(&text)).is_ok()).count();
+        let lines = fs::read_to_string(&path).unwrap();
+        assert!(written < 5 && lines.ends_with("}\n") && lines.lines().count() == written, "{lines}");
+        setrlimit(Resource::Fsize, Rlimit { current: None, maximum: None }).unwrap();
+        events.write(event("again")).unwrap();
+        let lines = fs::read_to_string(&path).unwrap();
+        let objects: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(objects[written]["events_dropped"], 5 - written);
+        assert_eq!(objects[written + 1]["text"], "again");
+    }
+
+    #[test]
+    fn a_full_disk_tears_no_line_and_what_was_dropped_is_counted() {
+        let limited =
+            "trap '' XFSZ; ulimit -S -f 1; exec \"$0\" --ignored --exact report::events::tests::written_on_a_full_disk";
+        let output =
+            std::process::Command::new("sh").args(["-c", limited]).arg(std::env::current_exe().unwrap()).output();
+        let output = output.unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && said.contains("1 passed"), "{said}");
     }
 }

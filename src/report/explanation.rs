@@ -1,4 +1,4 @@
-//! The whole story of one decision, in words and as JSON.
+//! The full explanation of one decision, in words and as JSON.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,40 +14,40 @@ use crate::grammar::Sentence;
 use crate::recognize::story::{Step, Story, Traits};
 use crate::recognize::{Candidate, Heard, Limit};
 
-/// Key of the story in words.
+/// Key of the explanation in words.
 pub const WORDS: &str = "words";
-/// Key of the story as an object.
+/// Key of the explanation as an object.
 pub const STORY: &str = "story";
 
-/// Characters in a line of tokens.
+/// Most characters in a line of tokens.
 const WIDTH: usize = 88;
 
-/// What each rule of the verdict says, in their order.
+/// The result of each rule, in their order.
 pub type Rules = Vec<(&'static str, Option<Check>)>;
 
-/// One decision, and all that is known about it.
+/// One decision with all its details.
 pub struct Why<'a> {
-    /// What was heard; nothing if the utterance was lost.
+    /// The result of recognition; `None` if the utterance was lost.
     pub heard: Option<&'a Heard>,
     /// The decision.
     pub verdict: &'a Verdict,
-    /// What each rule says.
+    /// The result of each rule.
     pub rules: &'a Rules,
-    /// The sound, and the nearest sentences.
+    /// The levels of the sound, and the nearest sentences.
     pub story: Option<&'a Story>,
     /// The commands of the configuration.
     pub commands: &'a [Command],
-    /// What decides.
+    /// The thresholds of the decision.
     pub thresholds: &'a Thresholds,
 }
 
-/// What is told before anything was decided.
+/// The answer before anything was decided.
 pub fn nothing_yet() -> Value {
     json!({WORDS: "no utterance yet: say something, then ask again\n", STORY: {"utterance": null}})
 }
 
 impl Why<'_> {
-    /// The story of the daemon's utterance of this number, decided so long ago.
+    /// The explanation of the daemon's utterance with this number, which was decided `ago`.
     pub fn of_utterance(&self, utterance: u64, ago: Duration) -> Value {
         let seconds = ago.as_secs();
         let ago = match seconds {
@@ -59,18 +59,19 @@ impl Why<'_> {
         json!({WORDS: self.words(&format!("#{utterance}, {ago} ago")), STORY: self.json(place)})
     }
 
-    /// The story of a file.
+    /// The explanation of the decision on a file.
     pub fn of_file(&self, file: &Path) -> Value {
         let name = file.to_string_lossy();
         json!({WORDS: self.words(&name), STORY: self.json([("file", json!(name))])})
     }
 
-    /// The decision's own sentence.
+    /// The best sentence of the decision.
     fn best(&self) -> Option<&Sentence> {
         self.heard.and_then(|heard| heard.best.as_ref()).map(|best| &best.sentence)
     }
 
-    /// The nearest sentences with their tokens, the decision's own first; without a story, only those of the decision.
+    /// The nearest sentences with their tokens, the best one of the decision first. Without a story these are only the
+    /// best sentence and the runner-up.
     fn sentences(&self) -> Vec<(&Candidate, &[Step])> {
         let decided = || self.heard.into_iter().flat_map(|heard| [&heard.best, &heard.runner_up]).flatten();
         match self.story {
@@ -89,7 +90,7 @@ impl Why<'_> {
         Some(self.thresholds.log_odds(&features, candidate.sentence.command))
     }
 
-    /// The features of the best sentence with their weights and what each adds to the log-odds.
+    /// The features of the best sentence, with their weights and what each adds to the log-odds.
     fn sum(&self) -> Option<Sum> {
         let Assessment { features, log_odds, needed, .. } = self.assessment()?;
         let weights = &self.thresholds.weights;
@@ -191,9 +192,9 @@ impl Why<'_> {
     }
 }
 
-/// How the log-odds of the best sentence come about.
+/// The sum that gives the log-odds of the best sentence.
 struct Sum {
-    /// Each feature's part of the table, its value, and what it adds, in the order of [`FEATURES`].
+    /// For each feature: its weight, its value, and what it adds, in the order of [`FEATURES`].
     parts: Vec<(Part, f32, f32)>,
     intercept: f32,
     offset: f32,
@@ -255,7 +256,7 @@ fn in_words(limit: Limit) -> &'static str {
     }
 }
 
-/// Lines with a label before the first, all aligned.
+/// Aligned lines with a label before the first one.
 fn labelled(label: &str, lines: Vec<String>) -> impl Iterator<Item = String> {
     let labels = std::iter::once(label.to_string()).chain(std::iter::repeat(String::new()));
     labels.zip(lines).map(|(label, line)| format!("{label:<10}{line}"))
@@ -277,7 +278,7 @@ fn sound_lines(sound: &Traits) -> Vec<String> {
     let level = |name: &str, dbfs: Option<f32>| dbfs.map(|dbfs| format!("{name} {dbfs:.1} dBFS"));
     let apart = sound.ratio_db().map(|db| format!("{db:.1} dB between them"));
     let levels = [level("speech", sound.speech_dbfs), level("the rest", sound.quiet_dbfs), apart];
-    let clipped = (sound.clipped > 0).then(|| format!("{} samples clipped: less gain would be right", sound.clipped));
+    let clipped = (sound.clipped > 0).then(|| format!("{} samples clipped: lower the gain", sound.clipped));
     let levels = levels.into_iter().flatten().collect::<Vec<_>>().join(", ");
     [Some(first), Some(levels).filter(|levels| !levels.is_empty()), clipped].into_iter().flatten().collect()
 }
@@ -292,7 +293,7 @@ fn heard_lines(heard: &Heard) -> Vec<String> {
     ]
 }
 
-/// A token on a line of its own, its log-probability where the joint one stands, so that the eye can add it up.
+/// A token on a line of its own, with its log-probability in the column of the joint one, so that they can be added up.
 fn full(step: &Step) -> String {
     let rather = |(text, nats): &(String, f32)| format!("rather {} {nats:.2}", quoted(text));
     let rather = step.rather.as_ref().map(rather).unwrap_or_default();

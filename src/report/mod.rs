@@ -1,7 +1,7 @@
-//! What became of each utterance, told to people and programs.
+//! Reports of what happened to each utterance, for people and programs.
 //!
-//! The threads that work hand over and go on: a reporter thread writes. When its queue is full, a report is dropped and
-//! counted; a slow disk or a hung reader never delays a pin.
+//! Other threads put reports into a queue and go on; a reporter thread writes them. If the queue is full, a report is
+//! dropped and counted, so a slow disk or a hung reader never delays a pin.
 
 use std::fmt;
 use std::io;
@@ -21,45 +21,45 @@ pub mod explanation;
 pub mod json;
 pub mod watch;
 
-/// Reports that may wait for the reporter: 4 s of levels, or as many utterances as anybody says in minutes.
+/// Most reports that may wait for the reporter thread: 4 s of levels, or the utterances of several minutes.
 const QUEUE: usize = 256;
 
-/// An output that was switched.
+/// The result of switching an output.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Switched {
     /// The output's name.
     pub output: String,
     /// Its line.
     pub line: String,
-    /// What it is now; or why it could not be switched.
+    /// Its new state, or why it could not be switched.
     pub duty: Result<Duty, String>,
-    /// Whether it can be anything between off and on.
+    /// Whether it can be dimmed.
     pub dims: bool,
-    /// Whether it is so only later, when its limits allow.
+    /// Whether the change happens later, when the limits of the output allow it.
     pub later: bool,
 }
 
-/// What became of an utterance.
+/// The outcome of an utterance.
 #[derive(Debug, Clone)]
 pub struct Outcome {
     /// The utterance's number since the start, from 1; 0 if it never had one.
     pub utterance: u64,
-    /// What was heard, if it came so far.
+    /// The result of recognition; `None` if the utterance was lost before it.
     pub heard: Option<Heard>,
-    /// What speaks for its best sentence.
+    /// The assessment of its best sentence.
     pub assessment: Option<Assessment>,
     /// The decision.
     pub verdict: Verdict,
-    /// What was switched.
+    /// The outputs that were switched.
     pub switched: Vec<Switched>,
-    /// Milliseconds from the end of the speech until all was switched, or decided.
+    /// Milliseconds from the end of the speech until all outputs were switched, or until the refusal.
     pub latency_ms: Option<f64>,
-    /// How full scratch was, the recording still in it.
+    /// The counters of scratch while it still held the recording.
     pub scratch: Usage,
 }
 
 impl Outcome {
-    /// Of an utterance that nothing was heard of, for this reason.
+    /// The outcome of an utterance that was lost before recognition, for this reason.
     pub fn undecided(utterance: u64, reason: Reason, scratch: Usage) -> Outcome {
         let (heard, assessment, verdict) = (None, None, Verdict::Rejected(reason));
         Outcome { utterance, heard, assessment, verdict, switched: Vec::new(), latency_ms: None, scratch }
@@ -69,61 +69,61 @@ impl Outcome {
 /// A button was pressed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Press {
-    /// Its name.
+    /// The button's name.
     pub button: String,
     /// The command's name.
     pub command: String,
     /// Why the command was refused, if it was.
     pub refusal: Option<Reason>,
-    /// What was switched.
+    /// The outputs that were switched.
     pub switched: Vec<Switched>,
 }
 
-/// One thing to tell.
+/// One event to report.
 #[derive(Debug)]
 pub enum Report {
     /// A frame's level.
     Level {
-        /// In dBFS.
+        /// Level in dBFS.
         dbfs: f32,
         /// Whether an utterance is being recorded.
         recording: bool,
-        /// Bytes of recordings.
+        /// Bytes that recordings take in scratch.
         scratch: u64,
     },
     /// An utterance is over.
     Outcome(Box<Outcome>),
     /// A button was pressed.
     Press(Press),
-    /// The microphone came or went.
+    /// The microphone was opened or lost, or delivers only zeros.
     Microphone(MicrophoneNews),
 }
 
-/// Somebody who is told what happens: a file, a socket, a terminal.
+/// A destination of reports: a file, a socket or a terminal.
 pub trait Sink: Send {
-    /// Takes note of a report. May block for as long as what it writes to does.
+    /// Writes a report. May block as long as its destination blocks.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When the report cannot be written.
     fn take(&mut self, report: &Report, commands: &[Command]) -> io::Result<()>;
 }
 
-/// What happened to the microphone.
+/// News of the microphone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MicrophoneNews {
-    /// Samples begin to flow.
+    /// Samples begin to come.
     Open {
         /// Samples per second.
         rate: u32,
     },
-    /// They cease.
+    /// No more samples come.
     Lost {
         /// Why, in words.
         reason: String,
     },
-    /// They are all zero.
+    /// All samples are zero.
     Zeros {
-        /// For so many seconds.
+        /// Length of the zeros in seconds.
         seconds: u64,
     },
 }
@@ -138,7 +138,7 @@ impl fmt::Display for MicrophoneNews {
     }
 }
 
-/// Where the threads hand reports in. Clones share it.
+/// The sending end of the queue of reports. Clones share the queue.
 #[derive(Clone)]
 pub struct Reporter {
     queue: SyncSender<Report>,
@@ -148,7 +148,7 @@ pub struct Reporter {
     tally: Arc<Tally>,
 }
 
-/// How often what happened, since the start.
+/// Counts of events since the start.
 #[derive(Debug, Default)]
 pub struct Tally {
     accepted: AtomicU64,
@@ -171,7 +171,7 @@ impl Tally {
         kind.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How often each happened, by its name in the status.
+    /// The counts, each with its name in the status.
     pub fn counts(&self) -> [(&'static str, u64); 4] {
         let Tally { accepted, rejected, lost, pressed } = self;
         let named = [("accepted", accepted), ("rejected", rejected), ("lost", lost), ("pressed", pressed)];
@@ -179,22 +179,22 @@ impl Tally {
     }
 }
 
-/// A recording to keep, and what became of it.
+/// A recording to keep, and the outcome of its utterance.
 pub struct ToKeep {
     /// The recording.
     pub recording: Recording,
-    /// What became of it.
+    /// The outcome of its utterance.
     pub outcome: Outcome,
 }
 
-/// A reporter and the queue that its thread empties. `levels`: whether anybody looks at the levels.
+/// Makes a reporter and the receiving end of its queue. `levels` says whether levels are reported.
 pub fn reporter(levels: bool) -> (Reporter, Receiver<Report>) {
     let (queue, reports) = sync_channel(QUEUE);
     (Reporter { queue, dropped: Arc::default(), levels, housekeeper: None, tally: Arc::default() }, reports)
 }
 
 impl Reporter {
-    /// Hands a report in. Never waits.
+    /// Puts a report into the queue. Never waits.
     pub fn tell(&self, report: Report) {
         self.tally.count(&report);
         if let Err(TrySendError::Full(_)) = self.queue.try_send(report) {
@@ -205,20 +205,20 @@ impl Reporter {
         }
     }
 
-    /// What is counted.
+    /// The counts of events.
     pub fn tally(&self) -> Arc<Tally> {
         self.tally.clone()
     }
 
-    /// Hands the recordings of outcomes to `housekeeper` too.
+    /// Sends the recordings of outcomes to `housekeeper` too.
     pub fn keeping(self, housekeeper: Sender<ToKeep>) -> Reporter {
         Reporter { housekeeper: Some(Arc::new(housekeeper)), ..self }
     }
 
-    /// Hands an outcome in, and its recording if it is to be kept.
+    /// Reports an outcome, and passes its recording on if it is to be kept.
     pub fn outcome(&self, outcome: Outcome, recording: Option<Recording>) {
         if let (Some(housekeeper), Some(recording)) = (&self.housekeeper, recording) {
-            // The oldest gives way where the housekeeper is too slow: a recording kept in a queue would fill scratch.
+            // If the housekeeper is too slow, the oldest recording is dropped: a longer queue would fill scratch.
             if let Ok(Some(displaced)) = housekeeper.put(ToKeep { recording, outcome: outcome.clone() }) {
                 tracing::warn!(
                     utterance = displaced.recording.number(),
@@ -229,12 +229,12 @@ impl Reporter {
         self.tell(Report::Outcome(Box::new(outcome)));
     }
 
-    /// Hands news of the microphone in.
+    /// Reports news of the microphone.
     pub fn microphone(&self, news: MicrophoneNews) {
         self.tell(Report::Microphone(news));
     }
 
-    /// Hands a frame's level in, if anybody looks.
+    /// Reports the level of a frame, if levels are reported.
     pub fn level(&self, dbfs: f32, recording: bool, scratch: u64) {
         if self.levels {
             self.tell(Report::Level { dbfs, recording, scratch });
@@ -242,7 +242,7 @@ impl Reporter {
     }
 }
 
-/// A state in a word.
+/// A state of an output in words.
 fn in_words(duty: Duty) -> String {
     match duty {
         Duty::NONE => "off".into(),

@@ -1,4 +1,4 @@
-//! What happens, for a person who watches: the level as it is, then each decision and what it switched.
+//! The display for a person: the current level, then each decision and the outputs that it switched.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -6,13 +6,13 @@ use super::{Outcome, Press, Report, Sink, Switched, in_words};
 use crate::act::command::Command;
 use crate::decide::rules::{Verdict, with_probability};
 
-/// Frames between two looks at the level: ten a second on a terminal, else one (a log is read afterwards).
+/// Frames between two updates of the level: ten updates a second on a terminal, one a second elsewhere.
 const LIVE: u32 = 6;
 const LOGGED: u32 = 62;
-/// Characters of the level bar, each for 2 dB from -80 dBFS.
+/// Characters of the level bar. Each stands for 2 dB, from -80 dBFS on.
 const BAR: usize = 40;
 
-/// The level as a line now and then: on a terminal one bar that moves, elsewhere a line a second.
+/// Shows the level: on a terminal as one moving bar, elsewhere as a line each second.
 pub struct Meter {
     live: bool,
     frames: u32,
@@ -21,23 +21,23 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// A meter for standard output.
+    /// Makes a meter for standard output.
     pub fn on_stdout() -> Meter {
         Meter { live: io::stdout().is_terminal(), frames: 0, loudest: f32::MIN, recording: false }
     }
 
-    /// Whether it is one bar that moves.
+    /// Whether it is one moving bar.
     pub fn is_live(&self) -> bool {
         self.live
     }
 
-    /// What makes room for another line.
+    /// The characters that clear the bar before another line is written.
     pub fn clear(&self) -> &'static str {
         if self.live { "\r\x1b[K" } else { "" }
     }
 
-    /// What is to be written after a frame with the level `dbfs`, if it is time: the loudest of the frames since the last
-    /// time. `recording` and `scratch` as in [`Report::Level`].
+    /// The text to write after a frame with the level `dbfs`, if an update is due. It shows the loudest frame since the
+    /// last update. `recording` and `scratch` are as in [`Report::Level`].
     pub fn after(&mut self, dbfs: f32, recording: bool, scratch: u64) -> Option<String> {
         self.frames += 1;
         self.loudest = self.loudest.max(dbfs);
@@ -56,7 +56,7 @@ impl Meter {
 pub struct Watch(Meter);
 
 impl Watch {
-    /// A display on standard output; a terminal gets a moving bar.
+    /// Makes a display on standard output. A terminal gets a moving bar.
     pub fn on_stdout() -> Watch {
         Watch(Meter::on_stdout())
     }

@@ -1,12 +1,13 @@
-//! The processor that this program was built for, and whether this is one.
+//! Checks that this processor has the instructions that the program was built for.
 //!
-//! ggml takes its instructions when it is compiled. On a processor without them it ends with SIGILL and not a word.
+//! ggml chooses its instructions when it is compiled. On a processor that lacks them the program would be killed by
+//! SIGILL without any message.
 
 use std::env::consts::{ARCH, OS};
 use std::sync::LazyLock;
 
-/// What ggml was compiled for, as `boards/*/board.toml` has it: the variable that its build reads. None: for the
-/// machine it was built on.
+/// The architecture that ggml was compiled for, from the variable that its build reads (`cpu` in
+/// `boards/*/board.toml`). `None` means the machine that built it.
 const BUILT_FOR: Option<&str> = option_env!("GGML_CPU_ARM_ARCH");
 
 /// Version, machine and processor, as `--version` prints them.
@@ -19,7 +20,7 @@ pub fn version() -> &'static str {
 /// Whether this machine's processor can run the program.
 ///
 /// # Errors
-/// In words: what it lacks.
+/// A message that names the instructions it lacks.
 pub fn suffices() -> Result<(), String> {
     match BUILT_FOR.map(lacking) {
         Some(lacking) if !lacking.is_empty() => Err(format!(
@@ -31,16 +32,16 @@ pub fn suffices() -> Result<(), String> {
     }
 }
 
-/// What `architecture`, as in "armv8.2-a+dotprod+fp16", has and this processor has not.
+/// The parts of `architecture`, such as "armv8.2-a+dotprod+fp16", that this processor lacks.
 fn lacking(architecture: &str) -> Vec<&str> {
     architecture.split('+').filter(|part| has(part) != Some(true)).collect()
 }
 
-/// Whether this processor has `part` of an architecture; `None` where that is not known: then it counts as lacking.
+/// Whether this processor has `part` of an architecture. `None` means unknown, which counts as lacking.
 fn has(part: &str) -> Option<bool> {
     let features: &[&str] = match part {
         "armv8-a" => &[],
-        // What the compiler may use unasked since 8.2.
+        // ARMv8.2-A includes these, so the compiler may use them without being asked.
         "armv8.2-a" => &["lse", "crc", "rdm"],
         "dotprod" => &["dotprod"],
         "fp16" => &["fp16"],

@@ -1,6 +1,6 @@
 //! A bounded queue between two threads that drops its oldest item rather than block the sender.
 //!
-//! std's bounded channel can only refuse the newest item. A spoken command must do the opposite: what was said last counts.
+//! std's bounded channel can only refuse the newest item. For spoken commands the newest one matters most.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -20,7 +20,7 @@ struct Shared<T> {
 
 impl<T> Shared<T> {
     fn lock(&self) -> MutexGuard<'_, Inside<T>> {
-        // A thread that panicked while it held the lock left the queue whole: no user code runs under it.
+        // The queue is intact even if a thread panicked while it held the lock: no other code runs under the lock.
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -31,18 +31,18 @@ pub struct Sender<T>(Arc<Shared<T>>);
 /// The receiving end.
 pub struct Receiver<T>(Arc<Shared<T>>);
 
-/// What a receiver got.
+/// The result of [`Receiver::take`].
 #[derive(Debug, PartialEq, Eq)]
 pub enum Received<T> {
     /// The oldest item.
     Item(T),
-    /// Nothing came in time.
+    /// The queue stayed empty for as long as the receiver waited.
     Nothing,
-    /// Nothing is left and the sender is gone.
+    /// The queue is empty and the sender was dropped.
     Closed,
 }
 
-/// A queue for at most `capacity` items.
+/// Makes a queue for at most `capacity` items.
 pub fn mailbox<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     let inside =
         Inside { items: VecDeque::with_capacity(capacity), capacity, sender_gone: false, receiver_gone: false };
@@ -51,10 +51,10 @@ pub fn mailbox<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 }
 
 impl<T> Sender<T> {
-    /// Puts `item` in and returns the oldest one if there was no room for both. Never waits.
+    /// Puts `item` into the queue. If the queue was full, removes the oldest item and returns it. Never waits.
     ///
     /// # Errors
-    /// The item itself, when the receiver is gone.
+    /// The item itself, when the receiver was dropped.
     pub fn put(&self, item: T) -> Result<Option<T>, T> {
         let mut inside = self.0.lock();
         if inside.receiver_gone {
@@ -76,7 +76,7 @@ impl<T> Drop for Sender<T> {
 }
 
 impl<T> Receiver<T> {
-    /// Takes the oldest item, waiting at most `patience`.
+    /// Takes the oldest item. Waits at most `patience` for one.
     pub fn take(&self, patience: Duration) -> Received<T> {
         let empty = |inside: &mut Inside<T>| inside.items.is_empty() && !inside.sender_gone;
         let waited = self.0.changed.wait_timeout_while(self.0.lock(), patience, empty);

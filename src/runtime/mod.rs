@@ -1,16 +1,16 @@
-//! What every thread of the program needs.
+//! Services that every thread of the program uses.
 
-/// The processor that this program needs.
+/// The check that this processor can run the program.
 pub mod cpu;
 /// A bounded queue that drops its oldest item.
 pub mod mailbox;
-/// How the threads of an inference wait for each other.
+/// How the threads of one inference wait for each other.
 pub mod openmp;
 /// Limits of this process.
 pub mod process;
-/// What the service manager is told.
+/// Notifications to the service manager, such as "ready".
 pub mod service;
-/// How the running daemon is, over a Unix socket.
+/// Questions to the running daemon over a Unix socket, and its answers.
 pub mod status;
-/// The one flag that ends everything.
+/// The flag that stops all threads.
 pub mod stop;

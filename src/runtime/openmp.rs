@@ -1,8 +1,8 @@
-//! How the threads of an inference wait for each other.
+//! Sets how the threads of one inference wait for each other.
 //!
 //! ggml divides every step of an inference among threads with OpenMP, and after every step they wait for the slowest.
-//! libgomp lets a thread that waits spin before it sleeps. Beside other programs the slowest thread often has no
-//! processor, and the threads that spin keep it from getting one.
+//! libgomp lets a waiting thread spin before it sleeps. While other programs run, the slowest thread often has no
+//! processor, and the spinning threads keep it from getting one.
 //!
 //! | how they wait | idle, p50 | beside one program | beside two |
 //! |---|---|---|---|
@@ -12,9 +12,10 @@
 //! | `GOMP_SPINCOUNT=100` | 134 and 157 ms | 195 and 242 ms | 221 and 224 ms |
 //! | `OMP_WAIT_POLICY=passive`: none | 133 and 140 ms | 224 and 233 ms | 203 and 207 ms |
 //!
-//! The median time of a decision on two x86-64 cores with nothing else to do, in two runs over the 73 clips of `tests/data/home`,
-//! beside none, one and two programs that use a processor each. A thousand turns are the most that does not hurt beside others:
-//! a device is idle most of the time.
+//! The table shows the median time of a decision on two x86-64 cores, in two runs over the 73 clips of
+//! `tests/data/home`, beside no other program, and beside one and two programs that each use a whole processor. The
+//! choice is 1,000 turns: the most that are still fast beside other programs. It is nearly as fast as the default on an
+//! idle machine, which is the usual case.
 
 use std::env;
 use std::io;
@@ -23,23 +24,23 @@ use std::process::Command;
 
 use crate::runtime::stop;
 
-/// The variables by which libgomp decides how long a thread spins.
+/// The environment variables that tell libgomp how long a thread spins.
 const SPINNING: [&str; 2] = ["OMP_WAIT_POLICY", "GOMP_SPINCOUNT"];
-/// Turns that a thread spins before it sleeps: see the table above.
+/// The variable that this program sets, and its value: turns that a thread spins before it sleeps. See the table above.
 const CHOSEN: (&str, &str) = ("GOMP_SPINCOUNT", "1000");
 
-/// Replaces this process by the same program with the same arguments and the variable that makes its threads spin less,
-/// unless the user has set how they wait. libgomp reads the variables before `main`, so that setting them here is too late.
-/// To be called before there are threads or files. The process number, signals that are ignored and what a service
-/// manager gave stay as they are.
+/// Starts this program again in the same process (`exec`), with the same arguments and the variable that makes its
+/// threads spin less. Does nothing if the user has set such a variable. Setting it inside a running process is too
+/// late, because libgomp reads it before `main`. Call this before there are threads or open files. The process number,
+/// ignored signals and the sockets of a service manager are kept.
 ///
 /// # Errors
-/// When the program cannot be executed. This process goes on as it is.
+/// When the program cannot be executed; this process then goes on unchanged.
 pub fn spin_less() -> io::Result<()> {
     if SPINNING.iter().any(|name| env::var_os(name).is_some()) {
         return Ok(());
     }
-    // The path, because by way of /proc/self/exe the process would be named "exe".
+    // Uses the path: a program started as /proc/self/exe would be named "exe".
     let mut program = Command::new(env::current_exe()?);
     let mut arguments = env::args_os();
     if let Some(name) = arguments.next() {

@@ -1,10 +1,10 @@
-//! Limits of this process.
+//! Resource limits of this process.
 
 use std::io;
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 
-/// No core file: it would hold the sound of the last utterance.
+/// Turns off core files: one would contain the sound of the last utterance.
 ///
 /// # Errors
 /// When the kernel refuses.
@@ -12,7 +12,7 @@ pub fn no_core_file() -> io::Result<()> {
     limit(Resource::Core, 0)
 }
 
-/// Limits `resource` of this process for good.
+/// Limits `resource` of this process to `most`. The limit cannot be raised again.
 ///
 /// # Errors
 /// When the kernel refuses.

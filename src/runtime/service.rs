@@ -1,8 +1,9 @@
-//! What the service manager is told: that the daemon is ready, that it is alive, that it is stopping.
+//! Notifications to the service manager: the daemon is ready, alive, reloading its configuration, or stopping.
 //!
-//! Ready means that a command would be decided: the model is loaded and samples flow. Alive means that the listener and the decider
-//! both went round since the last word: a hung inference, or a hung audio library, is restarted by the watchdog.
-//! Without a service manager (no `$NOTIFY_SOCKET`) nothing is told. Protocol: sd_notify(3).
+//! *Ready* means that the model is loaded and samples arrive, so that a command would be decided. *Alive* means that
+//! the loops of the listener and the decider have both run since the last notification; if inference or the audio
+//! library hangs, the watchdog restarts the daemon. Without a service manager (no `$NOTIFY_SOCKET`) nothing is sent.
+//! The protocol is described in sd_notify(3).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,33 +11,33 @@ use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
 
-/// Rounds of the two loops that must not hang. Clones share it.
+/// Counts the rounds of the two loops that must not hang. Clones share the counters.
 #[derive(Debug, Clone, Default)]
-pub struct Beats(Arc<[AtomicU64; 2]>);
+pub struct Rounds(Arc<[AtomicU64; 2]>);
 
-/// Whose round it was.
+/// A loop whose rounds are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Heart {
-    /// The listener's.
+pub enum Loop {
+    /// The loop of the listener.
     Listener,
-    /// The decider's.
+    /// The loop of the decider.
     Decider,
 }
 
-impl Beats {
-    /// A round is over.
-    pub fn beat(&self, heart: Heart) {
-        self.0[heart as usize].fetch_add(1, Ordering::Relaxed);
+impl Rounds {
+    /// Counts one round of the loop `of`.
+    pub fn count(&self, of: Loop) {
+        self.0[of as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    fn count(&self) -> [u64; 2] {
-        [0, 1].map(|heart: usize| self.0[heart].load(Ordering::Relaxed))
+    fn counted(&self) -> [u64; 2] {
+        [0, 1].map(|of: usize| self.0[of].load(Ordering::Relaxed))
     }
 }
 
-/// What is to be told when. Pure: the clock and the beats come in.
+/// Decides when to send which notification. The time and the round counts are arguments, so that it can be tested.
 #[derive(Debug)]
-struct Vigil {
+struct Schedule {
     every: Option<Duration>,
     ready: bool,
     told: Instant,
@@ -49,26 +50,26 @@ enum Word {
     Alive,
 }
 
-impl Vigil {
-    fn look(&mut self, now: Instant, beats: [u64; 2], listening: bool) -> Option<Word> {
+impl Schedule {
+    fn look(&mut self, now: Instant, rounds: [u64; 2], listening: bool) -> Option<Word> {
         if listening && !self.ready {
             self.ready = true;
             return Some(Word::Ready);
         }
         let every = self.every?;
-        let both = beats.iter().zip(&self.seen).all(|(now, before)| now > before);
+        let both = rounds.iter().zip(&self.seen).all(|(now, before)| now > before);
         if !both || now.duration_since(self.told) < every {
             return None;
         }
-        (self.told, self.seen) = (now, beats);
+        (self.told, self.seen) = (now, rounds);
         Some(Word::Alive)
     }
 }
 
-/// The daemon's side of the service manager.
+/// The connection to the service manager.
 pub struct Service {
-    beats: Beats,
-    vigil: Vigil,
+    rounds: Rounds,
+    schedule: Schedule,
     reloading: bool,
 }
 
@@ -78,18 +79,19 @@ pub fn managed() -> bool {
 }
 
 impl Service {
-    /// The manager that started this process, if one did; `beats` are those of the listener and the decider.
-    pub fn new(beats: Beats) -> Service {
-        // Half of the time that the watchdog gives, as sd_watchdog_enabled(3) advises.
+    /// The connection to the manager that started this process, if one did. `rounds` counts the rounds of the listener
+    /// and the decider.
+    pub fn new(rounds: Rounds) -> Service {
+        // Half of the watchdog's time, as sd_watchdog_enabled(3) advises.
         let every = sd_notify::watchdog_enabled().map(|given| given / 2);
-        let vigil = Vigil { every, ready: false, told: Instant::now(), seen: beats.count() };
+        let schedule = Schedule { every, ready: false, told: Instant::now(), seen: rounds.counted() };
         if every.is_some() {
             alive();
         }
-        Service { beats, vigil, reloading: false }
+        Service { rounds, schedule, reloading: false }
     }
 
-    /// Tells that the configuration is read again: the next service will say when it is ready.
+    /// Notifies the manager that the configuration is being read again. The next [`Service`] reports when it is ready.
     pub fn reload(&mut self) {
         self.reloading = true;
         if let Ok(now) = NotifyState::monotonic_usec_now() {
@@ -98,9 +100,9 @@ impl Service {
         }
     }
 
-    /// Tells what is to be told now. `listening`: whether samples flow.
+    /// Sends the notification that is due now, if any. `listening` says whether samples arrive.
     pub fn look(&mut self, listening: bool) {
-        match self.vigil.look(Instant::now(), self.beats.count(), listening) {
+        match self.schedule.look(Instant::now(), self.rounds.counted(), listening) {
             Some(Word::Ready) => tell(&[NotifyState::Ready]),
             Some(Word::Alive) => tell(&[NotifyState::Watchdog]),
             None => {}
@@ -116,14 +118,14 @@ impl Drop for Service {
     }
 }
 
-/// Feeds the watchdog while something with a limit of its own is waited for.
+/// Tells the watchdog that the daemon is alive, during a wait that has a time limit of its own.
 pub fn alive() {
     tell(&[NotifyState::Watchdog]);
 }
 
 fn tell(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
-        tracing::warn!("the service manager cannot be told: {error}");
+        tracing::warn!("cannot notify the service manager: {error}");
     }
 }
 
@@ -135,7 +137,7 @@ mod tests {
     fn ready_is_said_once_and_alive_only_while_both_go_round() {
         let begun = Instant::now();
         let at = |s| begun + Duration::from_secs(s);
-        let mut vigil = Vigil { every: Some(Duration::from_secs(10)), ready: false, told: begun, seen: [0, 0] };
+        let mut schedule = Schedule { every: Some(Duration::from_secs(10)), ready: false, told: begun, seen: [0, 0] };
         let cases = [
             (1, [9, 9], false, None, "no microphone yet"),
             (2, [19, 19], true, Some(Word::Ready), "the first samples"),
@@ -147,10 +149,10 @@ mod tests {
             (60, [410, 300], false, None, "the listener hangs"),
             (61, [411, 310], true, Some(Word::Alive), "ready is not said again"),
         ];
-        for (second, beats, listening, word, what) in cases {
-            assert_eq!(vigil.look(at(second), beats, listening), word, "{what}");
+        for (second, rounds, listening, word, what) in cases {
+            assert_eq!(schedule.look(at(second), rounds, listening), word, "{what}");
         }
-        vigil.every = None;
-        assert_eq!(vigil.look(at(99), [999, 999], true), None, "without a watchdog");
+        schedule.every = None;
+        assert_eq!(schedule.look(at(99), [999, 999], true), None, "without a watchdog");
     }
 }

@@ -1,4 +1,4 @@
-//! What the running daemon tells whoever asks: one JSON object for each question, over a Unix socket in its scratch directory.
+//! Questions to the running daemon: each is answered with one JSON object, over a Unix socket in its scratch directory.
 
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
@@ -11,20 +11,20 @@ use rustix::fs::{Mode, fchmod};
 use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use serde_json::Value;
 
-/// Askers that may wait for their turn.
+/// Most connections that may wait for an answer.
 const BACKLOG: i32 = 16;
 
-/// What can be asked. Each question has a socket of its own: different threads answer.
+/// The questions. Each has its own socket, because different threads answer them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Question {
-    /// How it is.
+    /// The state of the daemon: microphone, outputs, counters.
     Status,
     /// Why the last utterance was decided as it was.
     Why,
 }
 
 impl Question {
-    /// Name of the socket.
+    /// The file name of the question's socket.
     pub fn socket(self) -> &'static str {
         match self {
             Question::Status => "hearken.sock",
@@ -32,7 +32,8 @@ impl Question {
         }
     }
 
-    /// Longest wait for the answer: the second comes after the decision under way, and may take as long as one.
+    /// Longest wait for the answer. The answer to [`Question::Why`] comes after the decision that is in progress, and
+    /// may take as long as a decision itself.
     fn patience(self) -> Duration {
         Duration::from_secs(match self {
             Question::Status => 2,
@@ -41,18 +42,18 @@ impl Question {
     }
 }
 
-/// The daemon's end. The socket goes when it is dropped.
+/// The daemon's end of a socket. Dropping it removes the socket file.
 pub struct StatusSocket {
     listener: UnixListener,
     path: PathBuf,
 }
 
 impl StatusSocket {
-    /// Begins to answer `question` in `dir`, to this user and root only: its socket has mode 0600. A socket that nobody
-    /// answers, left over from a crash, is replaced.
+    /// Opens the socket for `question` in `dir`. Its mode is 0600, so only this user and root can connect. A socket
+    /// file left over from a crash is replaced.
     ///
     /// # Errors
-    /// The kernel's; `AddrInUse` when another daemon answers there.
+    /// Errors of the kernel; `AddrInUse` when another daemon uses the socket.
     pub fn open(dir: &Path, question: Question) -> io::Result<StatusSocket> {
         let path = dir.join(question.socket());
         let is_socket = std::fs::symlink_metadata(&path).is_ok_and(|m| m.file_type().is_socket());
@@ -63,10 +64,10 @@ impl StatusSocket {
         Ok(StatusSocket { listener, path })
     }
 
-    /// Answers everybody who waits, all with one `answer`. Does not wait itself.
+    /// Sends the same `answer` to every connection that waits. Never blocks. `answer` is not called if nobody waits.
     pub fn answer(&self, answer: impl FnOnce() -> Value) {
         let Ok((first, _)) = self.listener.accept() else { return };
-        // A fresh connection takes an answer of this size at once if it comes in one piece; who does not read it gets none.
+        // A new connection accepts an answer of this size in one write, so the daemon never waits for a reader.
         let answer = format!("{}\n", answer());
         let tell = |mut asker: UnixStream| {
             let _ = asker.set_nonblocking(true).and_then(|()| asker.write_all(answer.as_bytes()));
@@ -82,8 +83,8 @@ impl Drop for StatusSocket {
     }
 }
 
-/// A listening socket that does not block. Linux makes its file with the mode that the socket has before it is bound, so there
-/// is no moment at which others may connect (net/unix/af_unix.c, `unix_bind_bsd`).
+/// A listening socket that does not block. Linux creates its file with the mode that the socket has before it is bound,
+/// so other users can connect at no time (net/unix/af_unix.c, `unix_bind_bsd`).
 fn private(path: &Path) -> io::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
@@ -93,18 +94,25 @@ fn private(path: &Path) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Whether a daemon records into `dir`, or did when it was killed; also where we may not look.
+/// Whether the socket of a daemon exists in `dir`, even one left by a killed daemon. Also true where this user may not
+/// look.
 pub fn is_there(dir: &Path) -> bool {
     let socket = dir.join(Question::Status.socket());
     std::fs::symlink_metadata(socket).map_or_else(|e| e.kind() == io::ErrorKind::PermissionDenied, |_| true)
 }
 
-/// Asks the daemon that records into `dir`. Blocks until it has answered, for at most 2 s between two parts of its status, and
-/// 180 s for why.
+/// Whether a daemon that records into `dir` runs now, even if it hangs.
+pub fn is_served(dir: &Path) -> bool {
+    UnixStream::connect(dir.join(Question::Status.socket())).is_ok()
+}
+
+/// Asks the daemon that records into `dir`. Blocks until it has answered: at most 2 s for each read of the status, and
+/// 180 s for [`Question::Why`].
 ///
 /// # Errors
-/// The kernel's: `NotFound` or `ConnectionRefused` when no daemon runs there, `WouldBlock` when it does not answer in time;
-/// `UnexpectedEof` when it ended first, `InvalidData` when it makes no sense.
+/// `NotFound` or `ConnectionRefused` when no daemon runs there, `WouldBlock` when it does not answer in time,
+/// `UnexpectedEof` when it ended first, `InvalidData` when the answer is not valid JSON; or another error of the
+/// kernel.
 pub fn ask(dir: &Path, question: Question) -> io::Result<Value> {
     let mut daemon = UnixStream::connect(dir.join(question.socket()))?;
     daemon.set_read_timeout(Some(question.patience()))?;

@@ -1,5 +1,5 @@
-//! One flag that says: stop. Raised by SIGTERM, by SIGINT, or by a part of the daemon that cannot go on. And its milder
-//! brother: stop, and begin again with the configuration as it is now.
+//! The flag that stops all threads. SIGTERM, SIGINT and SIGQUIT raise it, and so does a part of the daemon that cannot
+//! go on. It can also ask for a restart: all parts stop and begin again with the configuration as it is now.
 
 use std::io;
 use std::sync::Arc;
@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM};
 
-/// Longest wait of any loop before it looks at the flag again. A person who presses Ctrl-C does not notice it.
-pub const GLANCE: Duration = Duration::from_millis(100);
+/// Longest time that any loop waits before it checks the flag again. It is too short to be noticed after Ctrl-C.
+pub const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Makes a write to a pipe or socket without a reader an error, as at the start of every Rust program, and not the end of
-/// this one. An `exec` that failed leaves it otherwise.
+/// Makes a write to a pipe or socket without a reader return an error instead of killing the process. Rust does this at
+/// the start of every program, but a failed `exec` undoes it.
 ///
 /// # Errors
 /// When the kernel refuses the handler.
@@ -20,7 +20,7 @@ pub fn survive_broken_pipes() -> io::Result<()> {
     signal_hook::flag::register(SIGPIPE, Arc::default()).map(drop)
 }
 
-/// The flag. Clones share it.
+/// The stop flag. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Stop {
     asked: Arc<AtomicBool>,
@@ -30,8 +30,9 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// A flag that SIGTERM, SIGINT and SIGQUIT raise. SIGHUP asks to read the configuration again where a service manager
-    /// (`managed`) may send it; elsewhere it says that the terminal is gone, which must not leave a relay on.
+    /// Makes a flag that SIGTERM, SIGINT and SIGQUIT raise. Under a service manager (`managed`) SIGHUP asks to read the
+    /// configuration again. Elsewhere SIGHUP means that the terminal was closed, and raises the flag too, so that no
+    /// relay stays on.
     ///
     /// # Errors
     /// When the kernel refuses the handlers.
@@ -45,44 +46,44 @@ impl Stop {
         Ok(stop)
     }
 
-    /// Whether somebody asked since the last time that the configuration be read again.
+    /// Whether a signal has asked to read the configuration again since the last call.
     pub fn take_reload(&self) -> bool {
         self.reload_asked.swap(false, Ordering::SeqCst)
     }
 
-    /// Raises the flag, for all to begin again.
+    /// Raises the flag so that all parts stop and begin again.
     pub fn begin_again(&self) {
         self.again.store(true, Ordering::SeqCst);
         self.raise();
     }
 
-    /// The flag for the next time, if this time was to begin again.
+    /// A new flag, if [`Stop::begin_again`] raised this one; `None` if the program is to end.
     pub fn next(&self) -> Option<Stop> {
         let again = self.again.load(Ordering::SeqCst) && !self.asked();
         again.then(|| Stop { raised: Arc::default(), again: Arc::default(), ..self.clone() })
     }
 
-    /// Raises the flag: a part cannot go on.
+    /// Raises the flag from inside the program, when a part cannot go on.
     pub fn raise(&self) {
         self.raised.store(true, Ordering::SeqCst);
     }
 
-    /// Asks, as a signal does.
+    /// Raises the flag as a signal does.
     pub fn ask(&self) {
         self.asked.store(true, Ordering::SeqCst);
     }
 
-    /// Whether it is raised, by whomever.
+    /// Whether the flag is raised, by a signal or from inside the program.
     pub fn raised(&self) -> bool {
         self.asked() || self.raised.load(Ordering::SeqCst)
     }
 
-    /// Whether somebody outside asked.
+    /// Whether a signal has raised the flag.
     pub fn asked(&self) -> bool {
         self.asked.load(Ordering::SeqCst)
     }
 
-    /// Raises the flag when the guard is dropped, so that a panic stops the other threads too.
+    /// A guard that raises the flag when it is dropped, so that a panic stops the other threads too.
     pub fn raise_on_drop(&self) -> RaiseOnDrop {
         RaiseOnDrop(self.clone())
     }

@@ -1,7 +1,8 @@
-//! Where an utterance begins and ends: a run of [`Voice`]s in, a [`Cue`] for each frame out. Pure.
+//! Finds where an utterance begins and ends: for the [`Voice`] of each frame it returns a [`Cue`]. No input or output.
 //!
-//! Opens when enough of the last frames are speech, seals after a pause of the length `hangover`. The cut is generous at
-//! both ends: the detector notices speech late, and Whisper wants some silence around the words.
+//! An utterance opens when enough of the last frames are speech. It is sealed after a pause of the length `hangover`.
+//! Some silence is kept at both ends, because the detector notices speech late and Whisper needs silence around the
+//! words.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,61 +10,63 @@ use std::time::Duration;
 use crate::audio::FRAME;
 use crate::utterance::vad::Voice;
 
-/// What opens an utterance: `speech` of the last `window` frames.
+/// The condition that opens an utterance: at least `speech` of the last `window` frames are speech.
 ///
-/// No key of the configuration: what matters is `speech` together with `on`, and one of the two is enough to turn.
+/// The configuration has no key for it. `speech` and `on` have the same effect, so `on` alone can be set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Onset {
-    /// Frames of speech that it takes.
+    /// Frames of speech that are needed.
     pub speech: usize,
     /// Frames among which they are counted.
     pub window: usize,
 }
 
-/// When an utterance begins and ends. The defaults are measured on single words by people: docs/endpoint.md says on which, and
-/// `make endpoint` measures again.
+/// When an utterance begins and ends. The defaults were measured on single words by people: see
+/// docs/reports/endpoint.md. `make endpoint` measures again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EndpointSettings {
-    /// What opens an utterance.
+    /// The condition that opens an utterance.
     pub onset: Onset,
     /// Probability from which a frame counts as speech while nobody speaks, 0 to 1.
     pub on: f32,
     /// Probability below which a frame counts as silence while somebody speaks, 0 to 1.
     pub off: f32,
-    /// Sound kept from before the speech was noticed.
+    /// Length of sound that is kept from before the speech was noticed.
     pub pre_roll: Duration,
-    /// Sound kept from after the last speech.
+    /// Length of sound that is kept after the last speech.
     pub post_roll: Duration,
-    /// Silence that ends an utterance. Shorter answers sooner; longer lets people hesitate.
+    /// Length of silence that ends an utterance. A shorter one gives faster answers; a longer one allows pauses.
     pub hangover: Duration,
-    /// An utterance with less speech than this is dropped: a click, a cough.
+    /// Least speech in an utterance. One with less, such as a click or a cough, is dropped.
     pub min_speech: Duration,
-    /// An utterance is cut here; what follows is ignored up to the next pause.
+    /// Longest utterance. A longer one is cut here, and what follows is ignored until the next pause.
     pub max_length: Duration,
 }
 
 impl Default for EndpointSettings {
     fn default() -> Self {
         EndpointSettings {
-            // 64 ms of the last 144. 6 frames, as before, open for 0.7 % fewer words, and record noise 6 % less often.
+            // 64 ms of the last 144. With 6 frames 0.7 % fewer words open an utterance, and noise opens 6 % fewer.
             onset: Onset { speech: 4, window: 9 },
-            // At 0.7, 0.6 with 6 frames 6.5 % of the words never open, here 4.4 %. A microphone that is opened in steady
-            // noise begins with frames of 0.6 to 0.69: at 0.6 most of them would record it once, here one in four.
+            // With 0.7 and 0.6 and 6 frames, 6.5 % of the words open no utterance; with these values 4.4 %. In steady
+            // noise the first frames of a new stream have 0.6 to 0.69: with 0.6 most new streams would record that
+            // noise once, with 0.65 one in four does.
             on: 0.65,
             off: 0.55,
-            // The detector notices a word up to half a second after it began: 300 ms cut the beginning of 4 % of the words.
+            // The detector notices a word up to half a second after its start. 300 ms would cut the start of 4 % of the
+            // words.
             pre_roll: Duration::from_millis(500),
-            // A last "s" or "t" is no speech to the detector. 500 ms would keep 0.7 % more words whole.
+            // The detector does not count a final "s" or "t" as speech. 500 ms would keep 0.7 % more words whole.
             post_roll: Duration::from_millis(300),
             hangover: Duration::from_millis(600),
-            // What opening takes. 160 ms drop real words, and hardly a noise.
+            // The least that can open an utterance. 160 ms would drop real words and hardly any noise.
             min_speech: Duration::from_millis(64),
             max_length: Duration::from_millis(10_000),
         }
     }
 }
 
-/// What to do with the frame just judged.
+/// What the recorder does with the frame that was just judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cue {
     /// Nobody speaks: keep it for the pre-roll.
@@ -79,21 +82,21 @@ pub enum Cue {
         /// Frames to take off the end.
         drop: usize,
     },
-    /// It was too short to be speech: forget it.
+    /// The utterance has too little speech: delete it.
     Discard,
 }
 
 #[derive(Debug)]
 enum State {
-    /// Nobody speaks; which of the last frames were speech.
+    /// Nobody speaks. For each of the last frames: whether it was speech.
     Idle(VecDeque<bool>),
-    /// Frames recorded, frames of speech, frames since the last speech.
+    /// An utterance is open. Its frames, its frames of speech, and the frames since the last speech.
     Open { frames: usize, speech: usize, silence: usize },
-    /// The longest utterance is over and the speech goes on; frames since the last speech.
+    /// The utterance reached its longest length and the speech goes on. The frames since the last speech.
     Overlong { silence: usize },
 }
 
-/// Follows one stream of frames.
+/// The endpoint detector for one stream of frames.
 #[derive(Debug)]
 pub struct Endpoint {
     settings: EndpointSettings,
@@ -105,12 +108,12 @@ fn frames(time: Duration) -> usize {
 }
 
 impl Endpoint {
-    /// An endpoint detector that has heard nothing yet.
+    /// Makes a detector at the start of a stream.
     pub fn new(settings: EndpointSettings) -> Endpoint {
         Endpoint { settings, state: idle() }
     }
 
-    /// Frames to keep while nobody speaks: the pre-roll, counted from before the onset window.
+    /// Number of frames to keep while nobody speaks: the pre-roll before the onset window, and that window.
     pub fn pre_roll_frames(&self) -> usize {
         frames(self.settings.pre_roll) + self.settings.onset.window - 1
     }
@@ -181,8 +184,8 @@ mod tests {
         }
     }
 
-    /// `.` is silence, `#` speech, `-` in between (neither on nor off). Out: `_` wait, O open, W write, P pause, S seal,
-    /// X discard.
+    /// In `heard`, `.` is silence, `#` speech, and `-` is between `off` and `on`. In the result `_` is wait, O open, W
+    /// write, P pause, S seal, X discard.
     fn cues(settings: EndpointSettings, heard: &str) -> String {
         let mut endpoint = Endpoint::new(settings);
         let (on, off) = (endpoint.settings.on, endpoint.settings.off);

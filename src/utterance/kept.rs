@@ -1,8 +1,9 @@
-//! Recordings that the user asked to keep, as named files; and the sweep that deletes named files nobody uses any more.
+//! Recordings that the user asked to keep as named files, and the sweep that deletes old ones.
 //!
-//! A kept recording is `hearken-<seconds>-<utterance>-<random>.wav` with its decision in a `.json` beside it. Both are
-//! mode 0600 and locked (`flock`) for as long as a daemon has them in its ring; a crash unlocks them. The sweep touches
-//! only names of that form, in one directory, that are regular files of ours, unlocked and old.
+//! A kept recording is a file `hearken-<seconds>-<utterance>-<random>.wav`, with its decision in a `.json` file of the
+//! same name. Both have mode 0600 and are locked (`flock`) as long as a daemon counts them among its last recordings; a
+//! crash unlocks them. The sweep deletes only old, unlocked regular files of this user with such names, in one
+//! directory.
 
 use std::collections::VecDeque;
 use std::ffi::OsStr;
@@ -18,11 +19,11 @@ use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use crate::audio::wav;
 use crate::utterance::scratch::{KeepSettings, Recording, Scratch};
 
-/// Begins the name of every named file.
+/// The start of the name of every kept file.
 const PREFIX: &str = "hearken-";
 
-/// The last recordings, as named files. The files outlast it, for whoever wants to hear them; the next sweep takes them
-/// when they are old.
+/// The last recordings, as named files. The files stay when it is dropped, so that the user can hear them; a later
+/// sweep deletes them when they are old.
 pub struct Keep {
     scratch: Scratch,
     settings: KeepSettings,
@@ -30,7 +31,7 @@ pub struct Keep {
     bytes: u64,
 }
 
-/// A recording and its decision. The files are open so that they stay locked.
+/// A recording and its decision. The files stay open so that they stay locked.
 struct Kept {
     wav: PathBuf,
     bytes: u64,
@@ -38,7 +39,7 @@ struct Kept {
 }
 
 impl Keep {
-    /// A ring in the directory of `scratch`, holding what an earlier one left there.
+    /// Keeps recordings in the directory of `scratch`. Recordings that an earlier daemon left there are included.
     pub fn new(scratch: Scratch, settings: KeepSettings) -> Keep {
         let mut keep = Keep { scratch, settings, kept: VecDeque::new(), bytes: 0 };
         keep.take_over();
@@ -48,7 +49,7 @@ impl Keep {
     /// Keeps `recording` and `decision`, and deletes the oldest to make room. Blocks while it writes.
     ///
     /// # Errors
-    /// When they cannot be read or written; nothing is left of them then.
+    /// When they cannot be read or written; no file of them is left then.
     pub fn put(&mut self, recording: &mut Recording, decision: &str) -> io::Result<()> {
         let sound = recording.bytes().map_err(io::Error::other)?;
         let header = wav::header(sound.len() as u32);
@@ -75,7 +76,7 @@ impl Keep {
         }
     }
 
-    /// Deletes the oldest until at most `last` with at most `bytes` are left.
+    /// Deletes the oldest recordings until at most `last` are left, with at most `bytes` together.
     fn make_room(&mut self, last: usize, bytes: u64) {
         while self.kept.len() > last || self.bytes > bytes {
             let Some(oldest) = self.kept.pop_front() else { return };
@@ -93,7 +94,7 @@ impl Keep {
         }
     }
 
-    /// What an earlier ring left is ours to count, as far as no other daemon has it.
+    /// Includes the recordings that an earlier daemon left, unless another daemon has them locked.
     fn take_over(&mut self) {
         let mut left = ours(self.scratch.dir()).unwrap_or_default();
         left.retain(|name| name.ends_with(".wav"));
@@ -125,7 +126,7 @@ fn locked(file: &File) -> io::Result<()> {
     Ok(rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive)?)
 }
 
-/// Opens and locks a regular file of this user, unless it is a symbolic link or somebody has it locked.
+/// Opens and locks a regular file of this user. Refuses a symbolic link and a file that is already locked.
 fn lock(path: &Path) -> io::Result<File> {
     let file = File::from(rustix::fs::open(path, OPENING, Mode::empty())?);
     if !is_this_users(&file)? {
@@ -153,7 +154,7 @@ fn write_new(path: &Path, text: &str) -> io::Result<File> {
     }
 }
 
-/// Never through a symbolic link, and never waiting, as for the writer of a FIFO.
+/// How files are opened: not through a symbolic link, and without waiting, for example for the writer of a FIFO.
 const OPENING: OFlags =
     OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
@@ -171,8 +172,8 @@ fn ours(dir: &Path) -> io::Result<Vec<String>> {
     Ok(names.filter(|name| is_ours(name)).collect())
 }
 
-/// Deletes the named files in the directory of `scratch` that are ours, unlocked and older than `age`; says how many. What
-/// cannot be deleted is mentioned and counted.
+/// Deletes the kept files of this user in the directory of `scratch` that are unlocked and older than `age`. Returns
+/// their number. Files that cannot be deleted are logged and counted.
 pub fn sweep(scratch: &Scratch, age: Duration) -> usize {
     let swept = names_and_directory(scratch.dir()).map(|(names, dir)| {
         let old = |name: &String| match sweep_one(&dir, name, age) {
@@ -196,12 +197,12 @@ fn names_and_directory(dir: &Path) -> io::Result<(Vec<String>, OwnedFd)> {
     Ok((ours(dir)?, rustix::fs::open(dir, flags, Mode::empty())?))
 }
 
-/// Deletes `name` in `dir` if it is a regular file of this user, unlocked and older than `age`. Everything is asked of the
-/// open file, and the name must still be that file's when it goes.
+/// Deletes `name` in `dir` if it is a regular file of this user, unlocked and older than `age`. All checks are made on
+/// the open file, and it is deleted only if the name still belongs to that file.
 fn sweep_one(dir: &OwnedFd, name: &str, age: Duration) -> io::Result<bool> {
     let file = match rustix::fs::openat(dir, OsStr::new(name), OPENING, Mode::empty()) {
         Ok(file) => File::from(file),
-        // A link, a socket, another user's file, or gone by now: not ours.
+        // A link, a socket, a file of another user, or deleted in the meantime.
         Err(_) => return Ok(false),
     };
     let stat = rustix::fs::fstat(&file)?;
@@ -212,7 +213,7 @@ fn sweep_one(dir: &OwnedFd, name: &str, age: Duration) -> io::Result<bool> {
     }
     match rustix::fs::statat(dir, OsStr::new(name), AtFlags::SYMLINK_NOFOLLOW) {
         Ok(named) if (named.st_dev, named.st_ino) == (stat.st_dev, stat.st_ino) => {}
-        // Another daemon was faster.
+        // Another daemon has locked it in the meantime.
         _ => return Ok(false),
     }
     rustix::fs::unlinkat(dir, OsStr::new(name), AtFlags::empty())?;

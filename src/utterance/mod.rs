@@ -1,10 +1,10 @@
-//! Frames of sound to a recording that leaves nothing behind.
+//! Turns frames of sound into recordings of utterances, without leaving anything on a disk.
 
-/// Voices to cues: where an utterance begins and ends.
+/// The endpoint detector, which finds where an utterance begins and ends.
 pub mod endpoint;
-/// Named files: recordings that the user asked to keep, and the sweep that deletes what is too old or too much.
+/// Recordings that the user asked to keep as named files, and the sweep that deletes old ones.
 pub mod kept;
-/// Unnamed, size-capped recordings on tmpfs.
+/// Recordings without a name on tmpfs, with a limit on their size.
 pub mod scratch;
-/// Frame to voice: is this speech?
+/// The speech detector, which judges each frame.
 pub mod vad;

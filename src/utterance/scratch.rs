@@ -1,9 +1,9 @@
-//! Recordings: unnamed files on tmpfs, capped in bytes before each write, gone when dropped.
+//! Recordings: unnamed files on tmpfs. Their size is checked before each write, and they vanish when they are dropped.
 //!
 //! An [`Utterance`] is a file that was opened with `O_TMPFILE`: it has no name, so no other program finds it and the
-//! kernel frees it whatever happens to this one, SIGKILL included. (Where a file system knows no `O_TMPFILE`, tempfile makes a
-//! name and removes it at once; tmpfs knows it.) [`Utterance::seal`] turns it into a [`Recording`],
-//! which can only be read. All of them together never hold more than the capacity of their [`Scratch`].
+//! kernel frees it when this program ends, even by SIGKILL. (Where a file system knows no `O_TMPFILE`, tempfile
+//! makes a name and removes it at once; tmpfs knows it.) [`Utterance::seal`] turns it into a [`Recording`], which can
+//! only be read. All of them together never hold more than the capacity of their [`Scratch`].
 //!
 //! Samples are kept as 16-bit integers, little-endian, mono, 16 kHz: 32,000 bytes a second.
 
@@ -23,25 +23,27 @@ const SAMPLE_BYTES: u64 = 2;
 /// `f_type` of tmpfs and ramfs, from linux/magic.h.
 const MEMORY_FILE_SYSTEMS: [i64; 2] = [0x0102_1994, 0x8584_58f6];
 
-/// What the kernel rounds up for the few recordings that there are at a time, for the socket and for copies of the configuration.
+/// Bytes for what the kernel adds by rounding: for the few recordings at a time, the socket and copies of the
+/// configuration.
 const OVERHEAD: u64 = 1 << 20;
-/// The same for one that is kept, with its decision beside it.
+/// Bytes that rounding adds for one kept recording and its decision.
 const KEPT_OVERHEAD: u64 = 8 << 10;
 
-/// How much recordings may take, and where they may lie.
+/// The limits for recordings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScratchSettings {
-    /// Most bytes that all recordings may hold together.
+    /// Most bytes that all recordings may take together.
     pub capacity: u64,
-    /// Whether to refuse a directory that is not in memory, rather than warn.
+    /// Whether a directory that is not in memory is refused. Otherwise there is only a warning.
     pub require_tmpfs: bool,
     /// Which recordings to keep as named files, if any.
     pub keep: Option<KeepSettings>,
-    /// Age from which a named file that nobody uses is deleted.
+    /// Age at which an unused named file is deleted.
     pub sweep_after: Duration,
 }
 
-/// The last recordings as named files, for debugging. What they take comes on top of the capacity of scratch.
+/// The limits for kept recordings, which are named files for debugging. Their bytes are not part of the capacity of
+/// scratch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeepSettings {
     /// Most recordings kept.
@@ -51,7 +53,7 @@ pub struct KeepSettings {
 }
 
 impl ScratchSettings {
-    /// Bytes that a file system for all this must have: recordings, those that are kept, and what the kernel rounds up.
+    /// Bytes that the file system must have: for recordings, for kept ones, and for the kernel's rounding.
     pub fn room(&self) -> u64 {
         let keep = self.keep.as_ref();
         let kept = keep.map_or(0, |keep| keep.capacity + keep.last as u64 * KEPT_OVERHEAD);
@@ -66,7 +68,7 @@ impl Default for ScratchSettings {
     }
 }
 
-/// Why a recording cannot be made or read. Costs one utterance, never the daemon.
+/// A recording cannot be made or read. The utterance is lost; the daemon goes on.
 #[derive(Debug, thiserror::Error)]
 pub enum ScratchError {
     /// The write would exceed the capacity.
@@ -82,13 +84,13 @@ pub enum ScratchError {
     Io {
         /// The scratch directory.
         dir: PathBuf,
-        /// What the kernel said.
+        /// The error message of the kernel.
         #[source]
         cause: io::Error,
     },
 }
 
-/// Bytes held by all recordings, and what became of them.
+/// The counters of all recordings.
 #[derive(Debug, Default)]
 struct Ledger {
     capacity: u64,
@@ -115,7 +117,7 @@ impl Ledger {
     }
 }
 
-/// How full scratch is.
+/// The counters of scratch at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Usage {
     /// Bytes held now.
@@ -132,24 +134,26 @@ pub struct Usage {
     pub deletions_failed: u64,
 }
 
-/// The place for recordings.
+/// The directory for recordings, with its limits and counters. Clones share the counters.
 #[derive(Debug, Clone)]
 pub struct Scratch {
     dir: PathBuf,
     ledger: Arc<Ledger>,
-    /// Bytes that recordings and kept files may take together.
+    /// The number of the last utterance.
+    last: Arc<AtomicU64>,
+    /// Most bytes that recordings and kept files may take together.
     room: u64,
 }
 
 impl Scratch {
-    /// Recordings in `dir`, holding at most `capacity` bytes together.
+    /// Makes a scratch in `dir` with the limits of `settings`.
     pub fn new(dir: PathBuf, settings: &ScratchSettings) -> Scratch {
         let ledger = Ledger { capacity: settings.capacity, ..Ledger::default() };
         let room = settings.capacity + settings.keep.as_ref().map_or(0, |keep| keep.capacity);
-        Scratch { dir, ledger: Arc::new(ledger), room }
+        Scratch { dir, ledger: Arc::new(ledger), last: Arc::default(), room }
     }
 
-    /// The directory that the recordings have no name in.
+    /// The directory in which the recordings are made.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
@@ -163,7 +167,7 @@ impl Scratch {
         Ok(MEMORY_FILE_SYSTEMS.contains(&stat.f_type))
     }
 
-    /// What is wrong with the directory, in words for a warning: recordings would touch a disk, or it has too little room.
+    /// A warning if the directory is missing, is not in memory, or has too little room; `None` if it is good.
     pub fn complaint(&self) -> Option<String> {
         let dir = self.dir.display();
         let stat = match rustix::fs::statfs(&self.dir) {
@@ -179,7 +183,7 @@ impl Scratch {
             .then(|| format!("scratch directory {dir} has {free} bytes free, less than the capacity of {room}"))
     }
 
-    /// Makes a named file: mode 0600, a name of `prefix`, six random characters and `suffix` that nobody else has.
+    /// Makes a new named file of mode 0600. Its name is `prefix`, six random characters and `suffix`.
     ///
     /// # Errors
     /// [`ScratchError::Io`].
@@ -193,7 +197,12 @@ impl Scratch {
         self.ledger.deletions_failed.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How full scratch is.
+    /// The same, with numbers for its recordings that follow `last`, which counts on with them.
+    pub fn numbered_after(self, last: &Arc<AtomicU64>) -> Scratch {
+        Scratch { last: last.clone(), ..self }
+    }
+
+    /// The counters at this moment.
     pub fn usage(&self) -> Usage {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Usage {
@@ -212,7 +221,8 @@ impl Scratch {
     /// [`ScratchError::Io`]: no such directory, no permission, no space, too many open files.
     pub fn open(&self) -> Result<Utterance, ScratchError> {
         let file = tempfile::tempfile_in(&self.dir).map_err(|e| self.io(e))?;
-        let number = self.ledger.made.fetch_add(1, Ordering::Relaxed) + 1;
+        self.ledger.made.fetch_add(1, Ordering::Relaxed);
+        let number = self.last.fetch_add(1, Ordering::Relaxed) + 1;
         tracing::debug!(utterance = number, "recording");
         Ok(Utterance { file, scratch: self.clone(), held: Held { number, bytes: 0, ledger: self.ledger.clone() } })
     }
@@ -222,7 +232,7 @@ impl Scratch {
     }
 }
 
-/// Bytes that the recording `number` holds; given back when dropped.
+/// The bytes that the recording `number` takes. Dropping it subtracts them from the counter.
 #[derive(Debug)]
 struct Held {
     number: u64,
@@ -237,7 +247,7 @@ impl Drop for Held {
     }
 }
 
-/// A recording being made.
+/// A recording that is being written.
 #[derive(Debug)]
 pub struct Utterance {
     file: File,
@@ -268,7 +278,7 @@ impl Utterance {
         Ok(())
     }
 
-    /// Ends the recording, without its last `drop` frames.
+    /// Ends the recording and removes its last `drop` frames.
     ///
     /// # Errors
     /// [`ScratchError::Io`] when the file cannot be cut or opened for reading; the recording is gone then.
@@ -278,7 +288,7 @@ impl Utterance {
         self.file.set_len(keep).map_err(|e| self.scratch.io(e))?;
         self.held.ledger.release(self.held.bytes - keep);
         self.held.bytes = keep;
-        // The same unnamed file, through a descriptor that cannot write; the writing one closes with `self`.
+        // Opens the same unnamed file for reading only. The descriptor for writing closes with `self`.
         let link = format!("/proc/self/fd/{}", self.file.as_raw_fd());
         let file = File::open(link).map_err(|e| self.scratch.io(e))?;
         tracing::debug!(utterance = self.held.number, bytes = keep, "sealed");
@@ -300,12 +310,12 @@ impl Recording {
         self.held.number
     }
 
-    /// How long it is, in milliseconds.
+    /// Its length in milliseconds.
     pub fn duration_ms(&self) -> u64 {
         duration_ms((self.held.bytes / SAMPLE_BYTES) as usize)
     }
 
-    /// Its bytes: 16-bit samples, little-endian.
+    /// Reads its bytes: 16-bit samples, little-endian.
     ///
     /// # Errors
     /// [`ScratchError::Io`].
@@ -318,7 +328,7 @@ impl Recording {
         Ok(bytes)
     }
 
-    /// Its samples: mono, 16 kHz, in [-1, 1].
+    /// Reads its samples: mono, 16 kHz, in [-1, 1].
     ///
     /// # Errors
     /// [`ScratchError::Io`].
@@ -328,10 +338,10 @@ impl Recording {
     }
 }
 
-/// Where recordings go when nobody says: the service's own directory, the user's, then any tmpfs.
+/// The default directory for recordings: the service's directory, else the user's, else /dev/shm.
 pub fn default_dir() -> PathBuf {
     let set = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-    // systemd gives several directories with colons between them; the first is ours.
+    // systemd separates several directories with colons; the first one is used.
     let unit = set("RUNTIME_DIRECTORY")
         .map(|dirs| PathBuf::from(dirs.to_string_lossy().split(':').next().unwrap_or_default().to_string()));
     unit.or_else(|| set("XDG_RUNTIME_DIR"))

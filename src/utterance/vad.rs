@@ -1,13 +1,14 @@
-//! Voice activity: how likely a frame is speech, and how loud it is.
+//! Voice activity detection: how likely a frame is speech, and how loud it is.
 //!
-//! earshot, a 40 KB recurrent network in pure Rust: no false segment in 6 minutes of kitchen noise, 0.7 ms of work a
-//! second of sound. It depends on the level: aim the input gain at speech of about -26 dBFS.
+//! The detector is earshot, a 40 KB recurrent network in pure Rust. It found no false segment in 6 minutes of kitchen
+//! noise and takes 0.7 ms of work for a second of sound. It depends on the level: the input gain should bring speech to
+//! about -26 dBFS.
 
 use earshot::Detector;
 
 use crate::audio::{Frame, level_dbfs};
 
-/// The detector's word on one frame.
+/// The detector's result for one frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Voice {
     /// How likely the frame is speech, 0 to 1.
@@ -16,11 +17,11 @@ pub struct Voice {
     pub dbfs: f32,
 }
 
-/// Judges frame after frame of one stream.
+/// The speech detector for one stream of frames.
 pub struct Vad(Box<Detector>);
 
 impl Vad {
-    /// A detector that has heard nothing yet.
+    /// Makes a detector at the start of a stream.
     #[expect(clippy::new_without_default, reason = "a detector starts a stream: say so")]
     pub fn new() -> Vad {
         Vad(Detector::default_boxed())

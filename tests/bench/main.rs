@@ -25,7 +25,7 @@ use hearken::decide::rules::{Thresholds, Verdict, judge};
 use hearken::recognize::whisper::WhisperRecognizer;
 use hearken::recognize::{Heard, Recognizer};
 use hearken::runtime::openmp;
-use hearken::runtime::stop::GLANCE;
+use hearken::runtime::stop::POLL_INTERVAL;
 use hearken::utterance::scratch::{Scratch, ScratchSettings};
 use hearken::utterance::vad::Vad;
 
@@ -150,7 +150,7 @@ fn waiting_costs() {
     let mut supervisor = Supervisor::new(MicrophoneSettings { device, gain_db: 0.0 });
     let (begun, before, mut block) = (Instant::now(), support::processor_ticks(std::process::id()) as f64, [0.0; 960]);
     while begun.elapsed() < Duration::from_secs(20) {
-        let sound = supervisor.read(&mut block, GLANCE);
+        let sound = supervisor.read(&mut block, POLL_INTERVAL);
         assert!(matches!(sound, Ok(Sound::Samples(0))), "there should be no such microphone: {sound:?}");
     }
     let (share, attempts) = (

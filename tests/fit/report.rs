@@ -44,7 +44,7 @@ pub fn weights(model: &str, sha256: &str, table: &Path, fitted: &Fitted, before:
     let search = before.find("[search]").map(|at| &before[at..]).ok_or("the old table of weights has no [search]")?;
     let Fit { means, spreads, coefficients, errors } = &fitted.fit;
     let mut out = format!(
-        "# How much each feature of a decision counts with this model, and how to search with it. Made by `make fit`: docs/deciding.md.\n\
+        "# How much each feature of a decision counts with this model, and how to search with it. Made by `make fit`: docs/reports/deciding.md.\n\
          model = \"{model}\"\nsha256 = \"{sha256}\"\nintercept = {:.4}\n\n\
          [fitted]\ntable = \"{}\"\npenalty = {}\nloss = {:.4} # nats an utterance, by speakers that were left out\n\n\
          # The weight is what one spread above the mean adds to the log-odds; error is its standard error.\n[features]\n",

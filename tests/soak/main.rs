@@ -50,7 +50,7 @@ const GROWTH: u64 = 8 << 10;
 /// does something else may well take that long.
 const TOLERATED: u64 = 10_000;
 /// How often the soak looks at what it waits for.
-const GLANCE: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Recordings kept, and their bytes.
 const KEPT: (usize, u64) = (20, 4 << 20);
 
@@ -225,7 +225,7 @@ impl Soak {
         let asked = Instant::now();
         let mut code = self.daemon.0.try_wait()?;
         while code.is_none() && asked.elapsed() < PATIENCE {
-            sleep(GLANCE);
+            sleep(POLL_INTERVAL);
             code = self.daemon.0.try_wait()?;
         }
         self.check(code.is_some_and(|c| c.success()), || format!("asked to end, it ended with {code:?}"));
@@ -295,7 +295,7 @@ impl Soak {
     fn until(&mut self, at: Duration) -> io::Result<()> {
         while self.begun.elapsed() < at {
             self.alive()?;
-            sleep(GLANCE.min(at.saturating_sub(self.begun.elapsed())));
+            sleep(POLL_INTERVAL.min(at.saturating_sub(self.begun.elapsed())));
         }
         Ok(())
     }
@@ -310,7 +310,7 @@ impl Soak {
             if !in_time {
                 break;
             }
-            sleep(GLANCE);
+            sleep(POLL_INTERVAL);
         }
         Ok(())
     }

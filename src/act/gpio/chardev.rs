@@ -1,6 +1,6 @@
-//! Any chip of the kernel's GPIO character device, by line name or offset.
+//! The driver for any chip of the kernel's GPIO character device. Lines are chosen by name or offset.
 //!
-//! The kernel knows who holds a line: a second program is refused, `gpioinfo` shows "hearken".
+//! The kernel records which program holds a line, so a second program is refused, and `gpioinfo` shows "hearken".
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use gpiocdev::line::{Bias, Offset, Value};
 use gpiocdev::request::{Builder, Request};
 
 use super::pwm::{FASTEST_HERTZ, SoftPwm};
-use super::{Claim, GpioError, InputPins, Level, Line, OutputPins, Pull, Pwm, Sense};
+use super::{Claim, GpioError, InputClaim, InputPins, Level, Line, OutputPins, Pull, Pwm};
 
 /// The claimed lines, one request each.
 pub struct ChardevPins(Vec<Driven>);
@@ -17,11 +17,11 @@ pub struct ChardevPins(Vec<Driven>);
 enum Driven {
     /// High or low.
     Plain(Held),
-    /// By turns, by a thread.
+    /// High and low in turn, switched by a thread.
     Soft(Line, SoftPwm),
 }
 
-/// A line that is ours.
+/// A line that this program holds.
 struct Held {
     line: Line,
     offset: Offset,
@@ -29,11 +29,12 @@ struct Held {
 }
 
 impl ChardevPins {
-    /// Makes outputs of the claimed lines. `chip` is a chip's label, its name or its path; empty: the only chip, or for a line
-    /// name whichever chip has it.
+    /// Makes outputs of the claimed lines. `chip` is the label, name or path of a chip. If it is empty, the only chip
+    /// is used, or for a line name the chip that has it.
     ///
     /// # Errors
-    /// [`GpioError::NoChip`] with the chips there are; [`GpioError::Pin`]: no such line, no permission, held by another.
+    /// [`GpioError::NoChip`] with the list of chips; [`GpioError::Pin`] if there is no such line, no permission, or
+    /// another program holds it.
     pub fn claim(chip: &str, claims: &[Claim]) -> Result<ChardevPins, GpioError> {
         claims.iter().map(|claim| make(chip, claim)).collect::<Result<_, _>>().map(ChardevPins)
     }
@@ -58,7 +59,7 @@ fn value(level: Level) -> Value {
     }
 }
 
-/// Asks the kernel for a line, `as_what` it is to be.
+/// Requests a line from the kernel. `as_what` sets its direction and options.
 fn hold(chip: &str, line: &Line, as_what: impl FnOnce(&mut Builder) -> &mut Builder) -> Result<Held, GpioError> {
     let refused = |cause: String| GpioError::Pin { line: line.clone(), cause };
     let (path, offset) = match line {
@@ -90,7 +91,7 @@ impl Held {
     }
 }
 
-/// Who holds a line, if somebody does, in words.
+/// A message that names the program that holds a line, if one does.
 fn holder(chip: &Path, offset: Offset) -> Option<String> {
     let line = gpiocdev::chip::Chip::from_path(chip).ok()?.line_info(offset).ok()?;
     line.used.then(|| format!("busy: {:?} holds it; stop that first", line.consumer))
@@ -117,8 +118,8 @@ impl ChardevInputs {
     ///
     /// # Errors
     /// As [`ChardevPins::claim`].
-    pub fn claim(chip: &str, senses: &[Sense]) -> Result<ChardevInputs, GpioError> {
-        let make = |sense: &Sense| {
+    pub fn claim(chip: &str, input_claims: &[InputClaim]) -> Result<ChardevInputs, GpioError> {
+        let make = |sense: &InputClaim| {
             let bias = match sense.pull {
                 Pull::Up => Bias::PullUp,
                 Pull::Down => Bias::PullDown,
@@ -126,7 +127,7 @@ impl ChardevInputs {
             };
             hold(chip, &sense.line, |builder| builder.as_input().with_bias(bias))
         };
-        senses.iter().map(make).collect::<Result<_, _>>().map(ChardevInputs)
+        input_claims.iter().map(make).collect::<Result<_, _>>().map(ChardevInputs)
     }
 }
 
@@ -144,7 +145,7 @@ pub struct ChipInfo {
     pub path: PathBuf,
     /// Its name: `gpiochip0`.
     pub name: String,
-    /// What its driver calls it: `pinctrl-rp1`.
+    /// The label from its driver: `pinctrl-rp1`.
     pub label: String,
     /// How many lines it has.
     pub lines: u32,
@@ -155,7 +156,7 @@ struct Chip {
     chip: gpiocdev::chip::Chip,
 }
 
-/// The chips of this machine that can be asked.
+/// The chips of this machine that can be opened.
 pub fn chips() -> Vec<ChipInfo> {
     open_chips().into_iter().map(|c| c.info).collect()
 }

@@ -1,4 +1,5 @@
-//! Pins behind three drivers. A driver more is a file here, a variant of [`Backend`], and a line in each `open`.
+//! Pins, with three drivers. A new driver needs a file here, a variant of [`Backend`], and a line in [`open`] and
+//! [`open_inputs`].
 
 use std::fmt;
 use std::path::PathBuf;
@@ -27,7 +28,7 @@ pub enum Backend {
 }
 
 impl Backend {
-    /// Names as a configuration writes them.
+    /// The names in a configuration.
     pub const NAMES: [(&'static str, Backend); 3] =
         [("rppal", Backend::Rppal), ("gpiocdev", Backend::Gpiocdev), ("simulated", Backend::Simulated)];
 
@@ -42,7 +43,7 @@ impl Backend {
 pub struct GpioSettings {
     /// The driver.
     pub backend: Backend,
-    /// For gpiocdev: the chip's label, name or path; may be empty.
+    /// For gpiocdev: the label, name or path of the chip; may be empty.
     pub chip: String,
     /// For simulated pins: the file to write their levels to; `-` is standard output.
     pub state: Option<PathBuf>,
@@ -50,10 +51,10 @@ pub struct GpioSettings {
     pub inputs: Option<PathBuf>,
 }
 
-/// Claims the pins of outputs, each with its level from the first moment. Without a claim no driver is opened.
+/// Claims the pins of outputs. Each has its level from the first moment. If there are no claims, no driver is opened.
 ///
 /// # Errors
-/// [`GpioError`]: no such chip or pin, no permission, held by another.
+/// [`GpioError`]: there is no such chip or pin, no permission, or another program holds it.
 pub fn open(settings: &GpioSettings, claims: &[Claim]) -> Result<Box<dyn OutputPins>, GpioError> {
     Ok(match settings.backend {
         _ if claims.is_empty() => Box::new(SimulatedPins::claim(None, claims)?),
@@ -63,20 +64,20 @@ pub fn open(settings: &GpioSettings, claims: &[Claim]) -> Result<Box<dyn OutputP
     })
 }
 
-/// Claims the pins of buttons. Without one no driver is opened.
+/// Claims the pins of buttons. If there are none, no driver is opened.
 ///
 /// # Errors
 /// As [`open`].
-pub fn open_inputs(settings: &GpioSettings, senses: &[Sense]) -> Result<Box<dyn InputPins>, GpioError> {
+pub fn open_inputs(settings: &GpioSettings, input_claims: &[InputClaim]) -> Result<Box<dyn InputPins>, GpioError> {
     Ok(match settings.backend {
-        _ if senses.is_empty() => Box::new(SimulatedInputs::claim(None, senses)),
-        Backend::Rppal => Box::new(RpiInputs::claim(senses)?),
-        Backend::Gpiocdev => Box::new(ChardevInputs::claim(&settings.chip, senses)?),
-        Backend::Simulated => Box::new(SimulatedInputs::claim(settings.inputs.as_deref(), senses)),
+        _ if input_claims.is_empty() => Box::new(SimulatedInputs::claim(None, input_claims)),
+        Backend::Rppal => Box::new(RpiInputs::claim(input_claims)?),
+        Backend::Gpiocdev => Box::new(ChardevInputs::claim(&settings.chip, input_claims)?),
+        Backend::Simulated => Box::new(SimulatedInputs::claim(settings.inputs.as_deref(), input_claims)),
     })
 }
 
-/// A share of the time, in thousandths: 0 to 1000.
+/// The duty cycle: the share of the time that an output is on or a pin is high, in thousandths from 0 to 1000.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Duty(u16);
 
@@ -86,7 +87,7 @@ impl Duty {
     /// Always.
     pub const FULL: Duty = Duty(1000);
 
-    /// So many thousandths; more than 1000 are 1000.
+    /// A duty of `thousandths`, at most 1000.
     pub fn thousandths(thousandths: u16) -> Duty {
         Duty(thousandths.min(1000))
     }
@@ -96,12 +97,12 @@ impl Duty {
         self.0
     }
 
-    /// The rest of the time.
+    /// The rest of the time: 1000 less this duty.
     pub fn complement(self) -> Duty {
         Duty(1000 - self.0)
     }
 
-    /// Nearer to `goal` by `step` thousandths at most.
+    /// The duty that is nearer to `goal` by at most `step` thousandths.
     pub fn towards(self, goal: Duty, step: u16) -> Duty {
         Duty(goal.0.clamp(self.0.saturating_sub(step), self.0.saturating_add(step)))
     }
@@ -118,9 +119,9 @@ impl From<bool> for Duty {
 pub enum Level {
     /// 0 V.
     Low,
-    /// The supply: 3.3 V on a Pi.
+    /// The supply voltage: 3.3 V on a Pi.
     High,
-    /// High for this share of the time, by turns with low: pulse-width modulation. Only for a pin that was claimed for it.
+    /// Pulse-width modulation: high for this share of the time, else low. Only for a pin that was claimed with `pwm`.
     Pwm(Duty),
 }
 
@@ -153,7 +154,7 @@ impl fmt::Display for Line {
     }
 }
 
-/// A pin to drive, and the level it gets at once.
+/// A request for a pin to drive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
     /// Its line.
@@ -167,50 +168,50 @@ pub struct Claim {
 /// How a pin is dimmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pwm {
-    /// Turns of high and low in a second.
+    /// The frequency in Hz.
     pub hertz: u32,
-    /// Where the board has a generator for this pin.
+    /// The generator of the board for this pin, if there is one.
     pub hardware: Option<PwmChannel>,
 }
 
 impl Pwm {
-    /// The length of a turn.
+    /// The length of one period.
     pub fn period(&self) -> Duration {
         Duration::from_secs(1) / self.hertz
     }
 
-    /// How long a turn is high.
+    /// How long the pin is high in each period.
     pub fn high(&self, duty: Duty) -> Duration {
         self.period() * u32::from(duty.get()) / 1000
     }
 }
 
-/// A pin's way to a PWM generator of the board.
+/// The connection of a pin to a PWM generator of the board.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PwmChannel {
     /// The generator's channel.
     pub channel: u8,
-    /// The alternate function that joins the pin to it.
+    /// The alternate function of the pin that connects it.
     pub function: u8,
 }
 
-/// What pulls a pin that nothing drives.
+/// The resistor that gives an input its level while nothing drives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pull {
-    /// To the supply.
+    /// A pull-up, to the supply voltage.
     Up,
-    /// To ground.
+    /// A pull-down, to ground.
     Down,
-    /// Nothing.
+    /// No resistor.
     None,
 }
 
 /// A pin to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sense {
+pub struct InputClaim {
     /// Its line.
     pub line: Line,
-    /// What pulls it.
+    /// Its resistor.
     pub pull: Pull,
 }
 
@@ -220,27 +221,27 @@ pub enum GpioError {
     /// This machine has no such pins.
     #[error("no pins: {0}")]
     NoChip(String),
-    /// A pin cannot be had or set.
+    /// A pin cannot be claimed or set.
     #[error("pin {line}: {cause}")]
     Pin {
         /// Its line.
         line: Line,
-        /// What the driver said.
+        /// The error message of the driver.
         cause: String,
     },
-    /// The file that the simulated pins are written to.
+    /// The file of the simulated pins cannot be written.
     #[error("simulated pins in {path}: {cause}")]
     State {
         /// The file.
         path: String,
-        /// What the kernel said.
+        /// The error message of the kernel.
         #[source]
         cause: std::io::Error,
     },
 }
 
-/// The pins that were claimed, by their index in the claims. They keep their last level when this is dropped, as far as the
-/// driver can: whoever drops it rests them first.
+/// The pins that were claimed, by their index in the claims. When this is dropped they keep their last level, if the
+/// driver can do that. So put them at rest before you drop it.
 pub trait OutputPins: Send {
     /// Drives pin number `index` to `level`. Returns at once.
     ///

@@ -1,4 +1,4 @@
-//! Pulse-width modulation by a thread, for lines that no hardware dims.
+//! Pulse-width modulation by a thread, for lines without a hardware generator.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
@@ -6,23 +6,25 @@ use std::time::Instant;
 
 use super::{Duty, Level, Pwm};
 
-/// Fastest that a thread can switch a pin by turns without eating a core: a turn takes two wake-ups of some 50 us.
+/// Highest PWM frequency of a thread, in Hz. Each period takes two wake-ups of about 50 us, so more would take too much
+/// of a core.
 pub const FASTEST_HERTZ: u32 = 1000;
 
-/// A share of the time to be high, and where to say whether the line obeyed.
+/// A new duty, and the channel for the answer whether the line could be set.
 type Order = (Duty, SyncSender<Result<(), String>>);
 
-/// A thread that switches one line by turns. It ends when this is dropped, and leaves the line as it is then.
+/// A thread that switches one line high and low in turn. It ends when this is dropped, and leaves the line at its last
+/// level.
 pub struct SoftPwm {
     orders: Option<SyncSender<Order>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl SoftPwm {
-    /// Switches a line by `drive`, which is at `level` already.
+    /// Starts the thread for a line that has `level` already. `drive` sets the line high or low.
     ///
     /// # Errors
-    /// The kernel's: no thread.
+    /// When the kernel refuses a thread.
     pub fn start(
         pwm: Pwm,
         level: Level,
@@ -35,11 +37,10 @@ impl SoftPwm {
         Ok(SoftPwm { orders: Some(orders), thread: Some(thread) })
     }
 
-    /// Changes the share of the time that the line is high: none and all of it at once, any other after the turn that is under
-    /// way.
+    /// Changes the duty. Always low or always high takes effect at once, any other duty after the current period.
     ///
     /// # Errors
-    /// What the line said; for a share, at its last turn.
+    /// The error of the line. For a duty between always low and always high it is the error of the last period.
     pub fn set(&self, level: Level) -> Result<(), String> {
         let (answer, answered) = sync_channel(1);
         let sent = self.orders.as_ref().and_then(|orders| orders.send((level.duty(), answer)).ok());
@@ -65,7 +66,7 @@ struct Modulator<D> {
 }
 
 impl<D: FnMut(Level) -> Result<(), String>> Modulator<D> {
-    /// One turn; nothing when nobody orders any more.
+    /// Runs one period. `None` when the [`SoftPwm`] was dropped.
     fn turn(&mut self) -> Option<()> {
         let (Duty::NONE | Duty::FULL) = self.duty else {
             let (begun, duty) = (Instant::now(), self.duty);
@@ -85,7 +86,7 @@ impl<D: FnMut(Level) -> Result<(), String>> Modulator<D> {
         self.fault = (self.drive)(level).err();
     }
 
-    /// Takes orders until the time `end`; whether it came so far, and no order cut the turn short.
+    /// Takes orders until the time `end`. Returns whether `end` was reached, or an order cut the period short.
     fn wait_until(&mut self, end: Instant) -> Option<bool> {
         loop {
             match self.inbox.recv_timeout(end.saturating_duration_since(Instant::now())) {
@@ -100,7 +101,7 @@ impl<D: FnMut(Level) -> Result<(), String>> Modulator<D> {
         }
     }
 
-    /// Takes an order; whether it was carried out at once.
+    /// Takes an order. Returns whether it was carried out at once.
     fn take(&mut self, (duty, answer): Order) -> bool {
         self.duty = duty;
         let at_once = matches!(duty, Duty::NONE | Duty::FULL);

@@ -1,10 +1,11 @@
-//! A Raspberry Pi's header through its registers. rppal is retired upstream (2025-07): this is the one file that names it.
+//! The driver for the header of a Raspberry Pi, through its registers. It uses rppal, which its author has retired
+//! (2025-07); only this file uses that crate.
 
 use rppal::gpio::{Gpio, InputPin, Mode, OutputPin, Pin};
 use rppal::pwm::{Channel, Polarity, Pwm as HardPwm};
 
 use super::pwm::{FASTEST_HERTZ, SoftPwm};
-use super::{Claim, GpioError, InputPins, Level, Line, OutputPins, Pull, Pwm, PwmChannel, Sense};
+use super::{Claim, GpioError, InputClaim, InputPins, Level, Line, OutputPins, Pull, Pwm, PwmChannel};
 
 /// The claimed pins.
 pub struct RpiPins(Vec<(Line, Driven)>);
@@ -13,9 +14,9 @@ pub struct RpiPins(Vec<(Line, Driven)>);
 enum Driven {
     /// High or low.
     Plain(OutputPin),
-    /// By turns, by a thread.
+    /// High and low in turn, switched by a thread.
     Soft(SoftPwm),
-    /// By turns, by the board's generator.
+    /// High and low in turn, switched by a generator of the board.
     Hard(HardPwm, Pwm),
 }
 
@@ -23,7 +24,7 @@ impl RpiPins {
     /// Makes outputs of the claimed pins, each at its level from the first moment.
     ///
     /// # Errors
-    /// [`GpioError::NoChip`] where this is no Pi or the group `gpio` is missing; [`GpioError::Pin`].
+    /// [`GpioError::NoChip`] if this is no Pi or the user is not in the group `gpio`; [`GpioError::Pin`].
     pub fn claim(claims: &[Claim]) -> Result<RpiPins, GpioError> {
         let gpio = header()?;
         let make = |claim: &Claim| Ok((claim.line.clone(), make(&gpio, claim)?));
@@ -49,7 +50,7 @@ fn make(gpio: &Gpio, claim: &Claim) -> Result<Driven, GpioError> {
     let pin = pin(gpio, &claim.line)?;
     let mut why = "no dtoverlay=pwm in config.txt joins it to the board's generator".to_string();
     if let Some((pwm, channel)) = claim.pwm.and_then(|pwm| Some((pwm, pwm.hardware?))) {
-        // Something else may be meant with the pin: only the overlay joins it to the generator.
+        // Only the overlay connects the pin to the generator; without it the pin may be used for something else.
         if pin.mode() == function(channel) {
             match hard(channel, pwm, claim.level) {
                 Ok(driven) => return Ok(driven),
@@ -64,7 +65,7 @@ fn make(gpio: &Gpio, claim: &Claim) -> Result<Driven, GpioError> {
         Level::High => pin.into_output_high(),
         _ => pin.into_output_low(),
     };
-    // Back to input would let a relay's input float; the pin stays where the daemon left it: at rest.
+    // rppal would make the pin an input, and the input of a relay would float. Instead the pin keeps its level of rest.
     output.set_reset_on_drop(false);
     let Some(pwm) = claim.pwm else { return Ok(Driven::Plain(output)) };
     if pwm.hertz > FASTEST_HERTZ {
@@ -131,9 +132,9 @@ impl RpiInputs {
     ///
     /// # Errors
     /// As [`RpiPins::claim`].
-    pub fn claim(senses: &[Sense]) -> Result<RpiInputs, GpioError> {
+    pub fn claim(input_claims: &[InputClaim]) -> Result<RpiInputs, GpioError> {
         let gpio = header()?;
-        let make = |sense: &Sense| {
+        let make = |sense: &InputClaim| {
             let pin = pin(&gpio, &sense.line)?;
             Ok(match sense.pull {
                 Pull::Up => pin.into_input_pullup(),
@@ -141,7 +142,7 @@ impl RpiInputs {
                 Pull::None => pin.into_input(),
             })
         };
-        senses.iter().map(make).collect::<Result<_, _>>().map(RpiInputs)
+        input_claims.iter().map(make).collect::<Result<_, _>>().map(RpiInputs)
     }
 }
 

@@ -1,15 +1,15 @@
-//! Pins that are not there: their levels are written to a file, or to standard output.
+//! The driver for simulated pins: their levels are written to a file or to standard output.
 //!
-//! The file holds one line a pin, "GPIO17 0", in the order of the configuration, and never grows; a pin that can be dimmed
-//! shows its share of high, "GPIO18 0.250". On standard output each change is a line. Pins that are read are lines of the
-//! same kind in a file that somebody else writes.
+//! The file has one line for each pin, such as "GPIO17 0", in the order of the configuration, and never grows. A pin
+//! that can be dimmed has its duty, as in "GPIO18 0.250". On standard output each change is a line. Inputs are lines of
+//! the same form in a file that another program writes.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::{Claim, GpioError, InputPins, Level, OutputPins, Pull, Sense};
+use super::{Claim, GpioError, InputClaim, InputPins, Level, OutputPins, Pull};
 
 enum Shown {
     File(File),
@@ -25,7 +25,7 @@ pub struct SimulatedPins {
 }
 
 impl SimulatedPins {
-    /// Simulates the claimed pins; shows them in the file `state`, on standard output for `-`, or nowhere.
+    /// Simulates the claimed pins. Writes their levels to the file `state`, to standard output for `-`, or nowhere.
     ///
     /// # Errors
     /// [`GpioError::State`] when the file cannot be written.
@@ -52,7 +52,7 @@ impl SimulatedPins {
         let written: io::Result<()> = match &self.shown {
             Shown::Nowhere => Ok(()),
             Shown::Stdout => io::stdout().write_all(line(&self.pins[changed]).as_bytes()),
-            // Always the same length: one write replaces the whole state.
+            // The text always has the same length, so one write replaces it all.
             Shown::File(file) => file.write_all_at(self.pins.iter().map(line).collect::<String>().as_bytes(), 0),
         };
         written.map_err(|cause| GpioError::State { path: self.path.clone(), cause })
@@ -66,22 +66,22 @@ impl OutputPins for SimulatedPins {
     }
 }
 
-/// Pins that are read: lines of a file.
+/// Simulated inputs, which are lines of a file.
 pub struct SimulatedInputs {
-    senses: Vec<Sense>,
+    input_claims: Vec<InputClaim>,
     path: Option<PathBuf>,
 }
 
 impl SimulatedInputs {
-    /// Reads these pins from the file `path`; without one, or without a line for it, a pin is as its pull makes it.
-    pub fn claim(path: Option<&Path>, senses: &[Sense]) -> SimulatedInputs {
-        SimulatedInputs { senses: senses.into(), path: path.map(Path::to_path_buf) }
+    /// Reads these pins from the file `path`. Without a file, or without a line in it, a pin has the level of its pull.
+    pub fn claim(path: Option<&Path>, input_claims: &[InputClaim]) -> SimulatedInputs {
+        SimulatedInputs { input_claims: input_claims.into(), path: path.map(Path::to_path_buf) }
     }
 }
 
 impl InputPins for SimulatedInputs {
     fn is_high(&mut self, index: usize) -> Result<bool, GpioError> {
-        let Sense { line, pull } = &self.senses[index];
+        let InputClaim { line, pull } = &self.input_claims[index];
         let text = self.path.as_ref().and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
         let written = text.lines().find_map(|l| l.strip_prefix(&line.to_string())?.strip_prefix(' '));
         Ok(written.map_or(*pull == Pull::Up, |level| level.trim() == "1"))
@@ -115,7 +115,7 @@ mod tests {
     fn a_pin_that_is_read_is_what_the_file_says_else_what_its_pull_makes_it() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("buttons");
-        let sense = |number, pull| Sense { line: Line::Number(number), pull };
+        let sense = |number, pull| InputClaim { line: Line::Number(number), pull };
         let mut pins = SimulatedInputs::claim(Some(&path), &[sense(2, Pull::Up), sense(22, Pull::None)]);
         let mut levels = || [0, 1].map(|pin| pins.is_high(pin).unwrap());
         assert_eq!(levels(), [true, false]);

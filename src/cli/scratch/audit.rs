@@ -1,8 +1,9 @@
-//! `hearken scratch audit`: the demonstration that a recording stays behind, and the verification that ours does not.
+//! `hearken scratch audit`: shows that a usual temporary file stays after a crash, and verifies that Hearken's
+//! recordings do not.
 //!
-//! It starts itself as a victim for each way to record, state and end, each in a directory of its own; waits until the
-//! victim says that it has reached its state; sends the signal, where the end is one; and counts what is left when the
-//! victim is gone.
+//! For each combination of way to record, state and end the program starts itself as a child process, the victim, in a
+//! directory of its own. It waits until the victim reports that it has reached the state, sends the signal if the end
+//! is one, and counts what is left when the victim has ended.
 
 use std::fs::{self, DirBuilder};
 use std::hash::{BuildHasher, RandomState};
@@ -26,12 +27,13 @@ use crate::recognize::settings::RecognizerSettings;
 use crate::runtime::stop::Stop;
 use crate::utterance::scratch::{self, Scratch, ScratchSettings};
 
-/// Longest wait for a victim to reach its state, and to end: a model is loaded and used, on the smallest Pi.
+/// Longest wait for a victim to reach its state, and for its end. It may have to load and use a model on the smallest
+/// Pi.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Latest moment to kill a looping victim: some of its rounds.
+/// Latest moment to kill a looping victim, which has made some rounds by then.
 const LATEST: Duration = Duration::from_millis(3);
 
-/// Ends victims in all ways, and `rounds` more of each kind at random moments; prints what they left.
+/// Ends victims in all states and ways, and `rounds` more of each kind at random moments. Prints what they left.
 pub fn audit(rounds: u32, dir: Option<PathBuf>, as_json: bool) -> Result<(), Error> {
     let stop = Stop::on_signals(false)?;
     for model in [&RecognizerSettings::default().model, models::SILERO] {
@@ -68,7 +70,7 @@ fn asked_to(stop: &Stop) -> io::Result<()> {
     if stop.raised() { Err(io::Error::other("stopped before the audit was over")) } else { Ok(()) }
 }
 
-/// A directory that only we may enter, removed with all that is in it.
+/// A directory that only this user may enter. It is removed with all its content when it is dropped.
 struct Place(PathBuf);
 
 impl Place {
@@ -126,7 +128,7 @@ fn kill(place: &Place, way: Way, rounds: u32, stop: &Stop) -> io::Result<Rounds>
     Ok(sum)
 }
 
-/// Starts a victim and sees it to its end: at its state, or `moment` later.
+/// Starts a victim and waits for its end, which comes when it has reached its state, or `moment` later.
 fn meet(orders: &Orders, moment: Duration) -> Result<(), String> {
     let mut victim = start(orders).map_err(|e| format!("cannot be started: {e}"))?;
     let words = words(&mut victim);
@@ -162,8 +164,8 @@ fn meet(orders: &Orders, moment: Duration) -> Result<(), String> {
 }
 
 fn start(orders: &Orders) -> io::Result<Child> {
-    // A write beyond the limit on a file's size gives an error only where SIGXFSZ is ignored, and what is ignored stays
-    // so across `exec`: the one way to get there without unsafe code.
+    // A write beyond the limit on the size of a file returns an error only if SIGXFSZ is ignored. An ignored signal
+    // stays ignored across `exec`, so the shell sets it; this needs no unsafe code.
     let mut command = Command::new("sh");
     command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(std::env::current_exe()?);
     command.args(["scratch", "victim", "--way", &name(orders.way), "--state", &name(orders.state)]);
@@ -198,7 +200,7 @@ fn as_ordered(orders: &Orders, ended: &Output) -> bool {
     }
 }
 
-/// Whether there must be a recording in the victim's state; in a loop it comes and goes.
+/// Whether there must be a recording in the victim's state. A looping victim has one only at times.
 fn should_hold(orders: &Orders) -> bool {
     match orders.state {
         State::Done | State::Looping => false,
@@ -221,7 +223,7 @@ fn left_in(dir: &Path) -> io::Result<Left> {
     Ok(left)
 }
 
-/// Descriptors that lead below `dir`, of all processes that we may look into.
+/// Number of open descriptors of files below `dir`, in all processes that this user may inspect.
 fn open_in(dir: &Path) -> io::Result<u64> {
     let descriptors = fs::read_dir("/proc")?
         .filter_map(|process| process.ok().filter(|p| p.file_name().to_string_lossy().parse::<u32>().is_ok()))

@@ -1,4 +1,4 @@
-//! What an audit found: the table, the verdict. Pure.
+//! The findings of an audit: the table and the faults. No input or output.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::victim::{End, State, Way};
 use crate::cli::counted;
 
-/// Each state, and how a person would say it.
+/// Each state, with a description for people.
 pub const STATES: [(State, &str); 8] = [
     (State::Opened, "before the first byte"),
     (State::Writing, "while writing"),
@@ -21,22 +21,22 @@ pub const STATES: [(State, &str); 8] = [
 ];
 /// Each end.
 pub const ENDS: [End; 5] = [End::Error, End::Panic, End::Sigterm, End::Sigkill, End::Abort];
-/// Each way, and what it is.
+/// Each way, with a description for people.
 pub const WAYS: [(Way, &str); 2] = [
     (Way::Leaky, "The leaky way: a named temporary file, deleted after its use"),
     (Way::Hearken, "Hearken's way: a file without a name"),
 ];
 
-/// What is left of a recording.
+/// The files and descriptors that are left of a recording.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Left {
     pub files: u64,
     pub bytes: u64,
-    /// Descriptors of any process that lead to a file, be it one without a name.
+    /// Open descriptors of such a file in any process, even if the file has no name.
     pub open: u64,
 }
 
-/// One victim, and what it left; or why it did not end as it should have.
+/// One victim and what it left, or why it did not end as ordered.
 pub struct Ending {
     pub way: Way,
     pub state: State,
@@ -44,7 +44,7 @@ pub struct Ending {
     pub left: Result<Left, String>,
 }
 
-/// Victims killed at random moments, and what all of them left; or why one was not.
+/// Victims that were killed at random moments and what all of them left, or why one was not killed.
 pub struct Rounds {
     pub way: Way,
     pub killed: u32,
@@ -52,7 +52,7 @@ pub struct Rounds {
     pub left: Result<Left, String>,
 }
 
-/// What the audit found.
+/// The findings of an audit.
 pub struct Findings {
     pub endings: Vec<Ending>,
     pub rounds: Vec<Rounds>,
@@ -67,7 +67,7 @@ impl std::ops::Add for Left {
 }
 
 impl Findings {
-    /// What speaks against Hearken, or against the audit; nothing, if all is well.
+    /// The faults of Hearken or of the audit itself; empty if there are none.
     pub fn faults(&self) -> Vec<String> {
         let endings = self.endings.iter().map(|e| (e.way, format!("{} {}", name(e.state), name(e.end)), &e.left));
         let rounds = self.rounds.iter().map(|r| (r.way, "looping sigkill".into(), &r.left));
@@ -83,7 +83,7 @@ impl Findings {
         faults
     }
 
-    /// What all endings of one way left.
+    /// The sum of what all victims of one way left.
     fn total(&self, way: Way) -> Left {
         let lefts = self.endings.iter().filter(|e| e.way == way).flat_map(|e| &e.left);
         lefts.fold(Left::default(), |sum, left| sum + *left)
@@ -93,7 +93,7 @@ impl Findings {
         self.endings.iter().filter(move |e| e.way == way && e.state == state)
     }
 
-    /// All of it for programs, with its faults.
+    /// The findings and the faults as JSON.
     pub fn json(&self, faults: &[String]) -> Value {
         let left = |left: &Result<Left, String>| match left {
             Ok(Left { files, bytes, open }) => json!({"files": files, "bytes": bytes, "open": open}),

@@ -1,4 +1,4 @@
-//! `hearken scratch ...`: what the recordings leave behind.
+//! `hearken scratch ...`: the state of scratch, and the test that recordings leave nothing behind.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ mod victim;
 
 #[derive(Subcommand)]
 pub enum Subcommands {
-    /// Show how full the running daemon's scratch is, and what it has held
+    /// Show how full the scratch of the running daemon is, and how full it has been
     Status {
         /// Where the daemon records [default: $RUNTIME_DIRECTORY, else $XDG_RUNTIME_DIR, else /dev/shm]
         #[arg(long, value_name = "DIR")]
@@ -23,9 +23,10 @@ pub enum Subcommands {
         #[arg(long)]
         json: bool,
     },
-    /// End recordings in every state and manner, and count what is left: exit code 1 if Hearken leaves anything
+    /// End recording processes in every state and in every way, and count the files that are left. Exit code 1 if
+    /// Hearken leaves any
     Audit {
-        /// Kill N more of each kind at random moments; 1000 take some seconds
+        /// Kill N more processes of each kind at random moments. 1000 take some seconds
         #[arg(long, value_name = "N", default_value_t = 20)]
         rounds: u32,
         /// Record in a new directory in DIR [default: $RUNTIME_DIRECTORY, else $XDG_RUNTIME_DIR, else /dev/shm]
@@ -37,11 +38,11 @@ pub enum Subcommands {
     },
     /// Print how many bytes a file system for the scratch of a configuration must have
     Room {
-        /// The configuration
-        #[arg(long, value_name = "FILE")]
+        /// The configuration [default: ./hearken.toml, else /etc/hearken/hearken.toml]
+        #[arg(long, value_name = "FILE", default_value_os_t = super::usual_config(), hide_default_value = true)]
         config: PathBuf,
     },
-    /// What the audit starts in order to end it
+    /// The process that the audit starts and ends
     #[command(hide = true)]
     Victim(victim::Orders),
 }

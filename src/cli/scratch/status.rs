@@ -1,4 +1,4 @@
-//! `hearken scratch status`: the running daemon's gauges.
+//! `hearken scratch status`: prints the counters of the scratch of the running daemon.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use crate::cli::status::ask;
 use crate::daemon::error::Error;
 use crate::runtime::status::Question;
 
-/// Asks the daemon that records into `dir`, and prints what it says.
+/// Asks the daemon that records into `dir`, and prints the counters.
 pub fn status(dir: Option<PathBuf>, as_json: bool) -> Result<(), Error> {
     let (dir, status) = ask(dir, Question::Status)?;
     let gauges = &status["scratch"];

@@ -1,7 +1,8 @@
-//! `hearken scratch victim`, hidden: records in one way or the other, and ends where and how the audit asks for it.
+//! `hearken scratch victim`, a hidden subcommand: records in one of two ways, and ends in the state and the way that
+//! the audit orders.
 //!
-//! Both ways pass the same states. At the one that was asked for the victim says [`HERE`] and meets its end there, with
-//! everything that it holds at that point still in its hands.
+//! Both ways of recording pass through the same states. In the ordered state the victim prints [`HERE`] and ends, while
+//! all its files are still open.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -19,23 +20,23 @@ use crate::grammar::Grammar;
 use crate::recognize::settings::RecognizerSettings;
 use crate::recognize::{self, RecognizeError, Recognizer};
 use crate::runtime::process::limit;
-use crate::runtime::stop::{GLANCE, Stop};
+use crate::runtime::stop::{POLL_INTERVAL, Stop};
 use crate::utterance::scratch::{Scratch, ScratchError, ScratchSettings};
 
-/// What a victim says when it has reached its state.
+/// The line that a victim prints when it has reached its state.
 pub const HERE: &str = "here";
 
-/// Bytes of a frame in either kind of file.
+/// Bytes of a frame in both kinds of file.
 const FRAME_BYTES: u64 = FRAME_LEN as u64 * 2;
-/// Two seconds of sound.
+/// Length of an utterance in frames: two seconds.
 const UTTERANCE: usize = 125;
-/// Four seconds: what Hearken's way may hold.
+/// Capacity of Hearken's way in bytes: four seconds.
 const CAPACITY: u64 = 250 * FRAME_BYTES;
-/// Eight seconds. The leaky way has no limit; it is given up here.
+/// Length in frames at which the leaky way stops: eight seconds. It has no limit of its own.
 const TOO_MUCH: usize = 500;
-/// Where the kernel refuses a write, in the middle of a frame.
+/// Size in bytes at which the kernel refuses a write. It is in the middle of a frame.
 const FILE_LIMIT: u64 = 60 * FRAME_BYTES + 100;
-/// Processor time that says that inference is running: 50 ms where a tick is 10 ms.
+/// Processor time, in ticks, after which inference is surely running: 50 ms if a tick is 10 ms.
 const BUSY_TICKS: u64 = 5;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -56,7 +57,7 @@ pub enum State {
     NoModel,
     Recognizing,
     Done,
-    /// Through all of them but the model's, again and again
+    /// Repeats all states except those with a model
     Looping,
 }
 
@@ -81,10 +82,10 @@ pub struct Orders {
     pub dir: PathBuf,
 }
 
-/// Records as ordered. Returns early where the end is one that returns.
+/// Records as ordered and ends in the ordered way.
 pub fn victim(orders: &Orders) -> Result<(), Error> {
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(io::Error::from)?;
-    // A core file would hold the sound, whichever way it was recorded.
+    // A core file would contain the sound, in either way.
     limit(Resource::Core, 0)?;
     if orders.state == State::WriteFailed {
         limit(Resource::Fsize, FILE_LIMIT)?;
@@ -102,7 +103,7 @@ pub fn victim(orders: &Orders) -> Result<(), Error> {
     }
 }
 
-/// As a typical voice service does it. Each `?` skips the deletion at the end.
+/// Records as a typical voice service does. Every error that `?` returns skips the deletion at the end.
 fn leaky(victim: &Victim) -> Result<(), Error> {
     let path = victim.orders.dir.join("utterance.raw");
     let mut file = File::create(&path)?;
@@ -124,8 +125,8 @@ fn leaky(victim: &Victim) -> Result<(), Error> {
     victim.at(State::Done)
 }
 
-/// As the daemon does it. But the daemon lets go of a recording before it recognizes it; here it is held, as a second
-/// utterance would be.
+/// Records as the daemon does. One difference: the daemon drops a recording before it recognizes it. Here it is kept,
+/// to have a recording during inference, as there is when the next utterance is being recorded.
 fn hearken(victim: &Victim) -> Result<(), Error> {
     let recognizer = victim.model()?;
     let settings = ScratchSettings { capacity: CAPACITY, ..ScratchSettings::default() };
@@ -174,7 +175,7 @@ impl Victim {
             End::Abort => process::abort(),
             End::Sigterm | End::Sigkill => {
                 while !self.stop.raised() {
-                    thread::sleep(GLANCE);
+                    thread::sleep(POLL_INTERVAL);
                 }
                 Err(io::Error::from(io::ErrorKind::Interrupted).into())
             }
@@ -195,7 +196,8 @@ impl Victim {
         if !matches!(self.orders.state, State::NoModel | State::Recognizing) {
             return Ok(None);
         }
-        // Two threads wait for each other by spinning: ten seconds instead of one on a busy machine.
+        // Two threads would spin while they wait for each other, which takes ten seconds instead of one on a busy
+        // machine.
         let settings = RecognizerSettings { threads: 1, ..RecognizerSettings::default() };
         let grammar = Grammar::of("turn on the light").map_err(|e| io::Error::other(e.what))?;
         match recognize::load(&settings, Arc::new(grammar), &Stop::default()) {
@@ -225,7 +227,7 @@ impl Victim {
     }
 }
 
-/// A voice that says nothing: harmonics of 120 Hz, loudest at 720 Hz, four syllables a second.
+/// Frames of a synthetic voice without words: harmonics of 120 Hz, loudest at 720 Hz, with four syllables a second.
 fn voice(frames: usize) -> Vec<Frame> {
     let sample = |i: usize| {
         let turn = |hertz: f32| (i as f32 / SAMPLE_RATE as f32 * hertz).fract() * std::f32::consts::TAU;

@@ -1,4 +1,5 @@
-//! Charts as SVG inside a page: the DET curve, how scores are distributed, and whether probabilities are true. Colours are the page's.
+//! SVG charts of the evaluation page: the DET curve, the distributions of scores, and the reliability diagram. The
+//! colours come from the style sheet of the page.
 
 use std::fmt::Write;
 
@@ -14,9 +15,9 @@ const LEFT: f64 = 58.0;
 const TOP: f64 = 12.0;
 const BELOW: f64 = 46.0;
 
-/// False accepts against false rejects as what is needed moves: a detection error trade-off curve (Martin et
-/// al., "The DET curve in assessment of detection task performance", Eurospeech 1997), both axes by the normal quantile. A
-/// ring marks the threshold of the configuration. None without a clip of either kind.
+/// The detection error trade-off curve: false accepts against false rejects as the threshold moves (Martin et al., "The
+/// DET curve in assessment of detection task performance", Eurospeech 1997). Both axes are scaled by the normal
+/// quantile. A ring marks the threshold of the configuration. `None` if one of the two kinds of clips is missing.
 pub fn det(summaries: &[&Summary]) -> Option<String> {
     let most = summaries.iter().map(|s| s.positives().max(s.negatives)).max().unwrap_or(0);
     if summaries.iter().all(|s| s.det.is_empty()) {
@@ -36,7 +37,7 @@ pub fn det(summaries: &[&Summary]) -> Option<String> {
     Some(svg)
 }
 
-/// An axis from a least to a greatest rate. What lies beyond is drawn at its end.
+/// An axis from a least to a greatest rate. Rates outside of it are drawn at its ends.
 struct Axis {
     from: f64,
     to: f64,
@@ -48,7 +49,7 @@ impl Axis {
         Axis { from: *from, to: TICKS[TICKS.len() - 1] }
     }
 
-    /// How far along the axis a rate lies, 0 to 1.
+    /// The position of a rate on the axis, 0 to 1.
     fn share(&self, rate: f64) -> f64 {
         let [from, to, at] = [self.from, self.to, rate.clamp(self.from, self.to)].map(probit);
         (at - from) / (to - from)
@@ -117,7 +118,7 @@ const WIDTH: f64 = 460.0;
 const ROW: f64 = 56.0;
 const NAMES: f64 = 96.0;
 
-/// How a score is distributed in four groups, one above the other, with a line at the `threshold`.
+/// The distributions of a score in four groups, one above the other, with a line at the `threshold`.
 pub fn distribution(name: &str, scores: &Distribution, threshold: Option<f32>) -> String {
     let Distribution { bins, right, found_refused, wrong, negatives } = scores;
     let rows = [("right", right), ("found, refused", found_refused), ("wrong", wrong), ("to be refused", negatives)];
@@ -171,8 +172,8 @@ fn row(svg: &mut String, number: usize, group: &str, counts: &[usize], width: f6
     svg.push_str("</g>");
 }
 
-/// The reliability diagram: the share that was said, by the probability given. True probabilities lie on the diagonal; each
-/// point has the number of its utterances.
+/// The reliability diagram: for each probability that was given, the share of sentences that were said. Correct
+/// probabilities lie on the diagonal. Each point has the number of its utterances.
 pub fn reliability(reliability: &Reliability) -> String {
     let (x, y) = (|share: f64| LEFT + SIDE * share, |share: f64| TOP + SIDE * (1.0 - share));
     let (right, bottom, middle) = (LEFT + SIDE, TOP + SIDE, LEFT + SIDE / 2.0);

@@ -1,4 +1,4 @@
-//! Long sound cut into utterances by the daemon's own listener.
+//! Cuts long sound into utterances with the daemon's own listener.
 
 use std::time::Duration;
 
@@ -7,18 +7,18 @@ use crate::daemon::listener::{Listener, Spoken, listen};
 use crate::decide::rules::Verdict;
 use crate::report::{Report, reporter};
 use crate::runtime::mailbox::{Received, Receiver, mailbox};
-use crate::runtime::service::Beats;
+use crate::runtime::service::Rounds;
 use crate::runtime::stop::Stop;
 use crate::utterance::endpoint::EndpointSettings;
 use crate::utterance::scratch::Scratch;
 
-/// Recordings that the listener may finish before the tape takes them: a block of sound ends one at most.
+/// Most recordings that may wait for the tape. A block of sound ends at most one.
 const ROOM: usize = 4;
 
-/// Silence after the one that ends an utterance: the detector of speech lags, and the last frame may not be full.
+/// Additional silence after the hangover, because the speech detector is late and the last frame may not be full.
 const SPARE: Duration = Duration::from_millis(500);
 
-/// Sound that is played to the listener, and the recordings that the listener makes of it.
+/// The sound that the listener gets, and the recordings that it makes of it.
 struct Tape {
     sound: Vec<f32>,
     at: Option<usize>,
@@ -56,11 +56,11 @@ impl AudioSource for Tape {
     }
 }
 
-/// The utterances in `sound`. After its end the listener hears silence until the last one is over, as it would in a room. The
-/// sound is taken as it is: the gain is the microphone's.
+/// The utterances in `sound`. Silence is added after its end until the last utterance is over. The gain of the
+/// configuration is not applied, because it belongs to the microphone.
 ///
 /// # Errors
-/// Why an utterance could not be recorded, in words.
+/// A message why an utterance could not be recorded.
 pub fn utterances(sound: &[f32], endpoint: &EndpointSettings, scratch: &Scratch) -> Result<Vec<Vec<f32>>, String> {
     let quiet = (endpoint.hangover + SPARE).as_secs_f64() * f64::from(SAMPLE_RATE);
     let sound = [sound, &vec![0.0; quiet as usize]].concat();
@@ -72,7 +72,7 @@ pub fn utterances(sound: &[f32], endpoint: &EndpointSettings, scratch: &Scratch)
         scratch: scratch.clone(),
         outbox,
         reporter,
-        beats: Beats::default(),
+        rounds: Rounds::default(),
     };
     let mut tape = Tape { sound, at: None, inbox, utterances: Vec::new(), failed: None };
     match listen(&mut tape, listener, &Stop::default()) {

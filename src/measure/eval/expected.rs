@@ -1,4 +1,4 @@
-//! What each WAV file of a folder should be decided as.
+//! The expected decisions on the WAV files of a folder.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -12,22 +12,22 @@ use crate::document::nearest;
 use crate::grammar::read::words;
 use crate::grammar::{Grammar, Sentence, SlotValue};
 
-/// The file that says it.
+/// Name of the file that lists the expected decisions.
 pub const LIST: &str = "expected.jsonl";
-/// Without it, WAV files below a folder of this name are to be refused.
+/// Name of the folder whose WAV files are to be refused, if there is no list.
 const REFUSED: &str = "other";
 /// Longest list that is read, in bytes: a hundred thousand lines.
 const MAX_BYTES: u64 = 16 << 20;
-/// Most folders in each other.
+/// Deepest nesting of folders.
 const MAX_DEPTH: usize = 16;
 
 const KEYS: [&str; 7] = ["file", "sentence", "command", "slots", "rejected", "speaker", "set"];
 const AS_IN: &str = r#"as in {"file": "a.wav", "sentence": "turn on the lamp"}"#;
 
-/// What a clip should be decided as.
+/// The expected decision on a clip.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Expected {
-    /// This sentence, or one that does the same. How its words are written does not count.
+    /// This sentence, or one with the same meaning. The spelling of its words does not matter.
     Sentence(String),
     /// This command, with at least these slots.
     Command {
@@ -36,7 +36,7 @@ pub enum Expected {
         /// The slots that must have these values.
         slots: BTreeMap<String, String>,
     },
-    /// No command.
+    /// The clip is to be refused.
     Rejected,
 }
 
@@ -56,8 +56,8 @@ fn number(text: &str) -> Option<f64> {
 }
 
 impl Expected {
-    /// Whether this is what `sentence`, one that `grammar` has for one of `commands`, says or does. Nothing is, where nothing
-    /// was expected.
+    /// Whether `sentence`, which is one of `grammar` for one of `commands`, is as expected. Always false if the clip is
+    /// to be refused.
     pub fn is(&self, sentence: &Sentence, commands: &[Command], grammar: &Grammar) -> bool {
         match self {
             Expected::Sentence(text) => words(text) == words(&sentence.words) || grammar.says_as(text, sentence),
@@ -79,7 +79,7 @@ impl Expected {
         }
     }
 
-    /// As it stands in the list.
+    /// The keys that it has in the list.
     pub fn json(&self) -> Value {
         match self {
             Expected::Sentence(text) => json!({"sentence": text}),
@@ -105,28 +105,29 @@ impl fmt::Display for Expected {
 /// A WAV file and what it should be decided as.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Case {
-    /// Its name in what is written about it: its path below the folder, with the folder before it if there are several.
+    /// Its name in reports: its path below the folder, preceded by the folder if there are several.
     pub name: String,
     /// Its path below the folder.
     pub path_in_folder: String,
     /// Its path.
     pub path: PathBuf,
-    /// Where that is said: file and line of the list; without a list the file's own path.
+    /// The place of the expectation: file and line of the list, or the path of the file if there is no list.
     pub place: String,
     /// The set that it is counted in.
     pub set: Option<String>,
     /// Who speaks.
     pub speaker: Option<String>,
-    /// What it should be.
+    /// The expected decision.
     pub expected: Expected,
 }
 
-/// Why a folder cannot be evaluated: every fault, a line each.
+/// The faults for which a folder cannot be evaluated, one line each.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
 pub struct Faults(pub(super) Vec<String>);
 
-/// The WAV files under `dir` and what each should be, in the order of their names. What begins with a dot is none of them.
+/// The WAV files under `dir` and the expected decisions, in the order of their names. Names that begin with a dot are
+/// ignored.
 ///
 /// # Errors
 /// [`Faults`] of the folder and its list, which must name them all.
@@ -135,8 +136,8 @@ pub fn cases(dir: &Path, commands: &[Command]) -> Result<Vec<Case>, Faults> {
     if left_out.is_empty() { Ok(cases) } else { Err(Faults(left_out)) }
 }
 
-/// [`cases`], and a line for each file that the list leaves out. The file `noise` may lie in the folder: it is a case only if
-/// the list says so.
+/// [`cases`], and a line for each file that the list leaves out. The file `noise` may lie in the folder: it is a case
+/// only if the list says so.
 ///
 /// # Errors
 /// [`Faults`] of the folder and its list.
@@ -147,7 +148,7 @@ pub fn listed_cases(
 ) -> Result<(Vec<Case>, Vec<String>), Faults> {
     let fault = |path: &Path, what: &dyn fmt::Display| Faults(vec![format!("{}: {what}", path.display())]);
     if !dir.is_dir() {
-        return Err(fault(dir, &"no such folder; one with WAV files in it would be right"));
+        return Err(fault(dir, &"no such folder; give a folder with WAV files"));
     }
     let mut found = Vec::new();
     wavs(dir, dir, MAX_DEPTH, &mut found).map_err(|(path, e)| fault(&path, &e))?;
@@ -155,7 +156,7 @@ pub fn listed_cases(
     let noise = noise.and_then(|noise| noise.canonicalize().ok());
     let counts = |name: &&String| noise.is_none() || dir.join(name).canonicalize().ok() != noise;
     if !found.iter().any(|name| counts(&name)) {
-        return Err(fault(dir, &"no WAV file in it or below; files that end in .wav would do"));
+        return Err(fault(dir, &"no WAV file in it or below; their names must end in .wav"));
     }
     let list = dir.join(LIST);
     let cases = match read(&list) {
@@ -167,13 +168,14 @@ pub fn listed_cases(
     };
     let left_out = found.iter().filter(|name| !cases.contains_key(*name)).filter(counts).map(|name| {
         let example = json!({"file": name, "rejected": true});
-        format!("{}: {name:?} is not in the list; a line such as {example} would do", list.display())
+        format!("{}: {name:?} is not in the list; add a line such as {example}", list.display())
     });
     let left_out: Vec<String> = left_out.collect();
     if cases.is_empty() { Err(Faults(left_out)) } else { Ok((cases.into_values().collect(), left_out)) }
 }
 
-/// A line for each of `cases` that can never be right: its sentence is none of `grammar`, or its command has no such slot.
+/// A warning for each of `cases` that no decision can meet: its sentence is not in `grammar`, or its command has no
+/// such slot.
 pub fn warnings(cases: &[Case], commands: &[Command], grammar: &Grammar) -> Vec<String> {
     let mut slots_of: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     let slots = |name: &str| {
@@ -214,8 +216,8 @@ fn read(list: &Path) -> io::Result<String> {
     std::fs::read_to_string(list)
 }
 
-/// Puts the paths below `top` of the WAV files under `dir` into `found`. Links to folders are not followed, and what begins with
-/// a dot is left alone: macOS puts "._a.wav" beside "a.wav".
+/// Adds the paths, relative to `top`, of the WAV files under `dir` to `found`. Links to folders are not followed, and
+/// names that begin with a dot are ignored, because macOS writes "._a.wav" beside "a.wav".
 fn wavs(top: &Path, dir: &Path, depth: usize, found: &mut Vec<String>) -> Result<(), (PathBuf, io::Error)> {
     let at = |e| (dir.to_path_buf(), e);
     if depth == 0 {
@@ -267,7 +269,7 @@ fn listed(
                 fault(format!("file: there is no WAV file {name:?} under {}", dir.display()));
             }
             Ok(Entry { name, .. }) if cases.contains_key(&name) => {
-                fault(format!("file: {name:?} stands in the list twice; once would be right"));
+                fault(format!("file: {name:?} is in the list twice; keep one of the lines"));
             }
             Ok(Entry { name, set, speaker, expected }) => {
                 let (path, path_in_folder) = (dir.join(&name), name.clone());
@@ -278,7 +280,7 @@ fn listed(
     if faults.is_empty() { Ok(cases) } else { Err(Faults(faults)) }
 }
 
-/// What one line of the list says.
+/// The content of one line of the list.
 struct Entry {
     name: String,
     set: Option<String>,
@@ -300,14 +302,14 @@ fn expected(object: &Map<String, Value>, commands: &[Command]) -> Result<Expecte
         (None, Some(command), None) => return Ok(Expected::Command { command: known(command, commands)?, slots }),
         (Some(words), None, None) => Expected::Sentence(words),
         (None, None, Some(Value::Bool(true))) => Expected::Rejected,
-        (None, None, Some(other)) => return Err(format!("rejected: {other}; true would be right")),
-        _ => return Err(format!("one of \"sentence\", \"command\", \"rejected\" would be right; {AS_IN}")),
+        (None, None, Some(other)) => return Err(format!("rejected: {other}; only true is possible")),
+        _ => return Err(format!("one of \"sentence\", \"command\", \"rejected\" is needed; {AS_IN}")),
     };
     if slots.is_empty() { Ok(expected) } else { Err("slots: only together with \"command\"".into()) }
 }
 
-/// The keys of a line that say something: `null` says nothing, nor does "rejected" that is false. Unknown ones are the writer's
-/// own, unless they look like one that is missing.
+/// Parses a line and keeps the keys that have a value: `null` counts as absent, and so does "rejected" that is false.
+/// Unknown keys are allowed, unless they look like a misspelled key that is missing.
 fn object(line: &str) -> Result<Map<String, Value>, String> {
     let mut object: Map<String, Value> = serde_json::from_str(line).map_err(|e| {
         let what = e.to_string();
@@ -326,8 +328,8 @@ fn object(line: &str) -> Result<Map<String, Value>, String> {
     Ok(object)
 }
 
-/// Whether the unknown `key` may be compared with the `known` one. "set" is so short that keys of the writer's own, as "text" and
-/// "user", look like it: only a key that begins like it may be meant for it.
+/// Whether the unknown `key` may be a misspelling of the `known` one. "set" is so short that other keys, such as "text"
+/// and "user", look similar, so only a key that begins in the same way may be meant.
 fn may_be_meant(known: &str, key: &str) -> bool {
     known != "set" || key.to_lowercase().starts_with("set")
 }

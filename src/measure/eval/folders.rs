@@ -1,13 +1,13 @@
-//! The cases of several folders: names that are unique, and a set for each.
+//! The cases of several folders: gives them unique names, and a set for each folder.
 
 use std::path::{Path, PathBuf};
 
 use super::expected::{Case, Faults, listed_cases};
 use crate::act::command::Command;
 
-/// [`listed_cases`] of each of `dirs`. With more than one, the names begin with the folder as typed. A case whose list names no
-/// set is in one that is named after its folder, if there are several folders or if any list names a set: so every clip is in
-/// the table of sets.
+/// [`listed_cases`] of each of `dirs`. With more than one, the names begin with the folder as typed. A case whose list
+/// names no set is in one that is named after its folder, if there are several folders or if any list names a set: so
+/// every clip is in the table of sets.
 ///
 /// # Errors
 /// [`Faults`] of all folders and their lists.
@@ -50,14 +50,15 @@ fn shared(dirs: &[PathBuf], real: &[PathBuf]) -> Vec<String> {
         if let Some((j, _)) = outer {
             let [inner, outer] = [i, j].map(|at| dirs[at].display());
             lines.push(format!(
-                "{inner}: its files are in {outer} too, and would be counted twice; one of the two would do"
+                "{inner}: its files are in {outer} too, and would be counted twice; give only one of the two"
             ));
         }
     }
     lines
 }
 
-/// The name of each folder: the last part of its path, or all of it if there is none or another folder's name is the same.
+/// The name of each folder: the last part of its path, or all of it if there is none or another folder's name is the
+/// same.
 fn set_names(dirs: &[PathBuf]) -> Vec<String> {
     let name = |dir: &PathBuf| {
         let same = dirs.iter().filter(|other| other.file_name() == dir.file_name()).count();

@@ -1,4 +1,4 @@
-//! What came of the clips of each set, and of each speaker. Pure.
+//! The results of each set and of each speaker. No input or output.
 
 use std::collections::BTreeMap;
 
@@ -9,14 +9,14 @@ use super::statistics::{Estimate, share};
 use super::summary::three_digits;
 use super::{Clip, Outcome};
 
-/// How many speakers a table shows: the text for a person is to fit a screen. The JSON has all of them.
+/// Most speakers in a table, so that it fits on a screen. The JSON has all of them.
 pub const WORST_SPEAKERS: usize = 5;
 
-/// What the columns of a table of groups are, after the name.
+/// The headings of a table of groups, after the name.
 pub const COLUMNS: [&str; 8] =
     ["clips", "found", "right", "right, %", "wrong", "refused", "false accepts", "hours of other sound"];
 
-/// What came of the clips of one group.
+/// The results of the clips of one group.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Counts {
     /// Clips decided.
@@ -78,7 +78,7 @@ impl Counts {
 /// Groups by their names.
 pub type Groups = BTreeMap<String, Counts>;
 
-/// The `clips` counted by the name that `group` gives each. Those that it gives none are not counted.
+/// Counts the `clips` by the name that `group` returns. Clips without a name are not counted.
 pub fn counted(clips: &[Clip], group: impl Fn(&Clip) -> Option<&String>) -> Groups {
     let mut groups = Groups::new();
     for clip in clips {
@@ -89,7 +89,8 @@ pub fn counted(clips: &[Clip], group: impl Fn(&Clip) -> Option<&String>) -> Grou
     groups
 }
 
-/// The [`WORST_SPEAKERS`] with the lowest share right, the lowest first; of two with the same share the one with more clips.
+/// The [`WORST_SPEAKERS`] with the lowest share right, the lowest first; of two with the same share the one with more
+/// clips.
 pub fn worst(speakers: &Groups) -> Vec<(&String, &Counts)> {
     let mut worst: Vec<_> = speakers.iter().collect();
     worst.sort_by(|(_, one), (_, other)| {
@@ -100,7 +101,7 @@ pub fn worst(speakers: &Groups) -> Vec<(&String, &Counts)> {
     worst
 }
 
-/// What a table of the `shown` of so many `speakers` is headed by.
+/// The heading of a table that shows `shown` of the `speakers`.
 pub fn speakers_heading(speakers: usize, shown: usize) -> String {
     match (speakers, shown) {
         (1, _) => "1 speaker".into(),

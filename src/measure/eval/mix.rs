@@ -1,12 +1,13 @@
-//! Clips with noise at a stated signal-to-noise ratio. Pure.
+//! Mixes noise into clips at a given signal-to-noise ratio. No input or output.
 //!
-//! The ratio is that of the loudest frames of speech and noise, as in Picovoice's benchmarks (speech-to-intent-benchmark,
-//! benchmark/mixer.py): pauses around the words do not count, and figures can be compared with theirs.
+//! The ratio is that of the loudest frames of speech and noise, as in Picovoice's benchmarks
+//! (speech-to-intent-benchmark, benchmark/mixer.py). So pauses around the words have no influence, and the results can
+//! be compared with those benchmarks.
 
-/// Samples in a frame whose loudness counts: 128 ms.
+/// Samples in a frame for measuring loudness: 128 ms.
 const FRAME: usize = 2048;
 
-/// What the draws begin with. Fixed: the same clip gets the same noise every time, whatever other clips there are.
+/// The seed. It is fixed, so that a clip always gets the same noise, no matter which other clips there are.
 pub const SEED: u64 = 1;
 
 /// Noise to mix into clips, repeated as often as a clip needs.
@@ -19,7 +20,7 @@ impl Noise {
         samples.iter().any(|s| *s != 0.0).then_some(Noise(samples))
     }
 
-    /// `clip` with noise at `snr_db`, from a place in the noise that follows from `name`. Where the sum would exceed full
+    /// Adds noise to `clip` at `snr_db`, from a place in the noise that depends on `name`. If the sum would exceed full
     /// scale, both are made quieter.
     pub fn mixed(&self, clip: &[f32], name: &str, snr_db: f32) -> Vec<f32> {
         if clip.is_empty() {

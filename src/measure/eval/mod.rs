@@ -1,4 +1,4 @@
-//! How well a configuration does on recorded sound: each WAV file of a folder decided as the daemon would, and counted.
+//! Evaluation of a configuration: decides each WAV file of a folder as the daemon would, and counts the results.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -29,23 +29,23 @@ pub mod summary;
 use expected::{Case, Expected};
 use mix::Noise;
 
-/// A condition that clips are decided in: as they are, or with noise.
+/// A condition in which clips are decided: without or with added noise.
 #[derive(Debug, Clone, Copy)]
 pub struct Condition<'a> {
-    /// The noise, and the signal-to-noise ratio in dB; none is as they are.
+    /// The noise, and the signal-to-noise ratio in dB; `None` without added noise.
     pub noise: Option<(&'a Noise, f32)>,
 }
 
 impl Condition<'_> {
-    /// The ratio, if there is noise.
+    /// The signal-to-noise ratio in dB, if noise is added.
     pub fn snr_db(&self) -> Option<f32> {
         self.noise.map(|(_, snr_db)| snr_db)
     }
 
-    /// The sound of the file `path`, mixed as `name`.
+    /// Reads the sound of the file `path` and adds the noise, from a place that depends on `name`.
     ///
     /// # Errors
-    /// What is wrong with the file, in words.
+    /// A message about the fault of the file.
     pub fn sound(&self, path: &Path, name: &str) -> Result<Vec<f32>, String> {
         let sound = wav::read(path).map_err(|e| e.to_string())?;
         Ok(match self.noise {
@@ -58,13 +58,13 @@ impl Condition<'_> {
 /// One utterance and the decision on it.
 #[derive(Debug, Clone)]
 pub struct Utterance {
-    /// What was heard.
+    /// The result of recognition.
     pub heard: Heard,
     /// The decision.
     pub verdict: Verdict,
     /// Whether the nearest sentence is the expected one, accepted or not.
     pub is_expected: bool,
-    /// What speaks for the nearest sentence; none without one.
+    /// The assessment of the nearest sentence; `None` without a sentence.
     pub assessment: Option<Assessment>,
     /// Slots of the accepted sentence that were not expected.
     pub extra: Vec<String>,
@@ -72,9 +72,9 @@ pub struct Utterance {
     pub decision: Map<String, Value>,
     /// Whether no rule but that of the log-odds refuses it.
     pub passes_otherwise: bool,
-    /// The offset that the nearest sentence's command has for itself, else that of all, in nats.
+    /// The offset, in nats, of the command of the nearest sentence, or the general one.
     pub offset: f32,
-    /// What it sounds like, if that is kept.
+    /// Its samples, if they are kept.
     pub sound: Option<Vec<f32>>,
 }
 
@@ -84,24 +84,24 @@ impl Utterance {
         self.verdict == Verdict::Accepted
     }
 
-    /// How far its log-odds lie above what is needed, in nats; none without a sentence.
+    /// Its log-odds less what is needed, in nats; `None` without a sentence.
     pub fn excess(&self) -> Option<f32> {
         self.assessment.map(|assessment| assessment.log_odds - assessment.needed)
     }
 
-    /// By how much the log-odds that are needed could be raised until it would be refused, in nats: negative for one that is
-    /// refused for its log-odds; none for one that another rule refuses.
+    /// How much the needed log-odds could be raised before it would be refused, in nats. Negative if it is refused for
+    /// its log-odds; `None` if another rule refuses it.
     pub fn spare(&self) -> Option<f32> {
         self.excess().filter(|_| self.passes_otherwise)
     }
 }
 
-/// What became of a clip.
+/// The result of a clip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// Decided as expected.
     Right,
-    /// Decided as something else than what was said.
+    /// Accepted as something else than what was said.
     Wrong,
     /// Refused, and should have been accepted.
     Refused,
@@ -130,29 +130,29 @@ pub struct Clip {
     pub set: Option<String>,
     /// Who speaks.
     pub speaker: Option<String>,
-    /// What it should be.
+    /// The expected decision.
     pub expected: Expected,
-    /// How long it is.
+    /// Its length in seconds.
     pub seconds: f64,
     /// Whether the listener cut it.
     pub cut: bool,
     /// The utterances in it.
     pub utterances: Vec<Utterance>,
-    /// The first 30 s of what it sounds like, if it went wrong without an utterance and that is kept.
+    /// Its first 30 s of samples, if no utterance was found, the result is not right, and they are kept.
     pub sound: Option<Vec<f32>>,
-    /// What became of it.
+    /// Its result.
     pub outcome: Outcome,
 }
 
 impl Clip {
-    /// Whether the best sentence was the expected one, whatever was decided: of a clip that was cut, that of any utterance.
-    /// None for a clip that should be refused.
+    /// Whether the best sentence of any of its utterances is the expected one, accepted or not. `None` for a clip that
+    /// should be refused.
     pub fn found(&self) -> Option<bool> {
         (self.expected != Expected::Rejected).then(|| self.utterances.iter().any(|u| u.is_expected))
     }
 
-    /// As one JSON object: with the keys of `hearken decide --json` for a clip in one piece, with `utterances` for one that
-    /// was cut.
+    /// As one JSON object: with the keys of `hearken decide --json` for a clip in one piece, with `utterances` for one
+    /// that was cut.
     pub fn json(&self, snr_db: Option<f32>) -> Map<String, Value> {
         let mut map = Map::new();
         map.insert("file".into(), json!(self.name));
@@ -177,7 +177,7 @@ impl Clip {
     }
 }
 
-/// Of several utterances in a clip that should be one sentence, that one only may be accepted.
+/// The result of a clip. If a sentence is expected, exactly one utterance must be accepted, and as that sentence.
 fn outcome(expected: &Expected, utterances: &[Utterance]) -> Outcome {
     let mut accepted = utterances.iter().filter(|u| u.accepted());
     match (expected, accepted.next(), accepted.next()) {
@@ -189,23 +189,23 @@ fn outcome(expected: &Expected, utterances: &[Utterance]) -> Outcome {
     }
 }
 
-/// What decides.
+/// The parts that decide clips.
 pub struct Evaluator {
-    /// Sound to sentences.
+    /// The recognizer.
     pub recognizer: Box<dyn Recognizer>,
-    /// What a command must reach.
+    /// The thresholds of the decision.
     pub thresholds: Thresholds,
     /// The commands.
     pub commands: Vec<Command>,
     /// Their sentences.
     pub grammar: Arc<Grammar>,
-    /// How the listener cuts.
+    /// The endpoint settings by which clips are cut.
     pub endpoint: EndpointSettings,
-    /// Where the listener records.
+    /// The scratch for the recordings of the listener.
     pub scratch: Scratch,
-    /// Whether clips that Whisper takes in one piece are cut too.
+    /// Whether short clips, which Whisper can take in one piece, are cut too.
     pub cut: bool,
-    /// Of how many more utterances, or clips without one, the sound is kept where it is not decided as expected.
+    /// How many more sounds of utterances with a wrong result, or of such clips without an utterance, are kept.
     pub keep: usize,
 }
 
@@ -213,7 +213,7 @@ impl Evaluator {
     /// Decides one clip.
     ///
     /// # Errors
-    /// Why its sound cannot be decided, in words.
+    /// A message why its sound cannot be decided.
     pub fn decide(&mut self, case: &Case, sound: Vec<f32>) -> Result<Clip, String> {
         let Case { name, set, speaker, expected, .. } = case.clone();
         let seconds = sound.len() as f64 / f64::from(SAMPLE_RATE);
@@ -236,14 +236,15 @@ impl Evaluator {
         Ok(Clip { name, set, speaker, expected, seconds, cut, utterances, sound, outcome })
     }
 
-    /// Whether the listener cuts so many samples. What is no sentence and goes on for longer than an utterance can is several: as one
-    /// it would be refused for its length, and say nothing of what the daemon does.
+    /// Whether the listener cuts a clip of so many samples. Other sound that is longer than an utterance can be is
+    /// always cut, because the daemon would hear several utterances in it; as one piece it would be refused for its
+    /// length.
     fn cuts(&self, expected: &Expected, samples: usize) -> bool {
         let longest = (self.endpoint.max_length.as_secs_f64() * f64::from(SAMPLE_RATE)) as usize;
         self.cut || samples > MAX_SAMPLES || (*expected == Expected::Rejected && samples > longest)
     }
 
-    /// Whether there is room for one more sound; it is taken.
+    /// Whether one more sound may be kept. If so, counts it.
     fn keeps(&mut self) -> bool {
         let room = self.keep > 0;
         self.keep -= usize::from(room);

@@ -1,5 +1,5 @@
-//! The evaluation as one page that needs nothing else: no script, no other file, no network. It holds the sound of what went
-//! wrong.
+//! The evaluation as one HTML page without scripts, other files or network access. It contains the sound of the clips
+//! with a wrong result.
 
 use std::io::{self, Write};
 
@@ -149,7 +149,7 @@ fn group_table<'a>(
     write!(out, "</table></div>")
 }
 
-/// What was said, what was decided and why. Without an utterance nothing was.
+/// A section on one clip: what was expected, what was decided, and why.
 fn card(out: &mut dyn Write, clip: &Clip, utterance: Option<&Utterance>, sound: &[f32]) -> io::Result<()> {
     let word = |key: &str| match utterance.and_then(|utterance| utterance.decision.get(key)) {
         None | Some(Value::Null) => "-".into(),

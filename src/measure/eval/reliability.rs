@@ -1,26 +1,26 @@
-//! Whether probabilities are true: how often that to which they are given comes about. Pure.
+//! The reliability of probabilities: how often the events with a given probability happen. No input or output.
 
 use serde_json::{Value, json};
 
 /// How many bins there are, each as wide as the others.
 pub const BINS: usize = 10;
 
-/// Probabilities in one bin.
+/// The probabilities in one bin.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Bin {
     /// How many there are.
     pub count: usize,
     /// Their mean, 0 to 1.
     pub given: f64,
-    /// The share of them that came true, 0 to 1.
+    /// The share of them whose sentence was said, 0 to 1.
     pub said: f64,
 }
 
-/// What became of probabilities.
+/// Measures of the quality of probabilities.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reliability {
-    /// Brier score: the mean square of what the probabilities are off by, 0 at best and 0.25 for one who always says one half
-    /// (G. W. Brier, "Verification of forecasts expressed in terms of probability", Monthly Weather Review 78, 1950).
+    /// Brier score: the mean square error of the probabilities. 0 is best; always giving one half has 0.25 (G. W.
+    /// Brier, "Verification of forecasts expressed in terms of probability", Monthly Weather Review 78, 1950).
     pub brier: f64,
     /// By the probability that was given: from 0 to 1 / [`BINS`], and so on.
     pub bins: [Bin; BINS],

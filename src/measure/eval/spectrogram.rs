@@ -1,20 +1,20 @@
-//! What sound looks like: a picture of its frequencies over time, as a Windows bitmap, which every browser shows and which
-//! needs no encoder.
+//! Spectrograms as Windows bitmaps, which every browser can show and which need no encoder.
 
 use std::f32::consts::TAU;
 
 use realfft::RealFftPlanner;
 
-/// Samples that one column looks at: 32 ms.
+/// Samples in the window of one column: 32 ms.
 const WINDOW: usize = 512;
 /// Samples from one column to the next: 10 ms.
 const HOP: usize = 160;
 /// Rows, from 0 to 8 kHz; each is the louder of two frequencies.
 pub const ROWS: usize = WINDOW / 4;
-/// From the loudest to what is drawn as nothing, in dB.
+/// Range of levels from the darkest to the brightest colour, in dB.
 const RANGE_DB: f32 = 70.0;
 
-/// Colours from nothing to the loudest: dark, even to the eye, and legible without colour (after matplotlib's "magma").
+/// Colours from the lowest to the highest level, similar to matplotlib's "magma": perceptually uniform, and readable
+/// without colour.
 const COLOURS: [[f32; 3]; 6] = [
     [0.0, 0.0, 4.0],
     [59.0, 15.0, 112.0],
@@ -49,7 +49,7 @@ fn columns(samples: &[f32]) -> Vec<[f32; ROWS]> {
             for (i, value) in input.iter_mut().enumerate() {
                 *value = samples.get(start + i).copied().unwrap_or(0.0) * hann(i);
             }
-            // The buffers are the planner's own, so their lengths are right; what failed would be drawn as it was before.
+            // Cannot fail, because the planner made the buffers and their lengths are correct.
             let _ = fft.process(&mut input, &mut output);
             let db = |bin: usize| 10.0 * (output[bin].norm_sqr() + 1e-10).log10();
             std::array::from_fn(|row| db(2 * row).max(db(2 * row + 1)))

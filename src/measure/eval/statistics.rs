@@ -1,4 +1,4 @@
-//! Shares and rates with what they may really be, quantiles, histograms, and the curve that a threshold draws. Pure.
+//! Shares and rates with confidence intervals, quantiles and histograms. No input or output.
 
 /// The standard normal's quantile for 95 %, both sides.
 const Z95: f64 = 1.959_963_984_540_054;
@@ -16,8 +16,9 @@ pub struct Estimate {
     pub high: f64,
 }
 
-/// The share `hits` of `all`; none of nothing. The interval is Wilson's score interval (E. B. Wilson, "Probable inference",
-/// J. Am. Stat. Assoc. 22, 1927), which is right for few cases and shares near 0 and 1 too (Brown, Cai, DasGupta, 2001).
+/// The share `hits` of `all`; `None` if `all` is 0. The interval is Wilson's score interval (E. B. Wilson, "Probable
+/// inference", J. Am. Stat. Assoc. 22, 1927), which is also good for few cases and for shares near 0 and 1 (Brown, Cai,
+/// DasGupta, 2001).
 pub fn share(hits: usize, all: usize) -> Option<Estimate> {
     let n = all as f64;
     let is = hits as f64 / n;
@@ -29,16 +30,16 @@ pub fn share(hits: usize, all: usize) -> Option<Estimate> {
     (all > 0).then_some(Estimate { is, low, high })
 }
 
-/// `events` an hour in `hours`; none in no time. The interval is the exact one of a Poisson count (F. Garwood, "Fiducial
-/// limits for the Poisson distribution", Biometrika 28, 1936).
+/// The rate of `events` an hour in `hours`; `None` for 0 hours. The interval is the exact one of a Poisson count (F.
+/// Garwood, "Fiducial limits for the Poisson distribution", Biometrika 28, 1936).
 pub fn rate(events: usize, hours: f64) -> Option<Estimate> {
     let low = if events == 0 { 0.0 } else { poisson_mean(events - 1, 1.0 - TAIL) };
     let high = poisson_mean(events, TAIL);
     (hours > 0.0).then(|| Estimate { is: events as f64 / hours, low: low / hours, high: high / hours })
 }
 
-/// The rate an hour that `events` in `hours` are not above with 95 % confidence: Garwood's upper limit, one-sided. Without
-/// an event it is 3.0 over the hours.
+/// The rate an hour that `events` in `hours` are not above with 95 % confidence: Garwood's upper limit, one-sided.
+/// Without an event it is 3.0 over the hours.
 pub fn rate_bound(events: usize, hours: f64) -> f64 {
     poisson_mean(events, 2.0 * TAIL) / hours
 }

@@ -1,4 +1,4 @@
-//! What came of all clips in one condition.
+//! The results of all clips in one condition.
 
 use std::collections::BTreeMap;
 
@@ -11,28 +11,28 @@ use super::statistics::{Bins, Estimate, quantile, rate, share};
 use super::{Clip, Outcome, Utterance};
 use crate::decide::weights::probability;
 
-/// Bins of the log-odds less what is needed: other speech lies far below 0, most sentences between 1 and 5.
+/// Bins of the log-odds less what is needed. Other speech is far below 0, most sentences between 1 and 5.
 const EXCESS: Bins = Bins { from: -10.0, width: 0.5, count: 32 };
-/// Bins of the lead: a rival more than 3 nats behind is none.
+/// Bins of the lead. A rival that is more than 3 nats behind does not count.
 const LEAD: Bins = Bins { from: -3.0, width: 0.25, count: 24 };
 
-/// Nats above the highest score at which the curve ends, where nothing is accepted: the least that its figures show.
+/// How far above the highest score, in nats, the curve ends. Nothing is accepted there.
 const ABOVE: f32 = 0.001;
 
-/// Expected, but decided as something else.
+/// A wrong decision and how often it was made.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Confusion {
-    /// What was expected.
+    /// The expected decision.
     pub expected: String,
-    /// What was decided.
+    /// The decision that was made.
     pub decided: String,
-    /// How often.
+    /// How often it was made.
     pub count: usize,
     /// The first file.
     pub file: String,
 }
 
-/// How a score is distributed, in four groups.
+/// The distributions of a score in four groups.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Distribution {
     /// The bins.
@@ -43,14 +43,14 @@ pub struct Distribution {
     pub found_refused: Vec<usize>,
     /// Sentences that were accepted as something else.
     pub wrong: Vec<usize>,
-    /// What is to be refused, whatever was decided.
+    /// Clips to be refused, regardless of the decision.
     pub negatives: Vec<usize>,
 }
 
-/// What share would be accepted and missed if the log-odds that are needed were others, for all commands by as much.
+/// A point of the DET curve: the errors if the needed log-odds of all commands were changed by the same amount.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Point {
-    /// Nats more that would be needed.
+    /// The change in nats.
     pub more: f32,
     /// Of the clips to be refused, the share accepted.
     pub false_accepts: f64,
@@ -58,7 +58,7 @@ pub struct Point {
     pub false_rejects: f64,
 }
 
-/// What came of all clips in one condition.
+/// The results of all clips in one condition.
 #[derive(Debug, Clone)]
 pub struct Summary {
     /// The signal-to-noise ratio; none where no noise was added.
@@ -93,7 +93,7 @@ pub struct Summary {
     pub sets: Groups,
     /// Those whose speaker is named, by speaker.
     pub speakers: Groups,
-    /// What was taken for what, most frequent first.
+    /// The wrong decisions, the most frequent first.
     pub confusions: Vec<Confusion>,
     /// The log-odds less what is needed.
     pub excess: Distribution,
@@ -229,18 +229,18 @@ impl Summary {
     }
 }
 
-/// As few digits as are meant.
+/// Rounds to three decimals.
 fn thousandths(number: f32) -> f64 {
     (f64::from(number) * 1000.0).round() / 1000.0
 }
 
-/// Three digits that say something.
+/// Formats a number with three significant digits.
 pub fn three_digits(number: f64) -> String {
     let before_point = if number > 0.0 { number.log10().floor() as i32 + 1 } else { 0 };
     format!("{number:.*}", (3 - before_point).clamp(0, 6) as usize)
 }
 
-/// A share in words, with its interval: so many hits of all.
+/// A share in words, with its interval: `hits` of `all`.
 pub fn percent(estimate: Option<Estimate>, hits: usize, all: usize) -> String {
     let percent = |Estimate { is, low, high }: Estimate| {
         let [is, low, high] = [is, low, high].map(|share| share * 100.0);
@@ -284,7 +284,7 @@ fn probabilities(clips: &[Clip]) -> impl Iterator<Item = (f64, bool, f64)> {
     utterances.filter_map(|u| Some((f64::from(probability(u.assessment?.log_odds)), u.is_expected, 1.0)))
 }
 
-/// What a clip that is not right was decided as: one entry for each false accept, one for any other clip.
+/// The decisions of a clip with a wrong result: one entry for each false accept, one for any other clip.
 fn decided(clip: &Clip) -> Vec<String> {
     let of = |key: &str, wanted: bool| -> Vec<String> {
         let utterances = clip.utterances.iter().filter(|u| u.accepted() == wanted);
@@ -317,7 +317,8 @@ fn confusions(clips: &[Clip]) -> Vec<Confusion> {
     confusions
 }
 
-/// The curve that is drawn by what is needed, all other rules as they are. It ends just above the highest score.
+/// The DET curve for a change of the needed log-odds, with all other rules unchanged. It ends just above the highest
+/// score.
 fn det(clips: &[Clip]) -> Vec<Point> {
     let utterances = clips.iter().flat_map(|c| &c.utterances).filter(|u| u.passes_otherwise);
     let mut thresholds = sorted(utterances.filter_map(|u| u.excess()));
@@ -328,7 +329,7 @@ fn det(clips: &[Clip]) -> Vec<Point> {
         return Vec::new();
     }
     let accepted = sorted(negatives.iter().filter_map(|c| best_two(c)[0]).map(|(up_to, _)| up_to));
-    // Right from where the runner-up is refused up to where the best one is.
+    // A clip is right from the threshold that refuses the second utterance up to the one that refuses the best.
     let expected = || positives.iter().map(|c| best_two(c)).filter(|two| two[0].is_some_and(|(_, right)| right));
     let best = sorted(expected().filter_map(|two| two[0]).map(|(up_to, _)| up_to));
     let runner_up = sorted(expected().filter_map(|two| two[1]).map(|(up_to, _)| up_to));
@@ -345,7 +346,7 @@ fn det(clips: &[Clip]) -> Vec<Point> {
     points
 }
 
-/// The two utterances of a clip that are accepted up to the highest thresholds: those, and whether it is the expected one.
+/// The two utterances of a clip with the highest scores: each score, and whether it is the expected sentence.
 fn best_two(clip: &Clip) -> [Option<(f32, bool)>; 2] {
     let mut reach: Vec<(f32, bool)> =
         clip.utterances.iter().filter_map(|u| Some((u.spare()?, u.is_expected))).collect();
@@ -359,7 +360,7 @@ fn sorted(numbers: impl Iterator<Item = f32>) -> Vec<f32> {
     numbers
 }
 
-/// How many of some in order reach `threshold`.
+/// How many of the `sorted` scores reach `threshold`.
 fn reaching(sorted: &[f32], threshold: f32) -> usize {
     sorted.len() - sorted.partition_point(|number| *number < threshold)
 }

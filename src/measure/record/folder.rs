@@ -1,9 +1,9 @@
-//! The folder of recordings: WAV files, and `expected.jsonl`, which says what each of them is. What stands in that list is
-//! done; nothing else is remembered.
+//! The folder of recordings: WAV files, and the list `expected.jsonl`, which says what each of them is. The list is the
+//! only record of what was done.
 //!
-//! A file is whole, under its name and on the disk before its line is. A kill at any moment loses at most the utterance that
-//! was just spoken: a file whose line was not written yet is set aside when the folder is opened again. The list is there,
-//! empty, before the first file: WAV files without a list are somebody else's, and nothing of theirs is touched.
+//! A file is complete and on the disk before its line is written. If the program is killed, at most the last utterance
+//! is lost: a file without a line is set aside when the folder is opened again. The empty list is made before the first
+//! file, so WAV files without a list belong to somebody else and are not changed.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -17,16 +17,16 @@ use crate::act::command::Command;
 use crate::audio::wav;
 use crate::measure::eval::expected::{Expected, LIST, cases};
 
-/// Name of a file while it is written. Not `.wav`: nobody is to take it for a recording.
+/// Name of a file while it is written. It does not end in `.wav`, so that it is not taken for a recording.
 const PART: &str = ".recording.part";
-/// Ends the name of a file that was set aside.
+/// The end of the name of a file that was set aside.
 const ASIDE: &str = "unlisted";
 /// Longest list that is read, in bytes, as in [`cases`].
 const MAX_BYTES: u64 = 16 << 20;
 /// Most characters of a sentence in a file's name.
 const SLUG: usize = 48;
 
-/// Why a folder cannot be recorded into, in words.
+/// A message why the program cannot record into a folder.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct FolderError(String);
@@ -35,12 +35,12 @@ fn failed(path: &Path) -> impl Fn(io::Error) -> FolderError {
     move |e| FolderError(format!("{}: {e}", path.display()))
 }
 
-/// A recording that stands in the list.
+/// A recording in the list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
     /// Its file, below the folder.
     pub file: String,
-    /// What it says.
+    /// Its sentence, or that it is to be refused.
     pub expected: Expected,
 }
 
@@ -51,7 +51,7 @@ pub struct Folder {
     /// The folder itself, which holds the lock.
     dir: File,
     entries: Vec<Entry>,
-    /// Entries of this session, last of `entries`.
+    /// Number of entries of this session, which are the last of `entries`.
     fresh: usize,
     /// The file that was set aside.
     pub set_aside: Option<PathBuf>,
@@ -65,9 +65,7 @@ impl Folder {
     pub fn open(path: &Path, commands: &[Command]) -> Result<Folder, FolderError> {
         let failed = failed(path);
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|e| match e.kind() {
-            io::ErrorKind::AlreadyExists => {
-                FolderError(format!("{}: not a folder; one would be right", path.display()))
-            }
+            io::ErrorKind::AlreadyExists => FolderError(format!("{}: not a folder; give a folder", path.display())),
             _ => failed(e),
         })?;
         let dir = File::open(path).map_err(&failed)?;
@@ -87,14 +85,14 @@ impl Folder {
         Ok(folder)
     }
 
-    /// The files that the list names, as far as it can be read; none if it is missing.
+    /// The files that the readable part of the list names; `None` if there is no list.
     fn listed(&self) -> io::Result<Option<Listed>> {
         let about = match fs::metadata(&self.list) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             about => about?,
         };
         if !about.is_file() || about.len() > MAX_BYTES {
-            // Not for us to judge: `cases` refuses it.
+            // `cases` reports the fault of such a file.
             return Ok(Some(Listed { files: Vec::new(), whole: false, empty: false }));
         }
         let mut bytes = Vec::new();
@@ -104,7 +102,7 @@ impl Folder {
         Ok(Some(Listed { files, whole: bytes.is_empty() || bytes.ends_with(b"\n"), empty: bytes.is_empty() }))
     }
 
-    /// Leaves nothing of a session that was killed but its recordings. Whether there are none.
+    /// Removes what a killed session left, except its recordings. Returns whether there are no recordings.
     fn tidy(&mut self, listed: &Listed) -> io::Result<bool> {
         if listed.whole {
             self.set_aside(&listed.files)?;
@@ -115,8 +113,8 @@ impl Folder {
         Ok(listed.empty)
     }
 
-    /// A file with the number that comes next is one whose line was not written, or was taken back: the session was killed in
-    /// between. What has another number is not ours.
+    /// Sets aside a file with the next number. Its line was not written or was already deleted when the session was
+    /// killed. Files with other numbers were not made here.
     fn set_aside(&mut self, files: &[String]) -> io::Result<()> {
         let next = next(files.iter().map(String::as_str));
         for entry in fs::read_dir(&self.path)? {
@@ -129,7 +127,7 @@ impl Folder {
         Ok(())
     }
 
-    /// To the first name that no file has that was set aside before.
+    /// Renames a file to the first free name for files that were set aside.
     fn rename_aside(&self, name: &str) -> io::Result<String> {
         let mut aside = format!("{name}.{ASIDE}");
         let mut times = 1;
@@ -145,7 +143,7 @@ impl Folder {
 
     fn read(&self, is_new: bool, commands: &[Command]) -> Result<Vec<Entry>, FolderError> {
         match cases(&self.path, commands) {
-            // Without a list there are cases only where there are WAV files.
+            // Without a list, `cases` succeeds only if there are WAV files.
             Ok(_) if is_new => Err(FolderError(format!(
                 "{}: has WAV files and no {LIST}, so they are not from here; a folder that is empty or was recorded into \
                  would do",
@@ -157,12 +155,12 @@ impl Folder {
         }
     }
 
-    /// What stands in the list.
+    /// The entries of the list.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
-    /// How many recordings of a speaker there are: of speech that is to be refused, or of sentences.
+    /// Number of recordings of a speaker: those to be refused if `refused`, else those of sentences.
     pub fn count(&self, speaker: Option<&str>, refused: bool) -> usize {
         let theirs = |entry: &&Entry| {
             let named = parts(&entry.file).is_some_and(|(name, _)| name == speaker);
@@ -171,11 +169,11 @@ impl Folder {
         self.entries.iter().filter(theirs).count()
     }
 
-    /// Writes `sound`, 16-bit samples at 16 kHz, little-endian, as a file, then its line. The file's name. Blocks until both
-    /// are on the disk.
+    /// Writes `sound`, 16-bit samples at 16 kHz, little-endian, to a file, and then its line. Returns the name of the
+    /// file. Blocks until both are on the disk.
     ///
     /// # Errors
-    /// What the kernel refused; then there is neither.
+    /// The error of the kernel; then neither the file nor the line exists.
     pub fn add(&mut self, speaker: Option<&str>, expected: Expected, sound: &[u8]) -> Result<String, FolderError> {
         let number = next(self.entries.iter().map(|e| e.file.as_str()));
         let speaker = speaker.map(|name| format!("{name}-")).unwrap_or_default();
@@ -184,7 +182,7 @@ impl Folder {
         self.write(&file, sound).map_err(failed(&self.path.join(&file)))?;
         let entry = Entry { file, expected };
         if let Err(error) = append(&list, &line(&entry)) {
-            // It would be a file without a line.
+            // Removes the file, because it has no line.
             let _ = fs::remove_file(self.path.join(&entry.file));
             return Err(failed(&self.list)(error));
         }
@@ -193,12 +191,12 @@ impl Folder {
         Ok(entry.file)
     }
 
-    /// The list, made if it is missing.
+    /// Opens the list. Makes it if it is missing.
     fn open_list(&self) -> io::Result<File> {
         OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&self.list)
     }
 
-    /// Writes the file. Its name is on the disk then, and the list's, if that is new.
+    /// Writes the file and its name to the disk, and the name of the list if that is new.
     fn write(&self, file: &str, sound: &[u8]) -> io::Result<()> {
         let part = self.path.join(PART);
         let _ = fs::remove_file(&part);
@@ -214,10 +212,10 @@ impl Folder {
         named.and_then(|()| self.dir.sync_all())
     }
 
-    /// Deletes the last recording of this session, its line first. What it was; none if there is none.
+    /// Deletes the last recording of this session, its line first, and returns it; `None` if there is none.
     ///
     /// # Errors
-    /// What the kernel refused; or the list does not end with that line, because somebody else has changed it.
+    /// The error of the kernel, or that the list does not end with that line because somebody else has changed it.
     pub fn take_back(&mut self) -> Result<Option<Entry>, FolderError> {
         let Some(entry) = self.entries.last().filter(|_| self.fresh > 0).cloned() else { return Ok(None) };
         self.cut_off(&line(&entry)).map_err(failed(&self.list))?;
@@ -247,11 +245,11 @@ struct Listed {
     files: Vec<String>,
     /// Whether the last line is complete.
     whole: bool,
-    /// Whether there is nothing in it.
+    /// Whether the list is empty.
     empty: bool,
 }
 
-/// Appends a line as a whole, or not at all.
+/// Appends a line completely or not at all.
 fn append(mut list: &File, line: &str) -> io::Result<()> {
     let before = list.metadata()?.len();
     let mut last = [b'\n'];
@@ -290,7 +288,7 @@ fn parts(file: &str) -> Option<(Option<&str>, u32)> {
     }
 }
 
-/// What a recording says, for its name: "turn-on-the-lamp".
+/// The sentence of a recording in a form for its file name: "turn-on-the-lamp".
 fn slug(expected: &Expected) -> String {
     let Expected::Sentence(words) = expected else { return "other".into() };
     let words = words.to_lowercase();
@@ -339,7 +337,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("file"), "").unwrap();
         let file = Folder::open(&dir.path().join("file"), &[]).err().unwrap().to_string();
-        assert!(file.ends_with("/file: not a folder; one would be right"), "{file}");
+        assert!(file.ends_with("/file: not a folder; give a folder"), "{file}");
         let path = dir.path().join("new/er");
         let mut folder = Folder::open(&path, &[]).unwrap();
         assert!(Folder::open(&path, &[]).is_err_and(|e| e.to_string().contains("another `hearken record`")));

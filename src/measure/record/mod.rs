@@ -1,5 +1,5 @@
-//! Recordings of the user's own sentences, for `hearken eval`: what is asked for next, what a take is worth, and the folder
-//! that holds them.
+//! Recordings of the user's own sentences, for `hearken eval`: the choice of the next prompt, the check of a take, and
+//! the folder of the recordings.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +8,11 @@ use crate::grammar::{Grammar, Sentence};
 pub mod folder;
 pub mod take;
 
-/// Sentences of a command that are looked at for one that was not said yet: by [`Grammar::spread`] all that come up once in
-/// 1500 times are among them.
+/// Sentences of a command that are examined to find one that was not said yet. [`Grammar::spread`] guarantees that
+/// every sentence with a probability of at least 1 in 1500 is among them.
 const LOOKED_AT: u64 = 3000;
 
-/// What is to be said. Pure: the same grammar and the same recordings give the same prompts.
+/// The prompts: sentences that are to be said. The same grammar and recordings give the same prompts.
 pub struct Prompts<'g> {
     grammar: &'g Grammar,
     commands: Vec<u32>,
@@ -20,7 +20,7 @@ pub struct Prompts<'g> {
 }
 
 impl<'g> Prompts<'g> {
-    /// Prompts for the sentences of `grammar`, of which these have been `said`.
+    /// Makes prompts for the sentences of `grammar`. Those in `said` were said already.
     pub fn new<'s>(grammar: &'g Grammar, said: impl IntoIterator<Item = &'s str>) -> Prompts<'g> {
         let commands = grammar.counts().into_keys().collect();
         let mut prompts = Prompts { grammar, commands, said: BTreeMap::new() };
@@ -28,19 +28,19 @@ impl<'g> Prompts<'g> {
         prompts
     }
 
-    /// This has been said, or is not to be.
+    /// Records that a sentence was said or skipped.
     pub fn note(&mut self, words: &str) {
         *self.said.entry(words.to_lowercase()).or_default() += 1;
     }
 
-    /// What [`note`](Prompts::note) was told of is taken back.
+    /// Undoes [`note`](Prompts::note).
     pub fn forget(&mut self, words: &str) {
         let times = self.said.entry(words.to_lowercase()).or_default();
         *times = times.saturating_sub(1);
     }
 
-    /// What to ask for at a turn, counted from 0: the commands take turns, and each sentence of one comes before any comes
-    /// again. None where the grammar has no sentences.
+    /// The prompt of a turn, counted from 0. The commands take turns, and every sentence of a command comes before any
+    /// of them comes again. `None` if the grammar has no sentences.
     pub fn at(&self, turn: usize) -> Option<Sentence> {
         let command = *self.commands.get(turn % self.commands.len().max(1))?;
         let times = |sentence: &Sentence| self.said.get(&sentence.words.to_lowercase()).copied().unwrap_or(0);

@@ -1,28 +1,28 @@
-//! What a take is worth: its levels, and what is wrong with it. Pure.
+//! Checks a take: measures its levels and finds its faults. No input or output.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::audio::{FRAME, FRAME_LEN, SAMPLE_RATE, level_dbfs};
 
-/// Where speech should be, in dBFS: what the voice detector wants.
+/// The best level of speech for the speech detector, in dBFS.
 const RIGHT_DBFS: f32 = -26.0;
-/// Speech below this is quiet, in dBFS. Of the 73 clips of tests/data/home, made quieter, the listener found all at a median of
-/// -49 dBFS and missed the first at -52.
+/// Level in dBFS below which speech counts as quiet. In a test the 73 clips of tests/data/home were made quieter: the
+/// listener found all of them at a median of -49 dBFS and missed the first one at -52 dBFS.
 const QUIET_DBFS: f32 = -45.0;
 /// Least distance from the noise to the speech, in dB.
 const LEAST_SNR_DB: f32 = 10.0;
-/// What counts as full scale: 0.1 dB below it, for a resampler rounds what was cut flat.
+/// Magnitude that counts as full scale: 0.1 dB below it, because a resampler rounds off clipped peaks.
 const FULL_SCALE: f32 = 0.989;
-/// One sample in so many at full scale makes a take useless.
+/// If more than one sample in this many is at full scale, a take is useless.
 const CLIPPED_MUCH: usize = 200;
 /// Frames of the loudest stretch, 128 ms: as `hearken eval --snr` measures speech.
 const LOUDEST: usize = 8;
-/// One frame in so many is as quiet as the noise or quieter. The sound that is kept before and after makes up more than that
-/// of an utterance of up to 5 s; in longer ones pauses do.
+/// The noise level is that which one frame in this many does not exceed. In an utterance of up to 5 s the sound that is
+/// kept before and after the speech has more frames than that; in longer ones there are pauses.
 const QUIETEST: usize = 10;
 
-/// A recorded utterance in figures.
+/// The measurements of a recorded utterance.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Take {
     /// Its length in samples at 16 kHz.
@@ -35,21 +35,21 @@ pub struct Take {
     pub clipped: usize,
 }
 
-/// What is wrong with a take.
+/// A fault of a take.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Fault {
     /// Samples at full scale.
     Clipped {
-        /// How many.
+        /// Number of samples at full scale.
         clipped: usize,
-        /// Of how many.
+        /// Number of all samples.
         samples: usize,
         /// By how much it is too loud, in dB.
         lower_db: f32,
-        /// Whether the microphone itself does it, not the gain.
+        /// Whether the microphone itself clips. Otherwise the gain does.
         itself: bool,
     },
-    /// It was cut at the longest that an utterance may be.
+    /// It was cut at the longest duration of an utterance.
     Overlong(Duration),
     /// The speech is far below what is right, in dBFS.
     Quiet(f32),
@@ -63,7 +63,7 @@ pub enum Fault {
 }
 
 impl Take {
-    /// The figures of `samples` that were recorded with a gain of `gain_db`.
+    /// Measures `samples`, which were recorded with a gain of `gain_db`.
     pub fn of(samples: &[f32], gain_db: f32) -> Take {
         let full_scale = FULL_SCALE * 10f32.powf(gain_db.min(0.0) / 20.0);
         let stretches = samples.chunks(FRAME_LEN * LOUDEST).map(level_dbfs);
@@ -77,7 +77,8 @@ impl Take {
         }
     }
 
-    /// What is wrong with it, if the gain was `gain_db` and it is not to be cut, as it is at `max_length`.
+    /// Its faults, with a gain of `gain_db`. `max_length` is the length at which it would have been cut; `None` if a
+    /// cut is no fault.
     pub fn faults(&self, gain_db: f32, max_length: Option<Duration>) -> Vec<Fault> {
         let Take { samples, speech_dbfs, noise_dbfs, clipped } = *self;
         let lower_db = (speech_dbfs - RIGHT_DBFS).ceil().max(3.0);
@@ -100,7 +101,7 @@ impl fmt::Display for Take {
 }
 
 impl Fault {
-    /// Whether a take with it is of no use.
+    /// Whether the fault makes a take useless.
     pub fn is_hard(&self) -> bool {
         match self {
             Fault::Clipped { clipped, samples, .. } => clipped * CLIPPED_MUCH > *samples,
@@ -132,7 +133,7 @@ impl fmt::Display for Fault {
             }
             Fault::Noisy { speech_dbfs, noise_dbfs } => write!(
                 f,
-                "noisy: speech at {speech_dbfs:.1} dBFS, noise at {noise_dbfs:.1}; {LEAST_SNR_DB} dB between them would do: \
+                "noisy: speech at {speech_dbfs:.1} dBFS, noise at {noise_dbfs:.1}; {LEAST_SNR_DB} dB between them are needed: \
                  come nearer to the microphone, or quieten the room"
             ),
         }

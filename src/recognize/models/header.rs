@@ -1,8 +1,8 @@
-//! The first 48 bytes of a Whisper model: what whisper.cpp trusts, and what it crashes on.
+//! Checks the first 48 bytes of a Whisper model, which whisper.cpp does not check.
 //!
-//! Layout: `whisper_model_load` in whisper.cpp: the magic, then eleven 32-bit integers. Of 98 damaged files, those with
-//! wrong ones killed the process by an assertion, a division by zero or the allocation of all memory (research/whisper.md,
-//! section 5.3).
+//! The layout is that of `whisper_model_load` in whisper.cpp: a magic number, then eleven 32-bit integers. In a test
+//! with 98 damaged files, wrong integers killed the process by an assertion, a division by zero or the allocation of
+//! all memory.
 
 /// "ggml", little-endian.
 const MAGIC: u32 = 0x6767_6d6c;
@@ -16,7 +16,7 @@ const FORMATS: [i32; 12] = [0, 1, 2, 3, 7, 8, 9, 10, 11, 12, 13, 14];
 /// Added to the format once for each version of the quantization. (ggml.h, `GGML_QNT_VERSION_FACTOR`)
 const VERSION: i32 = 1000;
 
-/// Why `bytes` cannot be a Whisper model, if so.
+/// The reason why `bytes` cannot be a Whisper model; `None` if they can.
 pub fn objection(bytes: &[u8]) -> Option<String> {
     let Some(header) = bytes.first_chunk::<48>() else {
         return Some(format!("{} bytes are no Whisper model", bytes.len()));

@@ -1,7 +1,7 @@
-//! Model files: which there are, where they lie, and whether they are what they claim to be.
+//! Model files: which there are, where they are found, and whether they are intact.
 //!
-//! whisper.cpp's loader crashes on half of all damaged files and silently accepts some others, so no byte reaches it
-//! before size and SHA-256 agree with the manifest. `models/manifest.toml` is built into the program.
+//! whisper.cpp's loader crashes on half of all damaged files and silently accepts some others. So it gets a file only
+//! after its size and SHA-256 were compared with the manifest, `models/manifest.toml`, which is built into the program.
 
 use std::fs::File;
 use std::io::Read;
@@ -16,7 +16,7 @@ pub mod vocabulary;
 
 const MANIFEST: &str = include_str!("../../../models/manifest.toml");
 
-/// A table beside a model file: how to search with the model, and how much each feature of a decision counts.
+/// The table of a model: its settings for the search, and the weights of the features of a decision.
 #[derive(Debug, Clone, Copy)]
 pub struct Table {
     /// The model's file name.
@@ -27,7 +27,7 @@ pub struct Table {
     pub text: &'static str,
 }
 
-/// The tables, that of the default model first. They are built in, since they belong to the features as this program computes them.
+/// All tables, that of the default model first. They are built in, because they fit only the features of this program.
 pub const TABLES: [Table; 2] = [
     Table {
         model: "ggml-tiny.en-q8_0.bin",
@@ -41,7 +41,8 @@ pub const TABLES: [Table; 2] = [
     },
 ];
 
-/// The table for the model `name` of the manifest, or for the user's own with the hash `sha256`; none if nobody has made one.
+/// The table for the model `name` of the manifest, or for the user's own model with the hash `sha256`; `None` if there
+/// is no table for it.
 pub fn table(name: &str, sha256: Option<&str>) -> Option<Table> {
     let hash = |name: &str| known(name).map(|model| model.sha256).ok();
     let wanted = sha256.map(String::from).or_else(|| hash(name))?;
@@ -51,18 +52,18 @@ pub fn table(name: &str, sha256: Option<&str>) -> Option<Table> {
 /// Directory of an installed package.
 const INSTALLED: &str = "/usr/share/hearken/models";
 
-/// Most bytes of a model that is not in the manifest: whisper-large in 16 bits has 3.1 GB.
+/// Most bytes of a model that is not in the manifest. The largest Whisper model in 16 bits has 3.1 GB.
 const MOST_BYTES: u64 = 4 << 30;
 
-/// The Silero detector that each utterance is checked with.
+/// File name of the Silero speech detector, which checks each utterance.
 pub const SILERO: &str = "ggml-silero-v6.2.0.bin";
 
-/// What the manifest says of a file.
+/// An entry of the manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Model {
     /// File name.
     pub name: String,
-    /// What it is, in words.
+    /// Description.
     pub what: String,
     /// Length in bytes.
     pub size: u64,
@@ -83,7 +84,7 @@ pub enum ModelError {
         /// The names listed.
         known: Vec<String>,
     },
-    /// It lies in none of the directories.
+    /// It is in none of the directories.
     #[error("model {name:?} is not here; looked in {}", looked.iter().map(|d| d.display().to_string()).collect::<Vec<_>>().join(", "))]
     Missing {
         /// The name asked for.
@@ -112,7 +113,7 @@ pub enum ModelError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the kernel said.
+        /// The error of the kernel.
         #[source]
         cause: std::io::Error,
     },
@@ -121,7 +122,7 @@ pub enum ModelError {
 /// The models that the manifest lists.
 ///
 /// # Errors
-/// The manifest's faults. It is built in, and a test reads it: there are none.
+/// Faults of the manifest. There are none: it is built in, and a test reads it.
 pub fn manifest() -> Result<Vec<Model>, Problems> {
     parse(MANIFEST)
 }
@@ -172,8 +173,8 @@ pub fn known(name: &str) -> Result<Model, ModelError> {
     }
 }
 
-/// Where models are looked for: `$HEARKEN_MODELS` alone if it is set; else the package's directory, then `models/` beside
-/// the program or above it, as in a checkout.
+/// The directories that are searched for models: only `$HEARKEN_MODELS` if it is set; else the package's directory,
+/// then `models/` beside the program or in a directory above it, as in a checkout.
 pub fn directories() -> Vec<PathBuf> {
     if let Some(dir) = std::env::var_os("HEARKEN_MODELS").filter(|d| !d.is_empty()) {
         return vec![dir.into()];
@@ -183,24 +184,24 @@ pub fn directories() -> Vec<PathBuf> {
     std::iter::once(PathBuf::from(INSTALLED)).chain(beside).collect()
 }
 
-/// A model whose file was compared with its SHA-256, the manifest's or the user's.
+/// A model file that was compared with the SHA-256 of the manifest or of the user.
 #[derive(Debug)]
 pub struct Verified {
-    /// Where it lies.
+    /// Its path.
     pub path: PathBuf,
     /// The file that was compared, open.
     pub file: File,
-    /// Its bytes, as compared.
+    /// The bytes that were compared.
     pub bytes: Vec<u8>,
 }
 
-/// Whether nobody but the user vouches for the model `name`: it has a SHA-256 that is not the manifest's.
+/// Whether the model `name` is not one of the manifest: its SHA-256 is given and differs from the manifest's.
 pub fn is_foreign(name: &str, sha256: Option<&str>) -> bool {
     sha256.is_some_and(|sha256| known(name).map_or(true, |model| model.sha256 != sha256))
 }
 
-/// Finds, reads and compares the model `name`: a file name of the manifest, or with the user's own `sha256` any file name or
-/// path. Blocks for some 100 ms with a file of 40 MB.
+/// Finds, reads and compares the model `name`: a file name of the manifest, or with the user's own `sha256` any file
+/// name or path. Blocks for some 100 ms with a file of 40 MB.
 ///
 /// # Errors
 /// [`ModelError`]: unknown, missing, not what the manifest or `sha256` says, or no Whisper model at all.
@@ -247,9 +248,9 @@ fn compare(path: PathBuf, model: &Model) -> Result<Verified, ModelError> {
     }
 }
 
-/// The file and at most one byte more than `size`; `None` where it is not a regular file.
+/// Opens the file and reads at most one byte more than `size`. The error is `None` if it is not a regular file.
 fn read(path: &Path, size: u64) -> Result<(File, Vec<u8>), Option<std::io::Error>> {
-    // The metadata first: opening a FIFO would wait for its writer.
+    // Checks the metadata first, because opening a FIFO would wait for its writer.
     if !std::fs::metadata(path)?.is_file() {
         return Err(None);
     }

@@ -1,7 +1,8 @@
-//! The vocabulary of a Whisper model, read off its file without loading it: enough to see how words are split.
+//! Reads the vocabulary of a Whisper model from its file, without loading the model, to see how words are split into
+//! tokens.
 //!
-//! Layout: `whisper_model_load` in whisper.cpp: after the header the mel filters, with their two dimensions before them, then
-//! the number of tokens, then each with its length before it.
+//! The layout is that of `whisper_model_load` in whisper.cpp: after the header come the two dimensions of the mel
+//! filters, the filters, the number of tokens, and each token with its length before it.
 
 use std::fs::File;
 use std::io::Read;
@@ -12,8 +13,8 @@ use super::{directories, header};
 /// Bytes of a file that are read: header, filters and vocabulary take 0.6 MB.
 const MOST_BYTES: u64 = 4 << 20;
 
-/// The tokens of the model `name`, by their ids; none where the file is not at hand or is no such model. Not to be trusted:
-/// nothing is compared with the manifest.
+/// The tokens of the model `name`, by their ids; `None` if the file is missing or is no Whisper model. The file is not
+/// compared with the manifest, so the result is not verified.
 pub fn vocabulary(name: &str) -> Option<Vec<Vec<u8>>> {
     let path = directories().iter().map(|dir| dir.join(name)).find(|path: &PathBuf| path.is_file())?;
     let mut bytes = Vec::new();
@@ -35,7 +36,7 @@ fn read(bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
         rest = after;
         Some(token.to_vec())
     };
-    // Each takes four bytes at least, so that a wrong count ends with the bytes.
+    // Each token takes at least four bytes, so a wrong count ends when the bytes end.
     (0..count).map(|_| token()).collect()
 }
 

@@ -1,0 +1,398 @@
+//! Every key of a configuration: its name, what it takes, what holds where it is missing, and what it is for. Whoever reads a key
+//! reads it by its entry here; the reference page, the schema for editors and `hearken config show` are made from it. Pure.
+
+use std::time::Duration;
+
+use super::units;
+use crate::document::{Placed, Section, Value};
+
+/// What a key takes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kind {
+    /// A string.
+    Text,
+    /// One of these strings.
+    OneOf(&'static [&'static str]),
+    /// true or false.
+    Boolean,
+    /// A number within these bounds.
+    Number(f64, f64),
+    /// A whole number within these bounds.
+    Whole(i64, i64),
+    /// A time within these bounds, in milliseconds: "200 ms".
+    Time(u64, u64),
+    /// A size within these bounds, in bytes: "8 MiB".
+    Bytes(u64, u64),
+    /// A frequency within these bounds, in hertz: "200 Hz".
+    Hertz(u32, u32),
+    /// A string, or several in an array.
+    Texts,
+    /// A number of a pin, or with `backend = "gpiocdev"` the name of its line.
+    Pin,
+    /// A table of names that the user gives, each with what is told here.
+    Named(&'static str),
+    /// A table with the keys of a section of its own.
+    Table,
+}
+
+/// What holds where a key is missing.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Usual {
+    /// This, as it would be written.
+    Value(&'static str),
+    /// What these words say.
+    Told(&'static str),
+    /// Nothing.
+    None,
+    /// It must not be missing; this is an example.
+    Needed(&'static str),
+}
+
+/// A key of a configuration.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Key {
+    /// Its name.
+    pub name: &'static str,
+    /// What it takes.
+    pub kind: Kind,
+    /// What holds without it.
+    pub usual: Usual,
+    /// What it is for, in a sentence.
+    pub about: &'static str,
+}
+
+/// A section, and its keys.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Keys {
+    /// Its name; `NAME` stands for one that the user gives. Empty for what stands before all sections.
+    pub section: &'static str,
+    /// What it is for, in a sentence.
+    pub about: &'static str,
+    /// Its keys.
+    pub keys: &'static [Key],
+}
+
+const fn key(name: &'static str, kind: Kind, usual: Usual, about: &'static str) -> Key {
+    Key { name, kind, usual, about }
+}
+
+use Kind::{Boolean, Bytes, Hertz, Named, Number, OneOf, Pin, Table, Text, Texts, Time, Whole};
+use Usual::{Needed, Told, Value as Is};
+
+const HOUR: u64 = 3_600_000;
+/// Shortest and longest `max_on`, in milliseconds: what may stay on for a day may stay on.
+const DAY: u64 = 24 * HOUR;
+/// Least and most capacity of scratch, in bytes: the longest utterance at the longest setting is 0.9 MB.
+const CAPACITY: Kind = Bytes(1 << 20, 1 << 32);
+/// How many refusals a wrong action may cost.
+const COSTS: Kind = Number(0.01, 10_000.0);
+
+pub(super) const BOARD: Key = key(
+    "board",
+    OneOf(&["pi-5", "pi-4", "pi-3", "pi-zero-2w", "host"]),
+    Needed("board = \"pi-5\""),
+    "The board: which pins there are, and which must not be outputs. \"host\" is any Linux machine, with simulated pins.",
+);
+
+pub(super) const DEVICE: Key =
+    key("device", Text, Is("\"default\""), "The microphone: an id that `hearken devices` prints.");
+pub(super) const GAIN_DB: Key = key(
+    "gain_db",
+    Number(-40.0, 60.0),
+    Is("0.0"),
+    "Fixed input gain in dB. Speech should come in at about -26 dBFS; `hearken run --watch` shows it.",
+);
+
+pub(super) const ON: Key =
+    key("on", Number(0.05, 0.99), Is("0.65"), "Probability from which a frame of 16 ms counts as speech.");
+pub(super) const OFF: Key =
+    key("off", Number(0.05, 0.99), Is("0.55"), "Probability below which a frame counts as silence.");
+pub(super) const PRE_ROLL: Key =
+    key("pre_roll", Time(0, 2_000), Is("\"500 ms\""), "Sound that is kept before the speech, so that no onset is cut.");
+pub(super) const POST_ROLL: Key =
+    key("post_roll", Time(0, 2_000), Is("\"300 ms\""), "Sound that is kept after the speech.");
+pub(super) const HANGOVER: Key = key("hangover", Time(100, 3_000), Is("\"600 ms\""), "Silence that ends an utterance.");
+pub(super) const MIN_SPEECH: Key =
+    key("min_speech", Time(50, 2_000), Is("\"64 ms\""), "An utterance with less speech is dropped.");
+pub(super) const MAX_LENGTH: Key = key(
+    "max_length",
+    Time(1_000, 28_000),
+    Is("\"10 s\""),
+    "A longer utterance is cut, and the rest of it ignored up to the next pause.",
+);
+
+pub(super) const WRONG_COSTS: Key = key(
+    "wrong_costs",
+    COSTS,
+    Is("2"),
+    "A wrong action is as bad as so many refusals of a command. More makes the decision stricter.",
+);
+pub(super) const OFFSET: Key = key(
+    "offset",
+    Number(-100.0, 100.0),
+    Is("0.0"),
+    "Added to the log-odds of every sentence, in nats. `hearken calibrate` sets it.",
+);
+pub(super) const OFFSETS: Key = key(
+    "offsets",
+    Named("the name of a command = what is added for it instead of offset, in nats, from -100 to 100"),
+    Usual::None,
+    "The same for single commands. `hearken calibrate` sets it.",
+);
+
+pub(super) const MODEL: Key =
+    key("model", Text, Told("the board's"), "The Whisper model: a file that models/manifest.toml lists.");
+pub(super) const SHA256: Key = key(
+    "sha256",
+    Text,
+    Usual::None,
+    "The hash of a model that the manifest does not list. Then model may be a path; the file is first loaded in a process of its own.",
+);
+pub(super) const LANGUAGE: Key =
+    key("language", OneOf(&["en"]), Is("\"en\""), "The language that is spoken. English is the only one yet.");
+pub(super) const THREADS: Key = key(
+    "threads",
+    Whole(1, 16),
+    Told("the board's, at most one for each processor"),
+    "Threads that share an inference.",
+);
+pub(super) const DEADLINE: Key =
+    key("deadline", Time(100, 60_000), Is("\"5 s\""), "A decision that takes longer is a refusal.");
+pub(super) const MAX_CALLS: Key =
+    key("max_calls", Whole(20, 2_000), Is("200"), "Calls of the decoder after which the search gives up.");
+
+pub(super) const CAPACITY_OF_SCRATCH: Key =
+    key("capacity", CAPACITY, Is("\"8 MiB\""), "All recordings together take no more. A second of sound takes 32 kB.");
+pub(super) const REQUIRE_TMPFS: Key = key(
+    "require_tmpfs",
+    Boolean,
+    Is("false"),
+    "Whether the daemon refuses to start where the scratch directory is not in memory. Otherwise it warns.",
+);
+pub(super) const KEEP: Key =
+    key("keep", Table, Usual::None, "Keeps the last recordings as WAV files, each with its decision beside it.");
+pub(super) const SWEEP_AFTER: Key = key(
+    "sweep_after",
+    Time(60_000, 365 * DAY),
+    Is("\"1 h\""),
+    "Age from which a kept file that no daemon uses is deleted.",
+);
+pub(super) const LAST: Key = key("last", Whole(1, 200), Needed("last = 20"), "How many recordings are kept.");
+pub(super) const CAPACITY_OF_KEEP: Key = key(
+    "capacity",
+    CAPACITY,
+    Needed("capacity = \"4 MiB\""),
+    "What they take together, on top of the capacity of scratch.",
+);
+
+pub(super) const BACKEND: Key =
+    key("backend", OneOf(&["rppal", "gpiocdev", "simulated"]), Told("the board's"), "What drives the pins.");
+pub(super) const CHIP: Key = key("chip", Text, Told("the board's"), "For gpiocdev: a chip's label, name or path.");
+pub(super) const STATE: Key = key(
+    "state",
+    Text,
+    Usual::None,
+    "For simulated pins: a file that shows their levels, or \"-\" for standard output.",
+);
+pub(super) const INPUTS: Key = key(
+    "inputs",
+    Text,
+    Usual::None,
+    "For simulated pins: a file of lines such as `GPIO27 0`, from which the buttons are read.",
+);
+
+pub(super) const PIN: Key =
+    key("pin", Pin, Needed("pin = 17"), "The pin: its BCM number, or its offset on another chip.");
+pub(super) const ACTIVE_LOW: Key =
+    key("active_low", Boolean, Is("false"), "Whether on is a low level, as most relay modules want it.");
+pub(super) const REST: Key =
+    key("rest", OneOf(&["off", "on"]), Is("\"off\""), "What it is at the start, at a stop and after a panic.");
+pub(super) const PWM: Key = key(
+    "pwm",
+    Hertz(10, 25_000),
+    Usual::None,
+    "Turns of high and low a second, for an output that can be dimmed. Above 1 kHz only where the board has a generator for the pin.",
+);
+pub(super) const FADE: Key = key(
+    "fade",
+    Time(0, 60_000),
+    Is("\"0 ms\""),
+    "Time from dark to full when a dimmed output is set; less for a part of it.",
+);
+pub(super) const REMEMBER: Key = key(
+    "remember",
+    Boolean,
+    Is("false"),
+    "Whether it is set again after a restart as it was asked to be. Not for an output with max_on.",
+);
+pub(super) const MAX_ON: Key = key("max_on", Time(1, DAY), Usual::None, "It is never on for longer, whatever is said.");
+pub(super) const MIN_ON: Key = key(
+    "min_on",
+    Time(1, HOUR),
+    Is("\"0 ms\""),
+    "Once on, it stays on for this long. A request that comes too early waits, and the last one wins.",
+);
+pub(super) const MIN_OFF: Key =
+    key("min_off", Time(1, HOUR), Is("\"0 ms\""), "The same for off, from the start of the daemon on.");
+
+pub(super) const INTERLOCKED: Key =
+    key("outputs", Texts, Needed("outputs = [\"up\", \"down\"]"), "Two outputs or more.");
+pub(super) const DEAD_TIME: Key =
+    key("dead_time", Time(1, 60_000), Is("\"500 ms\""), "Pause between one that goes off and one that goes on.");
+
+pub(super) const BUTTON_PIN: Key = key("pin", Pin, Needed("pin = 22"), "The pin: its BCM number.");
+pub(super) const COMMAND: Key =
+    key("command", Text, Needed("command = \"lamp\""), "What a press does: a command without slots.");
+pub(super) const PRESSED_LOW: Key =
+    key("active_low", Boolean, Is("true"), "Whether pressed is a low level: the button joins the pin to ground.");
+pub(super) const PULL: Key = key(
+    "pull",
+    OneOf(&["up", "down", "none"]),
+    Told("\"up\", or \"down\" with active_low = false"),
+    "What pulls the pin while the button is open.",
+);
+pub(super) const DEBOUNCE: Key =
+    key("debounce", Time(5, 1_000), Is("\"30 ms\""), "How long a contact must be still to count.");
+
+pub(super) const NAME: Key =
+    key("name", Text, Needed("name = \"lamp\""), "The command's name, in events and for buttons.");
+pub(super) const SAY: Key = key("say", Texts, Needed("say = \"turn on the lamp\""), "The sentences, as templates.");
+pub(super) const SET: Key = key(
+    "set",
+    Named("an output = \"on\", \"off\", percent such as 40, or a slot such as \"{state}\""),
+    Usual::None,
+    "Sets outputs.",
+);
+pub(super) const TOGGLE: Key = key("toggle", Texts, Usual::None, "Switches outputs over.");
+pub(super) const PULSE: Key =
+    key("pulse", Named("an output = a time such as \"200 ms\""), Usual::None, "Outputs leave rest for a while.");
+pub(super) const BLINK: Key = key(
+    "blink",
+    Named("an output = { on = \"200 ms\", off = \"300 ms\", times = 5 }"),
+    Usual::None,
+    "Outputs blink, and are then at rest.",
+);
+pub(super) const SCENE: Key = key("scene", Text, Usual::None, "Sets what the scene of this name says.");
+pub(super) const REQUIRES: Key = key(
+    "requires",
+    Named("an output = \"on\" or \"off\""),
+    Usual::None,
+    "The command is refused while one of these outputs is in another state.",
+);
+pub(super) const COMMAND_COSTS: Key =
+    key("wrong_costs", COSTS, Told("that of [thresholds]"), "The same as in [thresholds], for this command alone.");
+
+/// All sections, in the order in which a person writes them.
+pub const SECTIONS: [Keys; 16] = [
+    Keys { section: "", about: "What stands at the head of the file.", keys: &[BOARD] },
+    Keys { section: "microphone", about: "Where sound comes from.", keys: &[DEVICE, GAIN_DB] },
+    Keys {
+        section: "endpoint",
+        about: "Where an utterance begins and ends.",
+        keys: &[ON, OFF, PRE_ROLL, POST_ROLL, HANGOVER, MIN_SPEECH, MAX_LENGTH],
+    },
+    Keys {
+        section: "thresholds",
+        about: "What a command must reach to be obeyed.",
+        keys: &[WRONG_COSTS, OFFSET, OFFSETS],
+    },
+    Keys {
+        section: "recognizer",
+        about: "What recognizes.",
+        keys: &[MODEL, SHA256, LANGUAGE, THREADS, DEADLINE, MAX_CALLS],
+    },
+    Keys {
+        section: "scratch",
+        about: "How much recordings may take.",
+        keys: &[CAPACITY_OF_SCRATCH, REQUIRE_TMPFS, KEEP, SWEEP_AFTER],
+    },
+    Keys { section: "scratch.keep", about: "Recordings that stay.", keys: &[LAST, CAPACITY_OF_KEEP] },
+    Keys { section: "gpio", about: "How pins are driven.", keys: &[BACKEND, CHIP, STATE, INPUTS] },
+    Keys {
+        section: "outputs.NAME",
+        about: "An output that is switched.",
+        keys: &[PIN, ACTIVE_LOW, REST, PWM, FADE, REMEMBER, MAX_ON, MIN_ON, MIN_OFF],
+    },
+    Keys {
+        section: "interlocks.NAME",
+        about: "Outputs of which never two are on: the others go off, and after the dead time the new one goes on.",
+        keys: &[INTERLOCKED, DEAD_TIME],
+    },
+    Keys {
+        section: "buttons.NAME",
+        about: "A button: a press is as good as a sentence.",
+        keys: &[BUTTON_PIN, COMMAND, PRESSED_LOW, PULL, DEBOUNCE],
+    },
+    Keys {
+        section: "scenes.NAME",
+        about: "Several outputs at once, in this order: an output = \"on\", \"off\" or percent.",
+        keys: &[],
+    },
+    Keys {
+        section: "lists",
+        about: "What {NAME} stands for: an array of words, each a string or { say = \"(lounge|living room)\", value = \"living_room\" }; \
+                or whole numbers, { from = 0, to = 100, step = 5 }.",
+        keys: &[],
+    },
+    Keys { section: "rules", about: "What <NAME> stands for: a template.", keys: &[] },
+    Keys {
+        section: "commands",
+        about: "What may be said, and what it does; [[commands]] begins each. A command may do several things, or none: then it is an event only.",
+        keys: &[NAME, SAY, SET, TOGGLE, PULSE, BLINK, SCENE, REQUIRES, COMMAND_COSTS],
+    },
+    Keys { section: "commands.blink.NAME", about: "How an output blinks.", keys: &[BLINK_ON, BLINK_OFF, BLINK_TIMES] },
+];
+
+pub(super) const BLINK_ON: Key = key("on", Time(1, HOUR), Needed("on = \"300 ms\""), "How long it is on each time.");
+pub(super) const BLINK_OFF: Key = key("off", Time(1, HOUR), Needed("off = \"300 ms\""), "How long it is off between.");
+pub(super) const BLINK_TIMES: Key = key("times", Whole(1, 1_000), Needed("times = 5"), "How often.");
+
+impl Key {
+    /// Its value in `section`, if it is there; a fault if it is needed and missing.
+    pub fn get<'d>(&self, section: &Section<'d>) -> Option<Value<'d>> {
+        match self.usual {
+            Needed(example) => section.need(self.name, example),
+            _ => section.get(self.name),
+        }
+    }
+
+    /// As a string.
+    pub fn text(&self, section: &Section<'_>) -> Option<Placed<String>> {
+        self.get(section)?.string()
+    }
+
+    /// As true or false.
+    pub fn boolean(&self, section: &Section<'_>) -> Option<bool> {
+        self.get(section)?.boolean()
+    }
+
+    /// As a number within its bounds.
+    pub fn number(&self, section: &Section<'_>) -> Option<f64> {
+        let Number(from, to) = self.kind else { return None };
+        self.get(section)?.number(from..=to)
+    }
+
+    /// As a whole number within its bounds.
+    pub fn whole(&self, section: &Section<'_>) -> Option<i64> {
+        let Whole(from, to) = self.kind else { return None };
+        self.get(section)?.integer(from..=to)
+    }
+
+    /// As a time within its bounds.
+    pub fn time(&self, section: &Section<'_>) -> Option<Duration> {
+        let Time(from, to) = self.kind else { return None };
+        units::duration(&self.get(section)?, Duration::from_millis(from)..=Duration::from_millis(to))
+    }
+
+    /// As a size within its bounds, in bytes.
+    pub fn bytes(&self, section: &Section<'_>) -> Option<u64> {
+        let Bytes(from, to) = self.kind else { return None };
+        units::bytes(&self.get(section)?, from..=to)
+    }
+
+    /// As a frequency within its bounds, in hertz.
+    pub fn hertz(&self, section: &Section<'_>) -> Option<u32> {
+        let Hertz(from, to) = self.kind else { return None };
+        units::hertz(&self.get(section)?, from..=to)
+    }
+}
