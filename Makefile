@@ -35,7 +35,8 @@ endif
 endif
 
 .PHONY: help setup build for-a-board check-binary deb for-a-device flash logs unflash demo test test-page test-service \
-  test-package test-flash test-kernel pi test-pi test-sd fuzz fuzz-ci bench endpoint fit fit-search soak false-accepts lint clean
+  test-package test-flash test-kernel pi test-pi test-sd fuzz fuzz-ci bench book pages endpoint fit fit-search soak \
+  false-accepts lint clean
 
 help:
 	@echo 'make demo    the daemon on a virtual microphone: recorded sentences switch simulated pins (sets up first)'
@@ -61,6 +62,7 @@ help:
 	@echo 'make false-accepts   how often speech that is no command is obeyed, in $(HOURS) h of it by synthetic voices; HOURS=0.1 is short'
 	@echo 'make test-pi the program on an emulated Raspberry Pi 3: its kernel, sound and pins; a minute (sets up first)'
 	@echo 'make test-sd the package under systemd on that Pi, from an SD card; some minutes, the first time more'
+	@echo 'make book    the pages of docs/ as a book, in target/book; make pages writes those that are made from the program'
 	@echo 'make lint    formatting and clippy'
 	@echo 'make setup   install what is missing: $(PACKAGES), and a Rust of at least $(LEAST_RUST)'
 	@echo 'make clean   remove what was built'
@@ -197,13 +199,25 @@ fuzz-ci:
 bench: setup
 	$(CARGO) bench --locked
 
+# The pages of the reference that are made from the program.
+pages: setup
+	$(CARGO) run --release --locked --example book
+
+# The book, in target/book; mdBook is built once, into target/tools.
+MDBOOK := 0.5.4
+book: pages target/tools/bin/mdbook
+	target/tools/bin/mdbook build docs
+
+target/tools/bin/mdbook: | setup
+	$(CARGO) install mdbook --version $(MDBOOK) --locked --root target/tools --no-default-features
+
 # The table of features and the weights of MODEL, from recordings; the report goes to docs/.
 MODEL ?= ggml-tiny.en-q8_0
 fit: setup
 	@[ -n '$(FIT)' ] || { echo 'on which recordings? as in FIT=DIR; the head of tests/fit/main.rs says how it is laid out' >&2; exit 2; }
 	$(CARGO) build --release --locked --example fit
 	target/release/examples/fit decide --model '$(MODEL).bin' --out 'tests/fit/$(MODEL).csv' '$(FIT)'
-	target/release/examples/fit weights --model '$(MODEL).bin' --report 'docs/fit-$(MODEL).md' 'tests/fit/$(MODEL).csv'
+	target/release/examples/fit weights --model '$(MODEL).bin' --report 'docs/reports/fit-$(MODEL).md' 'tests/fit/$(MODEL).csv'
 
 # Which settings of the search find more of the sentences; what is better is written into models/$(MODEL).weights.toml by hand.
 fit-search: setup

@@ -79,3 +79,6 @@ mod models;
 
 /// The story of a decision.
 mod why;
+
+/// The pages of the book: made from the program where they say so, and true in what they show.
+mod book;
