@@ -1,7 +1,6 @@
 //! Pins rest at the start, at a stop, when the decider is gone and after a panic.
 
 use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,22 +13,7 @@ use hearken::report::{Report, reporter};
 use hearken::runtime::stop::Stop;
 use hearken::utterance::scratch::{Scratch, ScratchSettings};
 
-#[derive(Clone, Default)]
-struct PinLog(Arc<Mutex<Vec<(usize, Level)>>>);
-
-impl PinLog {
-    fn last(&self) -> [Option<Level>; 2] {
-        let log = self.0.lock().unwrap();
-        [0, 1].map(|pin| log.iter().rev().find(|(p, _)| *p == pin).map(|(_, level)| *level))
-    }
-}
-
-impl OutputPins for PinLog {
-    fn set(&mut self, index: usize, level: Level) -> Result<(), GpioError> {
-        self.0.lock().unwrap().push((index, level));
-        Ok(())
-    }
-}
+use crate::parts::PinLog;
 
 /// A pin that always fails.
 struct Broken;

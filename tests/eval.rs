@@ -26,6 +26,7 @@ use serde_json::{Value, json};
 
 use crate::deciding::alone;
 use crate::listening::scratch;
+use crate::parts::heard;
 use crate::program::hearken;
 use crate::support::{clips, data, in_a_row, quiet, samples};
 
@@ -329,20 +330,10 @@ impl Recognizer for Script {
         let (words, wanted) = if self.0.len() > 1 { self.0.remove(0) } else { self.0[0] };
         let rank = wanted * words.split(' ').count() as f32;
         let candidate = || Candidate { sentence: sentence(words), rank, joint: -1.0, tokens: 1, lead: 9.0 };
-        Ok(Heard {
-            text: if words == "on" { "On and on it goes.".into() } else { words.into() },
-            free: 0.0,
-            no_speech: 0.0,
-            best: (!words.is_empty()).then(candidate),
-            runner_up: None,
-            gave_up: None,
-            calls: 1,
-            duration_ms: samples.len() as u64 / 16,
-            speech_ms: 1000,
-            voiced: 1.0,
-            dbfs: -26.0,
-            took: Timings { total: Duration::from_millis(100), ..Timings::default() },
-        })
+        let text = if words == "on" { "On and on it goes." } else { words };
+        let took = Timings { total: Duration::from_millis(100), ..Timings::default() };
+        let duration_ms = samples.len() as u64 / 16;
+        Ok(Heard { duration_ms, took, ..heard(text, (!words.is_empty()).then(candidate)) })
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hearken::act::gpio::simulated::SimulatedInputs;
@@ -14,7 +14,7 @@ use hearken::config;
 use hearken::daemon::error::Error;
 use hearken::daemon::{Options, Parts, serve};
 use hearken::grammar::{Sentence, Slots};
-use hearken::recognize::{Candidate, Heard, RecognizeError, Recognizer, Timings};
+use hearken::recognize::{Candidate, Heard, RecognizeError, Recognizer};
 use hearken::report::events::Destination;
 use hearken::runtime::stop::Stop;
 use rustix::process::{Resource, Rlimit, Signal, prlimit};
@@ -23,6 +23,7 @@ use tempfile::TempDir;
 
 use crate::daemon::Daemon;
 use crate::deciding::alone;
+use crate::parts::{PinLog, heard};
 use crate::support::{VirtualMicrophone, data, in_a_row, until};
 
 /// One lamp that is remembered, and one command.
@@ -37,17 +38,6 @@ name = "lamp"
 say = "lamp"
 set = { lamp = "on" }
 "#;
-
-/// The levels that a pin was set to.
-#[derive(Clone, Default)]
-struct PinLog(Arc<Mutex<Vec<Level>>>);
-
-impl OutputPins for PinLog {
-    fn set(&mut self, _: usize, level: Level) -> Result<(), GpioError> {
-        self.0.lock().unwrap().push(level);
-        Ok(())
-    }
-}
 
 /// Pins whose driver panics when the lamp is switched on, which is a low level.
 struct Shaky(PinLog);
@@ -98,20 +88,7 @@ impl<F: FnMut() -> Result<(), String>> Recognizer for Scripted<F> {
     fn hear(&mut self, _: &[f32]) -> Result<Heard, RecognizeError> {
         (self.0)().map_err(RecognizeError::Sound)?;
         let sentence = Sentence { command: 0, words: "lamp on".into(), slots: Slots::new() };
-        Ok(Heard {
-            text: "Lamp on.".into(),
-            free: 0.0,
-            no_speech: 0.0,
-            best: Some(Candidate { sentence, rank: -1.0, joint: -1.0, tokens: 3, lead: 9.0 }),
-            runner_up: None,
-            gave_up: None,
-            calls: 1,
-            duration_ms: 1000,
-            speech_ms: 1000,
-            voiced: 1.0,
-            dbfs: -26.0,
-            took: Timings::default(),
-        })
+        Ok(heard("Lamp on.", Some(Candidate { sentence, rank: -1.0, joint: -1.0, tokens: 3, lead: 9.0 })))
     }
 }
 
@@ -192,7 +169,7 @@ impl Stage {
     }
 
     fn is_at_rest_and_empty(&self) -> bool {
-        let rested = self.pins.0.lock().unwrap().last() == Some(&Level::High);
+        let rested = self.pins.last()[0] == Some(Level::High);
         rested && files(self.scratch.path()) == 0
     }
 }
@@ -373,5 +350,5 @@ fn a_stop_before_anything_was_done_forgets_nothing() {
     drop(go_on);
     stage.serve(source, Scripted(|| Ok(()))).unwrap();
     assert_eq!(std::fs::read_to_string(&memory).unwrap(), "{\"lamp\":1000}");
-    assert_eq!(stage.pins.0.lock().unwrap().last(), Some(&Level::High), "at rest");
+    assert_eq!(stage.pins.last()[0], Some(Level::High), "at rest");
 }

@@ -6,6 +6,9 @@
 
 mod support;
 
+/// Stand-ins that several tests use.
+mod parts;
+
 /// The laws of the house: modules look up only, a crate has one door.
 mod house;
 

@@ -14,8 +14,13 @@ use hearken::daemon::error::Error;
 use hearken::daemon::{self, Options};
 use hearken::grammar::graph::Label;
 use hearken::grammar::{Grammar, Sentence, Slots};
-use hearken::recognize::{Candidate, Heard, RecognizeError, Recognizer, Timings};
+use hearken::recognize::{Candidate, Heard, RecognizeError, Recognizer};
+
+#[path = "../parts.rs"]
+mod parts;
+
 use hearken::report::events::Destination;
+use parts::heard;
 
 fn main() -> ExitCode {
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).with_target(false).init();
@@ -57,20 +62,9 @@ impl Recognizer for Script {
         let duration_ms = samples.len() as u64 * 1000 / u64::from(SAMPLE_RATE);
         // As long as people take for it, whatever the recording lasts.
         let speech_ms = 150 + 70 * text.chars().filter(|c| c.is_alphanumeric()).count() as u64;
-        Ok(Heard {
-            free: 0.0,
-            no_speech: 0.0,
-            best: best.map(|sentence| Candidate { sentence, rank: 0.0, joint: 0.0, tokens: 8, lead: 9.0 }),
-            runner_up: None,
-            gave_up: None,
-            calls: 0,
-            duration_ms,
-            speech_ms,
-            voiced: 1.0,
-            dbfs: 10.0 * power.log10(),
-            took: Timings::default(),
-            text,
-        })
+        let best = best.map(|sentence| Candidate { sentence, rank: 0.0, joint: 0.0, tokens: 8, lead: 9.0 });
+        let dbfs = 10.0 * power.log10();
+        Ok(Heard { duration_ms, speech_ms, dbfs, ..heard(&text, best) })
     }
 }
 
