@@ -9,7 +9,7 @@ use hearken::act::command::{Blink, Deed, Dimmer, Interlock, Limits, Setting};
 use hearken::act::gpio::Backend;
 use hearken::act::gpio::{Duty, Line, Pull, Pwm, PwmChannel};
 use hearken::config::{self, Settings, parse};
-use hearken::decide::rules::Thresholds;
+use hearken::decide::thresholds::Thresholds;
 
 use crate::support::data;
 

@@ -7,7 +7,8 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use hearken::config::{self, Settings};
-use hearken::decide::rules::{Thresholds, Verdict, judge};
+use hearken::decide::rules::{Verdict, judge};
+use hearken::decide::thresholds::Thresholds;
 use hearken::recognize::whisper::{Whisper, WhisperRecognizer};
 use hearken::recognize::{Heard, Limit, Recognizer};
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};

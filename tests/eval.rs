@@ -12,7 +12,7 @@ use hearken::act::command::Command as Commanded;
 use hearken::audio::SAMPLE_RATE;
 use hearken::config;
 use hearken::decide::features::{COUNT, FEATURES};
-use hearken::decide::rules::Thresholds;
+use hearken::decide::thresholds::Thresholds;
 use hearken::decide::weights::{Part, Weights};
 use hearken::grammar::{Grammar, Sentence, SlotValue};
 use hearken::measure::eval::expected::{Case, Expected, cases, listed_cases, warnings};

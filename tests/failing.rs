@@ -15,7 +15,7 @@ use hearken::daemon::error::Error;
 use hearken::daemon::{Options, Parts, serve};
 use hearken::grammar::{Sentence, Slots};
 use hearken::recognize::{Candidate, Heard, RecognizeError, Recognizer};
-use hearken::report::events::Destination;
+use hearken::report::destination::Destination;
 use hearken::runtime::stop::Stop;
 use rustix::process::{Resource, Rlimit, Signal, prlimit};
 use serde_json::Value;

@@ -4,11 +4,14 @@
 
 use std::time::Duration;
 
+pub mod level;
 pub mod microphone;
 pub mod resample;
 pub mod ring;
 pub mod supervisor;
 pub mod wav;
+
+pub use level::{FLOOR_DBFS, level_dbfs};
 
 /// Samples per second that Whisper, earshot and Silero were trained on.
 pub const SAMPLE_RATE: u32 = 16_000;
@@ -21,15 +24,6 @@ pub const FRAME: Duration = Duration::from_micros(FRAME_LEN as u64 * 1_000_000 /
 
 /// 16 ms of mono sound at 16 kHz, each sample in [-1, 1].
 pub type Frame = [f32; FRAME_LEN];
-
-/// Level below which a signal counts as digital silence, in dBFS.
-pub const FLOOR_DBFS: f32 = -120.0;
-
-/// Root-mean-square level of `samples` in dBFS (0 dBFS is a full-scale square wave), at least [`FLOOR_DBFS`].
-pub fn level_dbfs(samples: &[f32]) -> f32 {
-    let power = samples.iter().map(|s| s * s).sum::<f32>() / samples.len().max(1) as f32;
-    (10.0 * power.log10()).max(FLOOR_DBFS)
-}
 
 /// How long `samples` at 16 kHz last, in milliseconds.
 pub fn duration_ms(samples: usize) -> u64 {

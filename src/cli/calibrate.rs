@@ -11,7 +11,7 @@ use crate::act::command::Command;
 use crate::audio::{SAMPLE_RATE, wav};
 use crate::config::{self, ConfigError, Settings, edit};
 use crate::daemon::error::Error;
-use crate::decide::rules::Thresholds;
+use crate::decide::thresholds::Thresholds;
 use crate::measure::calibrate::{self, Data, LEAST, MOST, Tally};
 use crate::measure::eval::expected::{Case, Expected, cases, warnings};
 use crate::measure::eval::summary::{estimate, percent, three_digits};

@@ -29,7 +29,7 @@ pub fn decide(config: &Path, files: &[PathBuf], as_json: bool) -> Result<(), Err
             }
         };
         let (assessment, verdict) = judge(&heard, &thresholds);
-        let mut decision = report::json::decision(Some(&heard), assessment.as_ref(), &verdict, &commands);
+        let mut decision = report::fields::decision(Some(&heard), assessment.as_ref(), &verdict, &commands);
         if as_json {
             decision.insert("file".into(), json!(file.to_string_lossy()));
             writeln!(io::stdout(), "{}", Value::Object(decision))?;

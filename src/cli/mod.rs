@@ -11,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 use crate::daemon::error::Error;
 use crate::daemon::{self, Options};
 use crate::recognize::trial;
-use crate::report::events::Destination;
+use crate::report::destination::Destination;
 use crate::runtime::openmp;
 use crate::runtime::{cpu, process};
 

@@ -35,7 +35,7 @@ pub enum Kind {
     Table,
 }
 
-/// What holds where a key is missing.
+/// What holds where a key is missing. The settings' own defaults hold it; a test compares them with what is told here.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Usual {
     /// This, as it would be written.

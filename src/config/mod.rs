@@ -11,7 +11,7 @@ use crate::act::command::{Command, Output};
 use crate::act::gpio::{Backend, GpioSettings};
 use crate::audio::FRAME;
 use crate::audio::microphone::MicrophoneSettings;
-use crate::decide::rules::Thresholds;
+use crate::decide::thresholds::Thresholds;
 use crate::decide::weights::Weights;
 use crate::document::{Document, Placed, Problems, Section, Value, nearest};
 use crate::grammar::{Grammar, template};

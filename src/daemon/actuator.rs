@@ -2,7 +2,7 @@
 //!
 //! It has a thread of its own so that a pulse ends on time and a stop puts the pins at rest at once, even during
 //! inference. Outputs are at rest when the actuator is made and when it is dropped: at a stop, after a panic, or when
-//! the decider ends.
+//! the decider ends. After SIGKILL nothing here runs: then the service runs `hearken pins --rest` (ExecStopPost).
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};

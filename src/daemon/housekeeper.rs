@@ -11,7 +11,7 @@ use crate::act::remembered::Remembered;
 use crate::act::states::States;
 use crate::audio::supervisor::Counters;
 use crate::config::Settings;
-use crate::report::json::{Status, outcome_event};
+use crate::report::fields::{Status, outcome_event};
 use crate::report::{Tally, ToKeep};
 use crate::runtime::mailbox::{Received, Receiver};
 use crate::runtime::service::Service;

@@ -39,7 +39,7 @@ use crate::decide::rules::Reason;
 use crate::grammar::{Grammar, Slots};
 use crate::recognize::settings::RecognizerSettings;
 use crate::recognize::{self, RecognizeError, Recognizer};
-use crate::report::events::{Destination, Events};
+use crate::report::destination::{Destination, Events};
 use crate::report::watch::Watch;
 use crate::report::{self, Outcome, Reporter, Sink, ToKeep};
 use crate::runtime::mailbox::{Received, Receiver, mailbox};
@@ -108,7 +108,8 @@ type Load<'a> = &'a dyn Fn(&RecognizerSettings, Arc<Grammar>, &Stop) -> Result<B
 /// a service manager.
 ///
 /// Under a service manager SIGHUP reads the configuration again. A configuration with faults is refused. If a valid one
-/// does not work on this machine, for example because its model is missing, the one before is used again.
+/// does not work on this machine, for example because its model is missing, the one before is used again. `runtime/stop.rs`
+/// catches the signal, and the housekeeper starts the reload.
 ///
 /// # Errors
 /// What ends the daemon: pins, a model or an event file that cannot be opened, or a scratch directory that must not be

@@ -1,7 +1,12 @@
-//! The decision whether an utterance is a command: the features of the utterance, their weights for each model, and a
-//! few rules that weights cannot express. No input or output.
+//! The decision whether an utterance is a command. No input or output.
 
+/// What is measured of an utterance.
 pub mod features;
+/// The rule of `requires`: the states of outputs.
 pub mod requires;
+/// The rules that reject, in their order, and the reasons.
 pub mod rules;
+/// What a command must reach to be accepted.
+pub mod thresholds;
+/// How much each feature counts, by the model.
 pub mod weights;

@@ -24,7 +24,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::decide::rules::Thresholds;
+use crate::decide::thresholds::Thresholds;
 use crate::measure::eval::Clip;
 use crate::measure::eval::expected::Expected;
 use crate::measure::eval::statistics::{Estimate, rate, rate_bound, share};

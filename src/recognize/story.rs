@@ -9,6 +9,7 @@ use super::settings::SearchSettings;
 use super::token_graph::TokenGraph;
 use super::tokenizer::{Token, Tokenizer};
 use super::{Candidate, Limit};
+use crate::audio::level::FULL_SCALE;
 use crate::audio::{duration_ms, level_dbfs};
 
 /// Most calls of the decoder to find the nearest sentences: five take 60 to 300 in a grammar of 80,000 sentences.
@@ -17,8 +18,6 @@ pub const SEARCH_CALLS: usize = 300;
 /// Probability from which a window counts as speech, for the level and the bounds of the speech. Silero's examples use
 /// the same.
 const SPEECH: f32 = 0.5;
-/// Magnitude from which a sample counts as clipped: within three steps of the full scale of 16 bits.
-const FULL_SCALE: f32 = 0.9999;
 
 /// The length and the levels of a sound.
 #[derive(Debug, Clone, PartialEq)]

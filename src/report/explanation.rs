@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::json::{decision, round, slots, three_decimals};
+use super::fields::{decision, round, slots, three_decimals};
 use crate::act::command::Command;
 use crate::decide::features::{FEATURES, Feature, Features};
-use crate::decide::rules::{Assessment, Check, Reason, Thresholds, Verdict, with_probability};
+use crate::decide::rules::{Check, Reason, Verdict, with_probability};
+use crate::decide::thresholds::Assessment;
+use crate::decide::thresholds::Thresholds;
 use crate::decide::weights::Part;
 use crate::grammar::Sentence;
 use crate::recognize::story::{Step, Story, Traits};

@@ -11,14 +11,15 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use crate::act::command::Command;
 use crate::act::gpio::Duty;
-use crate::decide::rules::{Assessment, Reason, Verdict};
+use crate::decide::rules::{Reason, Verdict};
+use crate::decide::thresholds::Assessment;
 use crate::recognize::Heard;
 use crate::runtime::mailbox::Sender;
 use crate::utterance::scratch::{Recording, Usage};
 
-pub mod events;
+pub mod destination;
 pub mod explanation;
-pub mod json;
+pub mod fields;
 pub mod watch;
 
 /// Most reports that may wait for the reporter thread: 4 s of levels, or the utterances of several minutes.
@@ -99,7 +100,7 @@ pub enum Report {
     Microphone(MicrophoneNews),
 }
 
-/// A destination of reports: a file, a socket or a terminal.
+/// A destination of reports: a file, a socket or a terminal. `reporting` in `daemon/mod.rs` makes the list of those in use.
 pub trait Sink: Send {
     /// Writes a report. May block as long as its destination blocks.
     ///

@@ -119,7 +119,7 @@ fn line(name: &str, count: &Count) -> String {
 
 /// The report, in Markdown.
 pub fn report(model: &str, table: &Path, rows: &[Row], fitted: &Fitted) -> String {
-    let needed = f64::from(hearken::decide::rules::Thresholds::default().needed(0));
+    let needed = f64::from(hearken::decide::thresholds::Thresholds::default().needed(0));
     let mut out = format!(
         "# How the weights of {model} were fitted\n\n\
          This page is written by `make fit`. The features of {} utterances are in `{}`: what they are is told in\n\

@@ -19,7 +19,7 @@ use hearken::recognize::{Candidate, Heard, RecognizeError, Recognizer};
 #[path = "../parts.rs"]
 mod parts;
 
-use hearken::report::events::Destination;
+use hearken::report::destination::Destination;
 use parts::heard;
 
 fn main() -> ExitCode {

@@ -1,6 +1,6 @@
 //! Recordings with any scores: the offsets that are chosen for them keep their word.
 
-use hearken::decide::rules::Thresholds;
+use hearken::decide::thresholds::Thresholds;
 use hearken::measure::calibrate::{Data, LEAST, LEAST_OF_COMMAND, MOST, Recording, Scored, at, fit};
 use proptest::collection::vec;
 use proptest::prelude::*;

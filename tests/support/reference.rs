@@ -13,7 +13,7 @@ pub fn pages(repository: &Path) -> io::Result<[(&'static str, String); 5]> {
         ("docs/reference/configuration.md", hearken::config::reference::page()),
         ("docs/reference/schema.json", format!("{:#}\n", hearken::config::reference::schema())),
         ("docs/reference/commands.md", hearken::cli::reference::page()),
-        ("docs/reference/events.md", hearken::report::json::page()),
+        ("docs/reference/events.md", hearken::report::fields::page()),
         ("docs/reference/boards.md", boards(repository)?),
     ])
 }

@@ -7,7 +7,9 @@ use serde_json::{Map, Value, json};
 
 use crate::act::command::Command;
 use crate::audio::{SAMPLE_RATE, wav};
-use crate::decide::rules::{Assessment, Thresholds, Verdict, judge, passes_otherwise};
+use crate::decide::rules::{Verdict, judge, passes_otherwise};
+use crate::decide::thresholds::Assessment;
+use crate::decide::thresholds::Thresholds;
 use crate::grammar::Grammar;
 use crate::recognize::{Heard, MAX_SAMPLES, Recognizer};
 use crate::report;
@@ -259,7 +261,7 @@ impl Evaluator {
         Ok(Utterance {
             is_expected: nearest.is_some_and(|sentence| expected.is(sentence, &self.commands, &self.grammar)),
             extra: accepted.map(|sentence| expected.extra(sentence)).unwrap_or_default(),
-            decision: report::json::decision(Some(&heard), assessment.as_ref(), &verdict, &self.commands),
+            decision: report::fields::decision(Some(&heard), assessment.as_ref(), &verdict, &self.commands),
             passes_otherwise: passes_otherwise(&heard),
             offset: nearest.map_or(0.0, |sentence| self.thresholds.offset_of(sentence.command)),
             assessment,

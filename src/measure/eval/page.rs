@@ -10,7 +10,7 @@ use super::spectrogram::{ROWS, bitmap};
 use super::summary::{Confusion, Summary};
 use super::{Clip, Outcome, Utterance, charts};
 use crate::audio::{duration_ms, wav};
-use crate::decide::rules::Thresholds;
+use crate::decide::thresholds::Thresholds;
 
 /// Most utterances whose sound a page holds: 13 MB of short commands.
 pub const MOST_SOUNDS: usize = 100;

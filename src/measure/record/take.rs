@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::audio::level::FULL_SCALE_RESAMPLED;
 use crate::audio::{FRAME, FRAME_LEN, SAMPLE_RATE, level_dbfs};
 
 /// The best level of speech for the speech detector, in dBFS.
@@ -12,8 +13,6 @@ const RIGHT_DBFS: f32 = -26.0;
 const QUIET_DBFS: f32 = -45.0;
 /// Least distance from the noise to the speech, in dB.
 const LEAST_SNR_DB: f32 = 10.0;
-/// Magnitude that counts as full scale: 0.1 dB below it, because a resampler rounds off clipped peaks.
-const FULL_SCALE: f32 = 0.989;
 /// If more than one sample in this many is at full scale, a take is useless.
 const CLIPPED_MUCH: usize = 200;
 /// Frames of the loudest stretch, 128 ms: as `hearken eval --snr` measures speech.
@@ -65,7 +64,7 @@ pub enum Fault {
 impl Take {
     /// Measures `samples`, which were recorded with a gain of `gain_db`.
     pub fn of(samples: &[f32], gain_db: f32) -> Take {
-        let full_scale = FULL_SCALE * 10f32.powf(gain_db.min(0.0) / 20.0);
+        let full_scale = FULL_SCALE_RESAMPLED * 10f32.powf(gain_db.min(0.0) / 20.0);
         let stretches = samples.chunks(FRAME_LEN * LOUDEST).map(level_dbfs);
         let mut frames: Vec<f32> = samples.chunks(FRAME_LEN).map(level_dbfs).collect();
         frames.sort_by(f32::total_cmp);

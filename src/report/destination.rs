@@ -1,5 +1,6 @@
 //! Events: one line of JSON for each utterance, written to a file, to standard output, or to the readers of a Unix
-//! socket.
+//! socket. The fields of an
+//! event are in `fields.rs`.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -10,7 +11,7 @@ use std::str::FromStr;
 
 use serde_json::{Map, Value};
 
-use super::{Report, Sink, json};
+use super::{Report, Sink, fields};
 use crate::act::command::Command;
 
 /// Size in bytes at which a file of events is renamed to FILE.1 and a new one is begun. At most twice this is kept.
@@ -72,7 +73,7 @@ impl Events {
     /// # Errors
     /// The error of the kernel, for a file or standard output.
     pub fn write(&mut self, event: Map<String, Value>) -> io::Result<()> {
-        let dropped = if self.dropped > 0 { line(json::dropped_event(self.dropped)) } else { String::new() };
+        let dropped = if self.dropped > 0 { line(fields::dropped_event(self.dropped)) } else { String::new() };
         match self.to.write(&(dropped + &line(event))) {
             Ok(()) if self.dropped > 0 => tracing::warn!(events = self.dropped, "events were dropped"),
             Ok(()) => {}
@@ -88,7 +89,7 @@ impl Events {
 
 impl Sink for Events {
     fn take(&mut self, report: &Report, commands: &[Command]) -> io::Result<()> {
-        json::event(report, commands).map_or(Ok(()), |event| self.write(event))
+        fields::event(report, commands).map_or(Ok(()), |event| self.write(event))
     }
 }
 
@@ -266,8 +267,7 @@ mod tests {
 
     #[test]
     fn a_full_disk_tears_no_line_and_what_was_dropped_is_counted() {
-        let limited =
-            "trap '' XFSZ; ulimit -S -f 1; exec \"$0\" --ignored --exact report::events::tests::written_on_a_full_disk";
+        let limited = "trap '' XFSZ; ulimit -S -f 1; exec \"$0\" --ignored --exact report::destination::tests::written_on_a_full_disk";
         let output =
             std::process::Command::new("sh").args(["-c", limited]).arg(std::env::current_exe().unwrap()).output();
         let output = output.unwrap();
