@@ -5,8 +5,7 @@
 //!  samples -> ring -> Frame -> Voice -> Cue -> Utterance -> Recording -> Heard -> Verdict -> Action -> pins -> report
 //! ```
 //! Data flows one way, from the microphone to the pins. The modules below are listed so that each uses only those above
-//! it;
-//! `tests/house.rs` checks this. The threads of the daemon are started in `daemon`.
+//! it; `tests/house.rs` checks this. The threads of the daemon are started in `daemon`.
 
 /// Services for every thread: the stop flag, bounded queues, the service manager, the status socket, the processor
 /// check.

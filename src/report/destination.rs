@@ -1,6 +1,6 @@
 //! Events: one line of JSON for each utterance, written to a file, to standard output, or to the readers of a Unix
-//! socket. The fields of an
-//! event are in `fields.rs`.
+//! socket. The fields of an event are in `fields.rs`. Another destination implements [`Sink`] in a file of its own and
+//! is listed in `reporting` in `daemon/mod.rs`; docs/development/adding.md says how.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};

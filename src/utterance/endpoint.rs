@@ -22,7 +22,7 @@ pub struct Onset {
 }
 
 /// When an utterance begins and ends. The defaults were measured on single words by people: see
-/// docs/reports/endpoint.md. `make endpoint` measures again.
+/// docs/reports/endpoint.md. `make endpoint` measures again. The keys of the configuration are in `config/keys.rs`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EndpointSettings {
     /// The condition that opens an utterance.
