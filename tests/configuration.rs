@@ -257,6 +257,11 @@ fn a_bad_configuration_says_where_what_and_what_would_be_right() {
         ),
         (
             "[recognizer]",
+            "[endpoint]\nmin_speech = \"48 ms\"\n[recognizer]",
+            "8:14: endpoint.min_speech: below 64 ms nothing is dropped, because an utterance opens after 64 ms of speech",
+        ),
+        (
+            "[recognizer]",
             "[thresholds]\nwrong_costs = 0\n[recognizer]",
             "8:15: thresholds.wrong_costs: out of range; a number from 0.01 to 10000 is needed",
         ),

@@ -31,9 +31,8 @@ its offset. Nothing is written if there are too few data, or if no offset keeps 
 Exit codes: 0 the offsets are set, or were correct already; 1 nothing is set."
 )]
 pub struct Arguments {
-    /// The configuration, which is changed [default: ./hearken.toml, else /etc/hearken/hearken.toml]
-    #[arg(long, value_name = "FILE", default_value_os_t = super::usual_config(), hide_default_value = true)]
-    config: PathBuf,
+    #[command(flatten)]
+    config: super::ConfigOption,
     /// Most false accepts in an hour of other sound, with 95 % confidence
     #[arg(long, value_name = "RATE", default_value = "0.1", value_parser = hourly)]
     false_accepts_per_hour: f64,
@@ -74,7 +73,7 @@ impl Calibrated {
 
 /// Chooses thresholds by the WAV files under the folder, prints the trade-off and writes them into the configuration.
 pub fn calibrate(arguments: &Arguments) -> Result<(), Error> {
-    let before = config::read_text(&arguments.config)?;
+    let before = config::read_text(&arguments.config.file)?;
     let settings = parse(arguments, &before)?;
     let mut cases =
         cases(&arguments.dir, &settings.commands).map_err(|faults| Error::Evaluation(faults.to_string()))?;
@@ -101,7 +100,7 @@ pub fn calibrate(arguments: &Arguments) -> Result<(), Error> {
 }
 
 fn parse(arguments: &Arguments, text: &str) -> Result<Settings, Error> {
-    Ok(config::parse(&arguments.config.display().to_string(), text).map_err(ConfigError::from)?)
+    Ok(config::parse(&arguments.config.file.display().to_string(), text).map_err(ConfigError::from)?)
 }
 
 /// The configuration with these thresholds in it.
@@ -112,7 +111,7 @@ fn with_thresholds(
     commands: &[Command],
 ) -> Result<Read, Error> {
     let edited = edit::with_offsets(text, thresholds.offset, &named(thresholds, commands));
-    let text = edited.map_err(|what| Error::Evaluation(format!("{}: {what}", arguments.config.display())))?;
+    let text = edited.map_err(|what| Error::Evaluation(format!("{}: {what}", arguments.config.file.display())))?;
     Ok(Read { settings: parse(arguments, &text)?, text })
 }
 
@@ -186,15 +185,15 @@ fn unreachable(arguments: &Arguments, data: &Data, before: &Thresholds, commands
 
 /// Replaces the configuration, if it is still the one that was read.
 fn put(arguments: &Arguments, before: &str, calibrated: &Calibrated) -> Result<(), Error> {
-    let now = config::read_text(&arguments.config)?;
+    let now = config::read_text(&arguments.config.file)?;
     let put = if now == before {
-        edit::replace(&arguments.config, &calibrated.after.text).map_err(|e| e.to_string())
+        edit::replace(&arguments.config.file, &calibrated.after.text).map_err(|e| e.to_string())
     } else {
         Err("changed while this ran".into())
     };
     put.map_err(|what| {
         let by_hand = section(&calibrated.after.settings);
-        let path = arguments.config.display();
+        let path = arguments.config.file.display();
         Error::Evaluation(format!("{path}: {what}; nothing is written. By hand it would be:\n{by_hand}"))
     })
 }
@@ -259,7 +258,7 @@ fn accepted(tally: &Tally) -> String {
 /// Writes what was done to the configuration.
 fn summary(out: &mut dyn Write, arguments: &Arguments, calibrated: &Calibrated) -> io::Result<()> {
     let Calibrated { before, after: Read { settings, .. }, .. } = calibrated;
-    let path = arguments.config.display();
+    let path = arguments.config.file.display();
     if !calibrated.changes() {
         return writeln!(out, "{path}: the offsets have these values already; nothing is written");
     }
@@ -300,7 +299,7 @@ fn object(arguments: &Arguments, calibrated: &Calibrated, held_out: &Tally) -> V
         row
     };
     json!({
-        "config": arguments.config.to_string_lossy(), "target": arguments.false_accepts_per_hour,
+        "config": arguments.config.file.to_string_lossy(), "target": arguments.false_accepts_per_hour,
         "positives": data.tally(before).positives, "hours": data.hours(),
         "before": thresholds(before), "after": thresholds(&settings.thresholds), "changed": calibrated.changes(),
         "trade_off": trade_off(calibrated).into_iter().map(row).collect::<Value>(),
@@ -336,8 +335,14 @@ lamp = -5.0
 
     /// A target that two false accepts in an hour keep, and three do not.
     fn arguments() -> Arguments {
-        let [config, dir] = ["home.toml", "clips"].map(PathBuf::from);
-        Arguments { config, false_accepts_per_hour: 7.0, dry_run: false, json: false, dir }
+        let [file, dir] = ["home.toml", "clips"].map(PathBuf::from);
+        Arguments {
+            config: crate::cli::ConfigOption { file },
+            false_accepts_per_hour: 7.0,
+            dry_run: false,
+            json: false,
+            dir,
+        }
     }
 
     /// An hour of other sound taken for these; and of each command so many sentences, heard right with this excess.

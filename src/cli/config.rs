@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use clap::Subcommand;
 
-use super::Either;
+use super::ConfigArgument;
 use crate::config::reference::{self, InForce};
 use crate::config::{self, ConfigError};
 use crate::daemon::error::Error;
@@ -14,7 +14,7 @@ pub enum Subcommands {
     /// Print every value that is in force, and the line that says so
     Show {
         #[command(flatten)]
-        config: Either,
+        config: ConfigArgument,
     },
     /// Print a JSON Schema of configurations, for editors
     Schema,

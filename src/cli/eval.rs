@@ -46,9 +46,8 @@ decision is a minute instead of recognizer.deadline; the report shows how long d
 Exit codes: 0 evaluated, 1 a file could not be read, or the share that is right is below --at-least."
 )]
 pub struct Arguments {
-    /// The configuration [default: ./hearken.toml, else /etc/hearken/hearken.toml]
-    #[arg(long, value_name = "FILE", default_value_os_t = super::usual_config(), hide_default_value = true)]
-    config: PathBuf,
+    #[command(flatten)]
+    config: super::ConfigOption,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -100,7 +99,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Decides every WAV file under the folders in every condition and prints the results.
 pub fn eval(arguments: &Arguments) -> Result<(), Error> {
-    let settings = config::load(&arguments.config)?;
+    let settings = config::load(&arguments.config.file)?;
     let mut cases = read(arguments, &settings)?;
     let noise = arguments.noise.as_deref().map(noise).transpose()?;
     let page = arguments.html.as_deref().map(create).transpose()?;
@@ -227,7 +226,7 @@ fn about(arguments: &Arguments, files: usize) -> String {
     let noise = arguments.noise.as_ref().map(|path| format!("; noise {}, seed {SEED}", path.display()));
     let cut = if arguments.cut { ", all cut as the daemon cuts" } else { "" };
     let files = counted(files as u64, "WAV file");
-    format!("{files}{cut}, decided by {}{}", arguments.config.display(), noise.unwrap_or_default())
+    format!("{files}{cut}, decided by {}{}", arguments.config.file.display(), noise.unwrap_or_default())
 }
 
 fn print(

@@ -46,9 +46,8 @@ struct Arguments {
 enum Subcommands {
     /// Run the daemon: listen and carry out commands until SIGTERM or Ctrl-C
     Run {
-        /// The configuration [default: ./hearken.toml, else /etc/hearken/hearken.toml]
-        #[arg(long, value_name = "FILE", default_value_os_t = usual_config(), hide_default_value = true)]
-        config: PathBuf,
+        #[command(flatten)]
+        config: ConfigOption,
         /// Write one line of JSON for each utterance to FILE, to standard output (-) or to readers of unix:PATH
         #[arg(long, value_name = "FILE|-|unix:PATH")]
         events: Option<Destination>,
@@ -66,12 +65,12 @@ enum Subcommands {
     /// Check a configuration: print every fault and exit with code 78, or 0 if there is none
     Check {
         #[command(flatten)]
-        config: Either,
+        config: ConfigArgument,
     },
     /// Show the sentences of a configuration: their number, and some of them
     Sentences {
         #[command(flatten)]
-        config: Either,
+        config: ConfigArgument,
         #[command(flatten)]
         what: sentences::What,
     },
@@ -99,9 +98,8 @@ enum Subcommands {
     },
     /// Decide WAV files as the daemon would, without switching anything
     Decide {
-        /// The configuration [default: ./hearken.toml, else /etc/hearken/hearken.toml]
-        #[arg(long, value_name = "FILE", default_value_os_t = usual_config(), hide_default_value = true)]
-        config: PathBuf,
+        #[command(flatten)]
+        config: ConfigOption,
         /// WAV files; - is standard input
         #[arg(required = true, value_name = "WAV")]
         files: Vec<PathBuf>,
@@ -120,9 +118,8 @@ enum Subcommands {
     TryModel { path: String, sha256: String },
     /// List the outputs; with --rest, put them at rest after a daemon that was killed
     Pins {
-        /// The configuration [default: ./hearken.toml, else /etc/hearken/hearken.toml]
-        #[arg(long, value_name = "FILE", default_value_os_t = usual_config(), hide_default_value = true)]
-        config: PathBuf,
+        #[command(flatten)]
+        config: ConfigOption,
         /// Put every output at rest. No daemon may be running
         #[arg(long)]
         rest: bool,
@@ -158,9 +155,17 @@ enum Subcommands {
     },
 }
 
+/// A configuration that `--config` names.
+#[derive(clap::Args)]
+struct ConfigOption {
+    /// The configuration [default: ./hearken.toml, else /etc/hearken/hearken.toml]
+    #[arg(id = "config", long, value_name = "FILE", default_value_os_t = usual_config(), hide_default_value = true)]
+    file: PathBuf,
+}
+
 /// A configuration file, given with or without `--config`.
 #[derive(clap::Args)]
-struct Either {
+struct ConfigArgument {
     /// The configuration [default: ./hearken.toml, else /etc/hearken/hearken.toml]
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
@@ -169,7 +174,7 @@ struct Either {
     config: Option<PathBuf>,
 }
 
-impl Either {
+impl ConfigArgument {
     fn path(self) -> PathBuf {
         self.file.or(self.config).unwrap_or_else(usual_config)
     }
@@ -225,7 +230,7 @@ fn run(command: Subcommands) -> Result<(), Error> {
     }
     match command {
         Subcommands::Run { config, events, watch, scratch, state } => {
-            daemon::run(&config, Options { events, watch, scratch, state, ..Options::default() })
+            daemon::run(&config.file, Options { events, watch, scratch, state, ..Options::default() })
         }
         Subcommands::Check { config } => check::check(&config.path()),
         Subcommands::Sentences { config, what } => sentences::sentences(&config.path(), &what),
@@ -233,11 +238,11 @@ fn run(command: Subcommands) -> Result<(), Error> {
         Subcommands::Devices => devices::devices(),
         Subcommands::Transcribe { files, model, sha256, json } => transcribe::transcribe(&files, model, sha256, json),
         Subcommands::TryModel { path, sha256 } => Ok(trial::child(&path, &sha256)?),
-        Subcommands::Decide { config, files, json } => decide::decide(&config, &files, json),
+        Subcommands::Decide { config, files, json } => decide::decide(&config.file, &files, json),
         Subcommands::Eval(arguments) => eval::eval(&arguments),
         Subcommands::Calibrate(arguments) => calibrate::calibrate(&arguments),
         Subcommands::Record(arguments) => record::record(&arguments),
-        Subcommands::Pins { config, rest } => pins::pins(&config, rest),
+        Subcommands::Pins { config, rest } => pins::pins(&config.file, rest),
         Subcommands::Status { scratch, json } => status::status(scratch, json),
         Subcommands::Why { config, file: Some(file), json, .. } => {
             why::file(&config.unwrap_or_else(usual_config), &file, json)

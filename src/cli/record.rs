@@ -48,9 +48,8 @@ files and a list DIR/expected.jsonl, which `hearken eval` reads. To continue a s
 what is in the list. No model is needed. The daemon uses the microphone, so stop it first: sudo systemctl stop hearken."
 )]
 pub struct Arguments {
-    /// The configuration [default: ./hearken.toml, else /etc/hearken/hearken.toml]
-    #[arg(long, value_name = "FILE", default_value_os_t = super::usual_config(), hide_default_value = true)]
-    config: PathBuf,
+    #[command(flatten)]
+    config: super::ConfigOption,
     /// Number of recordings of this speaker and kind at the end, including those that exist already
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=9999))]
     count: u16,
@@ -83,7 +82,7 @@ impl From<FolderError> for Error {
 /// Records until all sentences were said, or until a stop or `quit`. Blocks until then.
 pub fn record(arguments: &Arguments) -> Result<(), Error> {
     // A core file would hold the sound of the last utterance.
-    let settings = config::load(&arguments.config)?;
+    let settings = config::load(&arguments.config.file)?;
     let folder = Folder::open(&arguments.dir, &settings.commands)?;
     let stop = Stop::on_signals(false)?;
     let mut source = Supervisor::new(settings.microphone.clone());
@@ -234,7 +233,7 @@ impl<'a> Session<'a> {
 
     fn end(&self) -> Result<(), Error> {
         let Arguments { config, count, dir, .. } = self.arguments;
-        let (done, config, dir) = (self.done(), config.display(), dir.display());
+        let (done, config, dir) = (self.done(), config.file.display(), dir.display());
         let more = if self.is_over() { "--count asks for more" } else { "the same command goes on" };
         let use_them =
             if done > 0 { format!(" hearken eval --config {config} {dir} decides them.") } else { String::new() };

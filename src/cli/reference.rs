@@ -5,6 +5,7 @@ use std::fmt::Write;
 use clap::{Arg, Command, CommandFactory};
 
 use super::Arguments;
+use crate::config::keys::cell;
 
 /// The page.
 pub fn page() -> String {
@@ -68,9 +69,4 @@ fn default(argument: &Arg) -> String {
     }
     let values: Vec<String> = values.iter().map(|v| v.to_string_lossy().into_owned()).collect();
     format!(" [default: {}]", values.join(" "))
-}
-
-/// Text for a cell of a table.
-fn cell(text: &str) -> String {
-    text.replace('|', "\\|").replace('<', "\\<")
 }

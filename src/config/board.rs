@@ -57,12 +57,17 @@ impl Board {
     }
 }
 
+/// The names of all boards in a configuration.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    BOARDS.iter().map(|(name, _)| *name)
+}
+
 /// The board called `name` in a configuration.
 ///
 /// # Errors
 /// A message that there is no such board, with the names of all boards.
 pub fn named(name: &str) -> Result<Board, String> {
-    let names = BOARDS.map(|(name, _)| name);
+    let names: Vec<&str> = names().collect();
     match BOARDS.iter().find(|(n, _)| *n == name) {
         Some((id, text)) => parse(id, text).map_err(|problems| problems.to_string()),
         None => Err(match nearest(name, &names) {

@@ -1,7 +1,5 @@
 //! Reads the section `[buttons]` of the configuration.
 
-use std::time::Duration;
-
 use super::{keys, named_entries, outputs, unknown};
 use crate::act::buttons::Button;
 use crate::act::command::{Command, Deed, Output, Setting};
@@ -9,10 +7,6 @@ use crate::act::gpio::GpioSettings;
 use crate::act::gpio::{Line, Pull};
 use crate::config::board::Board;
 use crate::document::{Section, Value};
-
-/// Default for how long a contact must keep its new state. Most small switches bounce for at most 6 ms (Ganssle, "A
-/// Guide to Debouncing"), and a delay of 30 ms is not noticed.
-const DEBOUNCE: Duration = Duration::from_millis(30);
 
 /// Reads `[buttons]`.
 pub fn read(
@@ -38,9 +32,9 @@ pub fn read(
         let active_low = keys::PRESSED_LOW.boolean(&table).unwrap_or(true);
         let open = if active_low { Pull::Up } else { Pull::Down };
         let pull = keys::PULL.get(&table).and_then(|v| pull(&v, open)).unwrap_or(open);
-        let debounce = keys::DEBOUNCE.get(&table).map_or(Some(DEBOUNCE), |_| keys::DEBOUNCE.time(&table));
+        let debounce = keys::DEBOUNCE.time_or_usual(&table);
         table.end();
-        if let (Some(line), Some(command), Some(debounce)) = (line, command, debounce) {
+        if let (Some(line), Some(command)) = (line, command) {
             buttons.push(Button { name: name.value, line, pull, active_low, debounce, command });
         }
     }

@@ -1,5 +1,5 @@
-//! Every key of a configuration: its name, what it takes, what holds where it is missing, and what it is for. Whoever reads a key
-//! reads it by its entry here; the reference page, the schema for editors and `hearken config show` are made from it. Pure.
+//! Every key of a configuration: its name, its type and bounds, its default, and what it is for. The configuration is read by
+//! these entries; the reference page, the schema for editors and `hearken config show` are made from them. No input or output.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ pub enum Kind {
     Table,
 }
 
-/// What holds where a key is missing. The settings' own defaults hold it; a test compares them with what is told here.
+/// What holds where a key is missing. The settings of a room that has defaults of its own are compared with it by a test.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Usual {
     /// This, as it would be written.
@@ -80,7 +80,7 @@ use Kind::{Boolean, Bytes, Hertz, Named, Number, OneOf, Pin, Table, Text, Texts,
 use Usual::{Needed, Told, Value as Is};
 
 const HOUR: u64 = 3_600_000;
-/// Shortest and longest `max_on`, in milliseconds: what may stay on for a day may stay on.
+/// The longest `max_on`, in milliseconds: what may stay on for a day may stay on.
 const DAY: u64 = 24 * HOUR;
 /// Least and most capacity of scratch, in bytes: the longest utterance at the longest setting is 0.9 MB.
 const CAPACITY: Kind = Bytes(1 << 20, 1 << 32);
@@ -113,7 +113,7 @@ pub(super) const POST_ROLL: Key =
     key("post_roll", Time(0, 2_000), Is("\"300 ms\""), "Sound that is kept after the speech.");
 pub(super) const HANGOVER: Key = key("hangover", Time(100, 3_000), Is("\"600 ms\""), "Silence that ends an utterance.");
 pub(super) const MIN_SPEECH: Key =
-    key("min_speech", Time(50, 2_000), Is("\"64 ms\""), "An utterance with less speech is dropped.");
+    key("min_speech", Time(64, 2_000), Is("\"64 ms\""), "An utterance with less speech is dropped.");
 pub(super) const MAX_LENGTH: Key = key(
     "max_length",
     Time(1_000, 28_000),
@@ -135,7 +135,7 @@ pub(super) const OFFSET: Key = key(
 );
 pub(super) const OFFSETS: Key = key(
     "offsets",
-    Named("the name of a command = what is added for it instead of offset, in nats, from -100 to 100"),
+    Named("the name of a command = what is added for it instead of offset"),
     Usual::None,
     "The same for single commands. `hearken calibrate` sets it.",
 );
@@ -237,6 +237,7 @@ pub(super) const MIN_OFF: Key =
 
 pub(super) const INTERLOCKED: Key =
     key("outputs", Texts, Needed("outputs = [\"up\", \"down\"]"), "Two outputs or more.");
+/// A relay lets go within 20 ms, and a small motor stops within half a second.
 pub(super) const DEAD_TIME: Key =
     key("dead_time", Time(1, 60_000), Is("\"500 ms\""), "Pause between one that goes off and one that goes on.");
 
@@ -251,6 +252,7 @@ pub(super) const PULL: Key = key(
     Told("\"up\", or \"down\" with active_low = false"),
     "What pulls the pin while the button is open.",
 );
+/// Most small switches bounce for at most 6 ms (Ganssle, "A Guide to Debouncing"), and a delay of 30 ms is not noticed.
 pub(super) const DEBOUNCE: Key =
     key("debounce", Time(5, 1_000), Is("\"30 ms\""), "How long a contact must be still to count.");
 
@@ -348,7 +350,7 @@ pub(super) const BLINK_OFF: Key = key("off", Time(1, HOUR), Needed("off = \"300 
 pub(super) const BLINK_TIMES: Key = key("times", Whole(1, 1_000), Needed("times = 5"), "How often.");
 
 impl Key {
-    /// Its value in `section`, if it is there; a fault if it is needed and missing.
+    /// Its value in `section`, if it is there; notes a problem if it is needed and missing.
     pub fn get<'d>(&self, section: &Section<'d>) -> Option<Value<'d>> {
         match self.usual {
             Needed(example) => section.need(self.name, example),
@@ -361,6 +363,22 @@ impl Key {
         self.get(section)?.string()
     }
 
+    /// As what one of its strings stands for: `meaning` has them all.
+    pub fn one_of<T: Copy>(&self, section: &Section<'_>, meaning: &[(&str, T)]) -> Option<T> {
+        let value = self.get(section)?;
+        let text = value.string()?.value;
+        let found = meaning.iter().find(|(name, _)| *name == text).map(|(_, meaning)| *meaning);
+        if found.is_none() {
+            let names: Vec<String> = meaning.iter().map(|(name, _)| format!("{name:?}")).collect();
+            let listed = names.split_last().map(|(last, others)| match others {
+                [] => last.clone(),
+                others => format!("{} or {last}", others.join(", ")),
+            });
+            value.problem(format!("{} is needed", listed.unwrap_or_default()));
+        }
+        found
+    }
+
     /// As true or false.
     pub fn boolean(&self, section: &Section<'_>) -> Option<bool> {
         self.get(section)?.boolean()
@@ -368,8 +386,13 @@ impl Key {
 
     /// As a number within its bounds.
     pub fn number(&self, section: &Section<'_>) -> Option<f64> {
+        self.number_of(&self.get(section)?)
+    }
+
+    /// The same of a `value` that was got before.
+    pub fn number_of(&self, value: &Value<'_>) -> Option<f64> {
         let Number(from, to) = self.kind else { return None };
-        self.get(section)?.number(from..=to)
+        value.number(from..=to)
     }
 
     /// As a whole number within its bounds.
@@ -380,8 +403,29 @@ impl Key {
 
     /// As a time within its bounds.
     pub fn time(&self, section: &Section<'_>) -> Option<Duration> {
-        let Time(from, to) = self.kind else { return None };
-        units::duration(&self.get(section)?, Duration::from_millis(from)..=Duration::from_millis(to))
+        self.time_of(&self.get(section)?)
+    }
+
+    /// The same of its `value`, which was got before.
+    pub fn time_of(&self, value: &Value<'_>) -> Option<Duration> {
+        let Time(from, _) = self.kind else { return None };
+        self.time_from(value, Duration::from_millis(from))
+    }
+
+    /// The same with another lower bound than the table's.
+    pub fn time_from(&self, value: &Value<'_>, least: Duration) -> Option<Duration> {
+        let Time(_, to) = self.kind else { return None };
+        units::duration(value, least..=Duration::from_millis(to))
+    }
+
+    /// As a time within its bounds; its default where it is missing or has a fault.
+    pub fn time_or_usual(&self, section: &Section<'_>) -> Duration {
+        self.time(section).unwrap_or_else(|| self.usual_time())
+    }
+
+    fn usual_time(&self) -> Duration {
+        let Is(usual) = self.usual else { return Duration::ZERO };
+        units::seconds(usual.trim_matches('"')).map(Duration::from_secs_f64).unwrap_or_default()
     }
 
     /// As a size within its bounds, in bytes.
@@ -390,9 +434,14 @@ impl Key {
         units::bytes(&self.get(section)?, from..=to)
     }
 
-    /// As a frequency within its bounds, in hertz.
-    pub fn hertz(&self, section: &Section<'_>) -> Option<u32> {
+    /// Its `value`, which was got before, as a frequency within its bounds, in hertz.
+    pub fn hertz_of(&self, value: &Value<'_>) -> Option<u32> {
         let Hertz(from, to) = self.kind else { return None };
-        units::hertz(&self.get(section)?, from..=to)
+        units::hertz(value, from..=to)
     }
+}
+
+/// Text for a cell of a table in Markdown.
+pub fn cell(text: &str) -> String {
+    text.replace('|', "\\|").replace('<', "\\<")
 }

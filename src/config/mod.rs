@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use self::board::Board;
 use crate::act::buttons::Button;
@@ -244,7 +245,7 @@ fn endpoint(section: Option<&Section<'_>>) -> EndpointSettings {
     assign(&mut settings.pre_roll, keys::PRE_ROLL.time(section));
     assign(&mut settings.post_roll, keys::POST_ROLL.time(section));
     assign(&mut settings.hangover, keys::HANGOVER.time(section));
-    assign(&mut settings.min_speech, keys::MIN_SPEECH.time(section));
+    assign(&mut settings.min_speech, min_speech(section, FRAME * settings.onset.speech as u32));
     assign(&mut settings.max_length, keys::MAX_LENGTH.time(section));
     if settings.max_length <= settings.pre_roll + settings.hangover + settings.min_speech {
         section.problem("max_length is not above pre_roll, hangover and min_speech together; no sentence would fit");
@@ -252,14 +253,20 @@ fn endpoint(section: Option<&Section<'_>>) -> EndpointSettings {
     if settings.off > settings.on {
         section.problem("off is above on; speech could never go on");
     }
-    let opens_after = FRAME * settings.onset.speech as u32;
-    if settings.min_speech < opens_after {
-        let opening = opens_after.as_millis();
-        section.problem(format!(
-            "min_speech is below {opening} ms: an utterance opens after so much speech, so less drops none"
+    settings
+}
+
+/// `min_speech`: an utterance opens after `opening` of speech, so less would drop none.
+fn min_speech(section: &Section<'_>, opening: Duration) -> Option<Duration> {
+    let value = keys::MIN_SPEECH.get(section)?;
+    let time = keys::MIN_SPEECH.time_from(&value, Duration::ZERO)?;
+    if time < opening {
+        let opening = opening.as_millis();
+        value.problem(format!(
+            "below {opening} ms nothing is dropped, because an utterance opens after {opening} ms of speech"
         ));
     }
-    settings
+    Some(time)
 }
 
 fn scratch(section: Option<&Section<'_>>) -> ScratchSettings {
@@ -300,12 +307,7 @@ fn recognizer(section: Option<&Section<'_>>, board: Option<&Board>) -> Recognize
         settings.model = model.value;
     }
     settings.search = SearchSettings::of_model(&settings.model, settings.sha256.as_deref());
-    if let Some(code) = keys::LANGUAGE.text(section) {
-        match Language::named(&code.value) {
-            Some(language) => settings.language = language,
-            None => section.problem_at(&code, format!("there is no language {:?}; there is: \"en\"", code.value)),
-        }
-    }
+    assign(&mut settings.language, keys::LANGUAGE.one_of(section, &Language::NAMES));
     assign(&mut settings.threads, keys::THREADS.whole(section).map(|n| n as usize));
     assign(&mut settings.deadline, keys::DEADLINE.time(section));
     assign(&mut settings.search.max_calls, keys::MAX_CALLS.whole(section).map(|n| n as usize));
@@ -324,7 +326,7 @@ fn thresholds(section: Option<&Section<'_>>, commands: &[Command], usual: Thresh
     assign(&mut settings.offset, keys::OFFSET.number(section).map(|nats| nats as f32));
     let own = keys::OFFSETS.get(section).and_then(|v| v.section()).map(|s| s.entries()).unwrap_or_default();
     for (name, value) in own {
-        let offset = value.number(-100.0..=100.0);
+        let offset = keys::OFFSET.number_of(&value);
         match commands.iter().position(|c| c.name == name.value) {
             Some(command) => settings.offsets.extend(offset.map(|nats| (command, nats as f32))),
             None => {
@@ -342,12 +344,7 @@ fn gpio(section: Option<&Section<'_>>, board: Option<&Board>) -> GpioSettings {
         (settings.backend, settings.chip) = (board.backend, board.gpiochip.clone());
     }
     let Some(section) = section else { return settings };
-    if let Some(name) = keys::BACKEND.text(section) {
-        match Backend::named(&name.value) {
-            Some(backend) => settings.backend = backend,
-            None => section.problem_at(&name, "\"rppal\", \"gpiocdev\" or \"simulated\" is needed"),
-        }
-    }
+    assign(&mut settings.backend, keys::BACKEND.one_of(section, &Backend::NAMES));
     if let Some(chip) = keys::CHIP.text(section) {
         if settings.backend != Backend::Gpiocdev {
             section.problem_at(&chip, "only backend = \"gpiocdev\" takes a chip");

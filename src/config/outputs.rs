@@ -1,19 +1,12 @@
 //! Reads the sections `[outputs]` and `[interlocks]` of the configuration.
 
-use std::time::Duration;
-
-use super::{keys, named_entries, units, unknown};
+use super::{keys, named_entries, unknown};
 use crate::act::command::{Dimmer, Interlock, Limits, Output, PULSES};
 use crate::act::gpio::Backend;
 use crate::act::gpio::GpioSettings;
 use crate::act::gpio::{Duty, FASTEST_HERTZ, Line, Pwm, PwmChannel};
 use crate::config::board::Board;
 use crate::document::{Placed, Section, Value};
-
-/// Default pause between interlocked outputs. A relay opens within 20 ms; a small motor stops within half a second.
-const DEAD_TIME: Duration = Duration::from_millis(500);
-/// Longest `max_on`. An output that may stay on for a day needs no limit.
-const LONGEST_ON: Duration = Duration::from_secs(24 * 3600);
 
 /// Reads `[outputs]` and `[interlocks]`.
 pub fn read(root: &Section<'_>, board: Option<&Board>, gpio: &GpioSettings) -> Vec<Output> {
@@ -91,10 +84,10 @@ fn dimmer(table: &Section<'_>, generator: Generator) -> Option<Dimmer> {
         if pwm.is_none() {
             v.problem("only an output with pwm can fade; as in: pwm = \"200 Hz\"");
         }
-        keys::FADE.time(table)
+        keys::FADE.time_of(&v)
     });
     let value = pwm?;
-    let hertz = keys::PWM.hertz(table)?;
+    let hertz = keys::PWM.hertz_of(&value)?;
     let hardware = match generator {
         Generator::Board(channel) => Some(channel),
         Generator::Thread(why) if hertz > FASTEST_HERTZ => {
@@ -122,7 +115,7 @@ fn limits(table: &Section<'_>, rest: bool) -> Limits {
         if rest {
             v.problem("this output rests on, so it stays on; max_on needs rest = \"off\"");
         }
-        units::duration(&v, min_on.max(*PULSES.start())..=LONGEST_ON)
+        keys::MAX_ON.time_from(&v, min_on.max(*PULSES.start()))
     });
     Limits { max_on, min_on, min_off, interlock: None }
 }
@@ -130,7 +123,7 @@ fn limits(table: &Section<'_>, rest: bool) -> Limits {
 /// Reads `{ outputs = ["up", "down"], dead_time = "500 ms" }`.
 fn interlock(table: Section<'_>, group: usize, outputs: &mut [Output]) {
     let listed = keys::INTERLOCKED.get(&table).and_then(|v| v.array());
-    let dead_time = keys::DEAD_TIME.time(&table).unwrap_or(DEAD_TIME);
+    let dead_time = keys::DEAD_TIME.time_or_usual(&table);
     let interlock = Interlock { group, dead_time };
     for value in listed.iter().flatten() {
         let Some(member) = value.string().and_then(|name| find(value, &name, outputs)) else { continue };

@@ -1,15 +1,17 @@
-//! What is made of the table of keys: the reference page, a JSON Schema for editors, and every value in force. Pure.
+//! What is made of the table of keys: the reference page, a JSON Schema for editors, and every value in force. No input or output.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
 use super::Settings;
-use super::keys::{Key, Keys, Kind, SECTIONS, Usual};
+use super::keys::{Key, Keys, Kind, SECTIONS, Usual, cell};
 use crate::act::buttons::Button;
 use crate::act::command::Output;
 use crate::act::gpio::{Backend, Duty, Line, Pull};
+use crate::decide::thresholds::Thresholds;
 use crate::document;
 
 /// The reference page, in Markdown.
@@ -36,11 +38,6 @@ pub fn page() -> String {
         }
     }
     page
-}
-
-/// Text for a cell of a table.
-fn cell(text: &str) -> String {
-    text.replace('|', "\\|").replace('<', "\\<")
 }
 
 fn takes(key: &Key) -> String {
@@ -175,63 +172,103 @@ pub struct InForce {
     pub usual: &'static str,
 }
 
-/// Every value that is in force with `settings`, which were read from `text`: of the fixed sections, then of each output, each
-/// button, and each command's threshold.
+/// Every value that is in force with `settings`, which were read from `text`: of the sections with fixed keys, of each output,
+/// interlock and button, and the threshold of each command.
 pub fn in_force(settings: &Settings, text: &str) -> Vec<InForce> {
     let lines = document::lines(text);
     let mut all = Vec::new();
-    let mut add = |section: &str, key: &Key, value: Option<String>, path: String| {
-        let usual = if let Usual::Told(words) = key.usual { words } else { "as usual" };
-        all.push(InForce {
-            section: section.into(),
-            key: key.name.into(),
-            value,
-            line: lines.get(&path).copied(),
-            usual,
-        });
-    };
     for Keys { section, keys, .. } in SECTIONS {
-        for key in keys {
-            let path = |entry: &str| if entry.is_empty() { key.name.into() } else { format!("{entry}.{}", key.name) };
-            let mut each = |entry: String, value| add(&entry, key, value, path(&entry));
-            match section {
-                "outputs.NAME" => {
-                    let of = |o: &Output| (format!("outputs.{}", o.name), of_output(o, key.name));
-                    settings.outputs.iter().map(of).for_each(|(entry, value)| each(entry, value));
-                }
-                "buttons.NAME" => {
-                    let of = |b: &Button| (format!("buttons.{}", b.name), of_button(settings, b, key.name));
-                    settings.buttons.iter().map(of).for_each(|(entry, value)| each(entry, value));
-                }
-                "commands" if key.name == "wrong_costs" => {
-                    for (number, command) in settings.commands.iter().enumerate() {
-                        let costs = settings.thresholds.needed(number).exp();
-                        let entry = format!("commands[{number}] {}", command.name);
-                        add(
-                            &entry,
-                            key,
-                            Some(format!("{:.4}", costs).trim_end_matches('0').trim_end_matches('.').into()),
-                            format!("commands[{number}].wrong_costs"),
-                        );
-                    }
-                }
-                fixed => {
-                    if let Some(value) = of_section(settings, fixed, key.name) {
-                        each(fixed.into(), value);
-                    }
-                }
+        for (path, part) in parts(settings, section, &lines) {
+            for key in keys.iter().filter(|key| is_shown(section, key)) {
+                let line = lines.get(&if path.is_empty() { key.name.into() } else { format!("{path}.{}", key.name) });
+                all.push(InForce {
+                    section: heading(settings, &path, part),
+                    key: key.name.into(),
+                    value: value(settings, part, key.name),
+                    line: line.copied(),
+                    usual: if let Usual::Told(words) = key.usual { words } else { "as usual" },
+                });
             }
         }
     }
-    all.sort_by_key(|value| order(&value.section));
     all
 }
 
-/// Where a section stands among all: an output's keys stand together.
-fn order(section: &str) -> (usize, String) {
-    let first = section.split(['.', '[']).next().unwrap_or_default();
-    let place = SECTIONS.iter().position(|s| s.section.split('.').next() == Some(first)).unwrap_or(SECTIONS.len());
-    (place, if first == section || first == "scratch" { String::new() } else { section.into() })
+/// Whether the value of a key is shown: of a command only what its sentences must reach, and of a table its own keys.
+fn is_shown(section: &str, key: &Key) -> bool {
+    key.kind != Kind::Table && (section != "commands" || key.name == "wrong_costs")
+}
+
+/// A part of the settings that a section of the file describes.
+#[derive(Clone, Copy)]
+enum Part<'s> {
+    Fixed(&'static str),
+    Output(&'s Output),
+    /// By its number.
+    Interlock(usize),
+    Button(&'s Button),
+    /// By its number.
+    Command(usize),
+}
+
+/// The parts that sections of the kind `section` describe, each with its path in the file.
+fn parts<'s>(
+    settings: &'s Settings,
+    section: &'static str,
+    lines: &BTreeMap<String, usize>,
+) -> Vec<(String, Part<'s>)> {
+    let (outputs, buttons) = (settings.outputs.iter(), settings.buttons.iter());
+    match section {
+        "outputs.NAME" => outputs.map(|o| (format!("outputs.{}", o.name), Part::Output(o))).collect(),
+        "buttons.NAME" => buttons.map(|b| (format!("buttons.{}", b.name), Part::Button(b))).collect(),
+        "interlocks.NAME" => {
+            let groups = interlocks(lines).into_iter().enumerate();
+            groups.map(|(group, name)| (format!("interlocks.{name}"), Part::Interlock(group))).collect()
+        }
+        "commands" => (0..settings.commands.len()).map(|n| (format!("commands[{n}]"), Part::Command(n))).collect(),
+        "commands.blink.NAME" => Vec::new(),
+        fixed => vec![(fixed.into(), Part::Fixed(fixed))],
+    }
+}
+
+/// The path of a part, and of a command its name too.
+fn heading(settings: &Settings, path: &str, part: Part<'_>) -> String {
+    match part {
+        Part::Command(number) => format!("{path} {}", settings.commands[number].name),
+        _ => path.into(),
+    }
+}
+
+/// The value of a key of a part, as it would be written; none if nothing holds.
+fn value(settings: &Settings, part: Part<'_>, key: &str) -> Option<String> {
+    match part {
+        Part::Fixed(section) => of_section(settings, section, key),
+        Part::Output(output) => of_output(output, key),
+        Part::Interlock(group) => of_interlock(settings, group, key),
+        Part::Button(button) => of_button(settings, button, key),
+        Part::Command(number) => {
+            let Thresholds { command_costs, wrong_costs, .. } = &settings.thresholds;
+            Some(command_costs.get(&number).unwrap_or(wrong_costs).to_string())
+        }
+    }
+}
+
+/// The names of the interlocks in the order of the file, which is that of their numbers.
+fn interlocks(lines: &BTreeMap<String, usize>) -> Vec<&str> {
+    let names = lines.iter().filter_map(|(path, line)| Some((line, path.strip_prefix("interlocks.")?)));
+    let mut names: Vec<_> = names.filter(|(_, name)| !name.contains('.')).collect();
+    names.sort();
+    names.into_iter().map(|(_, name)| name).collect()
+}
+
+fn of_interlock(settings: &Settings, group: usize, key: &str) -> Option<String> {
+    let interlock = |o: &Output| o.limits.interlock.filter(|interlock| interlock.group == group);
+    let members = || settings.outputs.iter().filter(|o| interlock(o).is_some());
+    match key {
+        "outputs" => Some(format!("{:?}", members().map(|o| &o.name).collect::<Vec<_>>())),
+        "dead_time" => members().next().and_then(interlock).and_then(|i| quoted(time(i.dead_time))),
+        _ => None,
+    }
 }
 
 fn quoted(text: impl std::fmt::Display) -> Option<String> {
@@ -242,11 +279,11 @@ fn on_off(on: bool) -> Option<String> {
     quoted(if on { "on" } else { "off" })
 }
 
-/// The value of a key of a section that every configuration has; the outer none for a key of another section.
-fn of_section(settings: &Settings, section: &str, key: &str) -> Option<Option<String>> {
+/// The value of a key of a section that every configuration has.
+fn of_section(settings: &Settings, section: &str, key: &str) -> Option<String> {
     let Settings { board, microphone, endpoint, scratch, recognizer, thresholds, gpio, .. } = settings;
     let path = |path: &Option<std::path::PathBuf>| path.as_ref().and_then(|p| quoted(p.display()));
-    Some(match (section, key) {
+    match (section, key) {
         ("", "board") => quoted(&board.id),
         ("microphone", "device") => quoted(&microphone.device),
         ("microphone", "gain_db") => Some(format!("{:?}", microphone.gain_db)),
@@ -281,8 +318,8 @@ fn of_section(settings: &Settings, section: &str, key: &str) -> Option<Option<St
         ("gpio", "chip") => Some(gpio.chip.as_str()).filter(|chip| !chip.is_empty()).and_then(quoted),
         ("gpio", "state") => path(&gpio.state),
         ("gpio", "inputs") => path(&gpio.inputs),
-        _ => return None,
-    })
+        _ => None,
+    }
 }
 
 fn pin(line: &Line) -> Option<String> {
@@ -325,8 +362,11 @@ fn of_button(settings: &Settings, button: &Button, key: &str) -> Option<String> 
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
-    use crate::config::parse;
+    use crate::config::{board, parse};
+    use crate::language::Language;
 
     const SMALL: &str = "board = \"host\"\n[endpoint]\nhangover = \"0.7 s\"\n[outputs.lamp]\npin = 5\n[[commands]]\n\
                          name = \"a\"\nsay = \"on\"\nset = { lamp = \"on\" }\n[[commands]]\nname = \"b\"\nsay = \"off\"\nwrong_costs = 20\n";
@@ -354,6 +394,20 @@ mod tests {
     }
 
     #[test]
+    fn the_strings_of_a_key_are_those_that_are_read() {
+        let of = |section: &str, name: &str| {
+            let keys = SECTIONS.iter().find(|s| s.section == section).unwrap();
+            match keys.keys.iter().find(|key| key.name == name).unwrap().kind {
+                Kind::OneOf(names) => names.iter().copied().collect::<BTreeSet<_>>(),
+                _ => BTreeSet::new(),
+            }
+        };
+        assert_eq!(of("", "board"), board::names().collect());
+        assert_eq!(of("gpio", "backend"), Backend::NAMES.iter().map(|(name, _)| *name).collect());
+        assert_eq!(of("recognizer", "language"), Language::NAMES.iter().map(|(name, _)| *name).collect());
+    }
+
+    #[test]
     fn every_value_in_force_has_its_line_or_none() {
         let values = in_force(&parse("small", SMALL).unwrap(), SMALL);
         let find = |section: &str, key: &str| {
@@ -372,6 +426,18 @@ mod tests {
         for (section, key, value, line) in cases {
             assert_eq!(find(section, key), (value.into(), line), "{section}.{key}");
         }
+    }
+
+    #[test]
+    fn an_interlock_is_in_force_with_its_pause() {
+        let text = SMALL.replace(
+            "[[commands]]\nname = \"a\"",
+            "[outputs.up]\npin = 6\n[outputs.down]\npin = 7\n[interlocks.blinds]\noutputs = [\"up\", \"down\"]\n[[commands]]\nname = \"a\"",
+        );
+        let values = in_force(&parse("small", &text).unwrap(), &text);
+        let of = |key: &str| values.iter().find(|v| v.section == "interlocks.blinds" && v.key == key).unwrap();
+        assert_eq!(of("outputs").value.as_deref(), Some("[\"up\", \"down\"]"));
+        assert_eq!((of("dead_time").value.as_deref(), of("dead_time").line), (Some("\"500 ms\""), None));
     }
 
     #[test]

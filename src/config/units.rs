@@ -30,6 +30,19 @@ pub fn bytes(value: &Value<'_>, range: RangeInclusive<u64>) -> Option<u64> {
     quantity(value, &SIZES, "\"8 MiB\"", bounds, |b| format!("{} MiB", b / 1048576.0)).map(|b| b as u64)
 }
 
+/// A time such as "200 ms" in seconds; none if it is no time.
+pub fn seconds(text: &str) -> Option<f64> {
+    amount(text, &TIMES)
+}
+
+/// So many of the first of `units`.
+fn amount(text: &str, units: &[(&str, f64)]) -> Option<f64> {
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let factor = units.iter().find(|(name, _)| *name == unit.trim()).map(|(_, factor)| factor)?;
+    Some(number.parse::<f64>().ok()? * factor)
+}
+
 fn quantity(
     value: &Value<'_>,
     units: &[(&str, f64)],
@@ -38,10 +51,7 @@ fn quantity(
     shown: impl Fn(f64) -> String,
 ) -> Option<f64> {
     let text = value.string()?.value;
-    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let factor = units.iter().find(|(name, _)| *name == unit.trim()).map(|(_, factor)| factor);
-    let Some(amount) = number.parse::<f64>().ok().zip(factor).map(|(n, f)| n * f) else {
+    let Some(amount) = amount(&text, units) else {
         let names: Vec<&str> = units.iter().map(|(name, _)| *name).collect();
         value.problem(format!("{text:?} is not a number and a unit; as in {example}; units are {}", names.join(", ")));
         return None;

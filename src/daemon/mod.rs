@@ -15,7 +15,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
-use std::sync::mpsc::{self, SyncSender};
+use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::Duration;
@@ -26,7 +26,7 @@ use self::error::Error;
 use self::housekeeper::Housekeeper;
 use self::listener::{Listener, Spoken};
 use self::reporter::ReportThread;
-use crate::act::buttons::{Button, Contacts, input_claims};
+use crate::act::buttons::{Contacts, input_claims};
 use crate::act::command::Output;
 use crate::act::gpio::{self, InputPins, OutputPins};
 use crate::act::remembered::{self, Remembered};
@@ -219,7 +219,9 @@ pub fn serve(parts: Parts, settings: &Settings, options: &Options, stop: &Stop) 
             rounds: rounds.clone(),
             socket: socket(&scratch, Question::Why),
         },
-        buttons: Presses { buttons: &settings.buttons, inputs, contacts: contacts.clone(), states: states.clone() },
+        inputs,
+        contacts: contacts.clone(),
+        states: states.clone(),
         actuator,
         housekeeper: Housekeeper {
             settings,
@@ -289,7 +291,9 @@ struct Threads<'a> {
     listener: Listener,
     inbox: Receiver<Spoken>,
     decider: Decider<'a>,
-    buttons: Presses<'a>,
+    inputs: Box<dyn InputPins>,
+    contacts: Contacts,
+    states: States,
     actuator: Actuator<'a>,
     housekeeper: Housekeeper<'a>,
     to_keep: Receiver<ToKeep>,
@@ -299,9 +303,11 @@ struct Threads<'a> {
 impl Threads<'_> {
     /// Runs all threads, the decider on the calling one, until `stop` is raised or the source ends.
     fn run(self, settings: &Settings, stop: &Stop) -> Result<(), Error> {
-        let Threads { mut source, listener, inbox, decider, buttons, actuator, housekeeper, to_keep, reporter } = self;
+        let Threads { mut source, listener, inbox, decider, inputs, contacts, states, actuator, housekeeper, .. } =
+            self;
+        let (to_keep, reporter) = (self.to_keep, self.reporter);
         let (orders, to_do) = mpsc::sync_channel(WAITING_ORDERS);
-        let (undecided, scratch) = (reporter.clone(), decider.scratch);
+        let (reporter_of_lost, scratch) = (reporter.clone(), decider.scratch);
         thread::scope(|scope| {
             // If this thread panics, the scope waits for the other threads, so they must be stopped.
             let _stop_on_drop = stop.raise_on_drop();
@@ -311,7 +317,9 @@ impl Threads<'_> {
             ];
             if !settings.buttons.is_empty() {
                 let orders = orders.clone();
-                threads.push(start(scope, stop, "buttons", move || buttons.watch(settings, &orders, stop))?);
+                let press = move |button: usize| orders.send(pressed(settings, button, &states)).is_ok();
+                let watch = move || buttons::watch(&settings.buttons, inputs, &contacts, press, stop);
+                threads.push(start(scope, stop, "buttons", watch)?);
             }
             let listen = || listener::listen(source.as_mut(), listener, stop);
             let listening = named("listener").spawn_scoped(scope, listen)?;
@@ -321,7 +329,7 @@ impl Threads<'_> {
             stop.raise();
             let heard = listening.join().map_err(died("listener"))?;
             if stop.next().is_some() {
-                report_undecided(&inbox, &undecided, scratch);
+                report_undecided(&inbox, &reporter_of_lost, scratch);
             }
             for (name, thread) in threads {
                 thread.join().map_err(died(name))?;
@@ -342,25 +350,10 @@ fn report_undecided(inbox: &Receiver<Spoken>, reporter: &Reporter, scratch: &Scr
     }
 }
 
-/// The buttons and their pins.
-struct Presses<'a> {
-    buttons: &'a [Button],
-    inputs: Box<dyn InputPins>,
-    contacts: Contacts,
-    states: States,
-}
-
-impl Presses<'_> {
-    fn watch(self, settings: &Settings, orders: &SyncSender<Order>, stop: &Stop) {
-        let Presses { buttons, inputs, contacts, states } = self;
-        let press = |button: usize| orders.send(pressed(settings, &buttons[button], &states)).is_ok();
-        buttons::watch(buttons, inputs, &contacts, press, stop);
-    }
-}
-
 /// The order for a press of `button`. As for a sentence, its command may be refused. The command of a button has no
 /// slots.
-fn pressed(settings: &Settings, button: &Button, states: &States) -> Order {
+fn pressed(settings: &Settings, button: usize, states: &States) -> Order {
+    let button = &settings.buttons[button];
     let command = &settings.commands[button.command];
     let check = requires::check(command, &settings.outputs, |output| states.both(output));
     let refusal = check.and_then(|check| check.refusal);
@@ -411,7 +404,7 @@ mod tests {
                     name = \"dim\"\nsay = \"less light\"\nset = { lamp = \"off\" }\nrequires = { lamp = \"on\" }\n";
         let settings = config::parse("x.toml", text).unwrap();
         let states = States::at_rest(&settings.outputs);
-        let press = || match pressed(&settings, &settings.buttons[0], &states) {
+        let press = || match pressed(&settings, 0, &states) {
             Order::Pressed { actions, refusal, .. } => (actions.len(), refusal.map(|reason| reason.code())),
             Order::Decided(_) => unreachable!(),
         };

@@ -56,11 +56,10 @@ pub const FEATURES: [Feature; COUNT] = [
     },
 ];
 
-/// Lower bound of Whisper's doubt about its free text, in nats a word. If Whisper is sure of its text, "trap" is
-/// another word than "timer"; if it is not, as in noise, the speaker may have said "timer". The value was chosen so
-/// that "set a trap for five minutes" is not taken for "set a timer for 5 minutes", and no more commands of people are
-/// lost: see docs/reports/deciding.md.
-const LEAST_DOUBT: f32 = 0.2;
+/// Least doubt of Whisper about its free text, in nats a word. The less it doubts, the more a less likely sentence is another one:
+/// "trap" is not "timer", unless there is noise. Recordings of people do not decide the value (`make fit` tries others and
+/// reports the loss); synthetic talk outside the fit decides for the division: docs/reports/deciding.md, "Whisper's doubt".
+pub const LEAST_DOUBT: f32 = 0.2;
 
 /// Upper bound of [`Candidate::lead`], in nats. The search does not look for rivals that are further behind.
 const MOST_LEAD: f32 = 3.0;

@@ -24,11 +24,6 @@ impl Language {
     /// Each language's name in a configuration: its code by ISO 639-1, which Whisper uses too.
     pub const NAMES: [(&'static str, Language); 1] = [("en", Language::English)];
 
-    /// The language with this code.
-    pub fn named(code: &str) -> Option<Language> {
-        Self::NAMES.iter().find(|(name, _)| *name == code).map(|(_, language)| *language)
-    }
-
     /// Its code.
     pub fn code(self) -> &'static str {
         match self {

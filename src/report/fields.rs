@@ -322,4 +322,14 @@ mod tests {
         let keys: BTreeSet<&str> = event.keys().map(String::as_str).collect();
         assert_eq!(keys, UTTERANCE.iter().map(|(key, _)| *key).collect());
     }
+
+    #[test]
+    fn the_other_events_have_the_keys_of_the_reference_page() {
+        let press = Press { button: "wall".into(), command: "lamp".into(), refusal: None, switched: Vec::new() };
+        let events = [microphone_event(&MicrophoneNews::Open { rate: 48_000 }), press_event(&press), dropped_event(1)];
+        for (event, (told, _)) in events.iter().zip(OTHERS) {
+            let keys: BTreeSet<&str> = event.keys().map(String::as_str).collect();
+            assert_eq!(keys, told.split(", ").collect());
+        }
+    }
 }

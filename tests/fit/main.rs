@@ -9,6 +9,7 @@
 //!   report. A test fits the committed table again.
 //! - `search` tries other settings of the search on the sentences, one at a time.
 
+mod ablation;
 mod decided;
 mod grid;
 #[path = "../support/recordings.rs"]

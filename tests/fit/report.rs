@@ -8,6 +8,7 @@ use hearken::decide::features::FEATURES;
 use hearken::measure::eval::reliability::{Bin, Reliability};
 use hearken::measure::eval::statistics::share;
 
+use crate::ablation;
 use crate::regression::{self, Fit};
 use crate::table::{Row, Said, row_weights};
 
@@ -68,20 +69,20 @@ pub fn weights(model: &str, sha256: &str, table: &Path, fitted: &Fitted, before:
 }
 
 /// Rows, each with its log-odds.
-type Group<'a> = Vec<(&'a Row, &'a Option<f64>)>;
+pub type Group<'a> = Vec<(&'a Row, &'a Option<f64>)>;
 
 /// A group of rows at one level of the log-odds.
 #[derive(Default)]
-struct Count {
-    sentences: usize,
+pub struct Count {
+    pub sentences: usize,
     found: usize,
-    right: usize,
-    wrong: usize,
+    pub right: usize,
+    pub wrong: usize,
     others: usize,
-    obeyed: usize,
+    pub obeyed: usize,
 }
 
-fn count<'a>(rows: impl Iterator<Item = (&'a Row, &'a Option<f64>)>, level: f64) -> Count {
+pub fn count<'a>(rows: impl Iterator<Item = (&'a Row, &'a Option<f64>)>, level: f64) -> Count {
     let mut count = Count::default();
     for (row, log_odds) in rows {
         let obeyed = !row.refused && log_odds.is_some_and(|log_odds| log_odds >= level);
@@ -147,6 +148,8 @@ pub fn report(model: &str, table: &Path, rows: &[Row], fitted: &Fitted) -> Strin
         "\n## What a threshold trades\n\nThe points of the detection error trade-off, all grammars and conditions.\n\n{HEADER}"
     );
     LEVELS.iter().for_each(|level| out += &line(&format!("log-odds {level}"), &count(all(), *level)));
+    out += &ablation::costs(rows, &fitted.by_speaker);
+    out += &ablation::features(rows, fitted.penalty);
     out += &speakers(rows, &fitted.by_speaker, needed);
     out + &reliability(rows, &fitted.by_speaker)
 }

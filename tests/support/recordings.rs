@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use hearken::audio::wav;
+use hearken::measure::eval::mix;
 use realfft::RealFftPlanner;
 
 /// Sound with a name.
@@ -36,11 +37,9 @@ pub fn name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// A number that follows from `text`, each bit of it as often 0 as 1: FNV-1a, then a step of splitmix64.
+/// A number for `text`, the same on every machine.
 pub fn hash(text: &str) -> u64 {
-    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325, |h: u64, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
-    let mixed = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed ^ (mixed >> 27)
+    mix::hash(text, 0)
 }
 
 /// `samples` in the room with this impulse response, with the reverberation after their end. Speech stays where it is.

@@ -1,32 +1,26 @@
 //! The pages of the reference that are made from the program.
 
 use std::fmt::Write;
-use std::fs;
-use std::io;
-use std::path::Path;
 
 use hearken::config::board;
 
 /// Each page's path in the repository, and its text.
-pub fn pages(repository: &Path) -> io::Result<[(&'static str, String); 5]> {
-    Ok([
+pub fn pages() -> [(&'static str, String); 5] {
+    [
         ("docs/reference/configuration.md", hearken::config::reference::page()),
         ("docs/reference/schema.json", format!("{:#}\n", hearken::config::reference::schema())),
         ("docs/reference/commands.md", hearken::cli::reference::page()),
         ("docs/reference/events.md", hearken::report::fields::page()),
-        ("docs/reference/boards.md", boards(repository)?),
-    ])
+        ("docs/reference/boards.md", boards()),
+    ]
 }
 
-fn boards(repository: &Path) -> io::Result<String> {
+fn boards() -> String {
     let mut page = String::from(
         "# Boards\n\nThis page is made from `boards/*/board.toml` (`make pages`), which name the source of each fact. `reserved` pins are\n\
          refused as outputs and buttons; `boards/<board>/README.md` says how to wire.\n",
     );
-    let mut names: Vec<_> =
-        fs::read_dir(repository.join("boards"))?.map(|e| Ok(e?.file_name())).collect::<io::Result<_>>()?;
-    names.sort();
-    for board in names.iter().filter_map(|name| board::named(&name.to_string_lossy()).ok()) {
+    for board in board::names().filter_map(|name| board::named(name).ok()) {
         let _ = write!(
             page,
             "\n## {}\n\n`board = \"{}\"`. Model: `{}`. Threads: {}.\n",
@@ -46,5 +40,5 @@ fn boards(repository: &Path) -> io::Result<String> {
             let _ = writeln!(page, "| GPIO{} | {header} | {pwm} | {told} |", pin.bcm);
         }
     }
-    Ok(page)
+    page
 }

@@ -119,13 +119,13 @@ impl ChardevInputs {
     /// # Errors
     /// As [`ChardevPins::claim`].
     pub fn claim(chip: &str, input_claims: &[InputClaim]) -> Result<ChardevInputs, GpioError> {
-        let make = |sense: &InputClaim| {
-            let bias = match sense.pull {
+        let make = |claim: &InputClaim| {
+            let bias = match claim.pull {
                 Pull::Up => Bias::PullUp,
                 Pull::Down => Bias::PullDown,
                 Pull::None => Bias::Disabled,
             };
-            hold(chip, &sense.line, |builder| builder.as_input().with_bias(bias))
+            hold(chip, &claim.line, |builder| builder.as_input().with_bias(bias))
         };
         input_claims.iter().map(make).collect::<Result<_, _>>().map(ChardevInputs)
     }

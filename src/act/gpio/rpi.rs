@@ -134,9 +134,9 @@ impl RpiInputs {
     /// As [`RpiPins::claim`].
     pub fn claim(input_claims: &[InputClaim]) -> Result<RpiInputs, GpioError> {
         let gpio = header()?;
-        let make = |sense: &InputClaim| {
-            let pin = pin(&gpio, &sense.line)?;
-            Ok(match sense.pull {
+        let make = |claim: &InputClaim| {
+            let pin = pin(&gpio, &claim.line)?;
+            Ok(match claim.pull {
                 Pull::Up => pin.into_input_pullup(),
                 Pull::Down => pin.into_input_pulldown(),
                 Pull::None => pin.into_input(),

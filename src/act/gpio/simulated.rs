@@ -115,8 +115,8 @@ mod tests {
     fn a_pin_that_is_read_is_what_the_file_says_else_what_its_pull_makes_it() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("buttons");
-        let sense = |number, pull| InputClaim { line: Line::Number(number), pull };
-        let mut pins = SimulatedInputs::claim(Some(&path), &[sense(2, Pull::Up), sense(22, Pull::None)]);
+        let claim = |number, pull| InputClaim { line: Line::Number(number), pull };
+        let mut pins = SimulatedInputs::claim(Some(&path), &[claim(2, Pull::Up), claim(22, Pull::None)]);
         let mut levels = || [0, 1].map(|pin| pins.is_high(pin).unwrap());
         assert_eq!(levels(), [true, false]);
         std::fs::write(&path, "GPIO22 1\nGPIO2 0\n").unwrap();

@@ -38,9 +38,8 @@ pub enum Subcommands {
     },
     /// Print how many bytes a file system for the scratch of a configuration must have
     Room {
-        /// The configuration [default: ./hearken.toml, else /etc/hearken/hearken.toml]
-        #[arg(long, value_name = "FILE", default_value_os_t = super::usual_config(), hide_default_value = true)]
-        config: PathBuf,
+        #[command(flatten)]
+        config: super::ConfigOption,
     },
     /// The process that the audit starts and ends
     #[command(hide = true)]
@@ -51,7 +50,9 @@ pub fn scratch(command: Subcommands) -> Result<(), Error> {
     match command {
         Subcommands::Status { scratch, json } => status::status(scratch, json),
         Subcommands::Audit { rounds, scratch, json } => audit::audit(rounds, scratch, json),
-        Subcommands::Room { config } => Ok(writeln!(io::stdout(), "{}", crate::config::load(&config)?.scratch.room())?),
+        Subcommands::Room { config } => {
+            Ok(writeln!(io::stdout(), "{}", crate::config::load(&config.file)?.scratch.room())?)
+        }
         Subcommands::Victim(orders) => victim::victim(&orders),
     }
 }

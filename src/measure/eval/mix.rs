@@ -53,12 +53,18 @@ fn loudest(samples: &[f32]) -> f64 {
     samples.chunks(FRAME).map(energy).fold(0.0, f64::max)
 }
 
-/// A number that follows from `name` and the seed: FNV-1a, then the last step of splitmix64.
+/// A number for the recording `name`: the last step of splitmix64 after [`hash`].
 fn draw(name: &str) -> u64 {
-    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325 ^ SEED, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
-    let mixed = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    let mixed = hash(name, SEED).wrapping_mul(0x94d0_49bb_1331_11eb);
     mixed ^ (mixed >> 31)
+}
+
+/// A number for `text` and `seed`, the same on every machine: FNV-1a, then a step of splitmix64, so that each bit of it depends
+/// on all of the text.
+pub fn hash(text: &str, seed: u64) -> u64 {
+    let fnv = text.bytes().fold(0xcbf2_9ce4_8422_2325 ^ seed, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+    let mixed = (fnv ^ (fnv >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed ^ (mixed >> 27)
 }
 
 #[cfg(test)]
