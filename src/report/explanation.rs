@@ -3,11 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::fields::{decision, round, slots, three_decimals};
 use crate::act::command::Command;
-use crate::decide::features::{FEATURES, Feature, Features};
+use crate::decide::features::{FEATURES, Features};
 use crate::decide::rules::{Check, Reason, Verdict, with_probability};
 use crate::decide::thresholds::{Assessment, Thresholds};
 use crate::decide::weights::Part;
@@ -73,7 +72,7 @@ impl Why<'_> {
 
     /// The nearest sentences with their tokens, the best one of the decision first. Without a story these are only the
     /// best sentence and the runner-up.
-    fn sentences(&self) -> Vec<(&Candidate, &[Step])> {
+    pub(super) fn sentences(&self) -> Vec<(&Candidate, &[Step])> {
         let decided = || self.heard.into_iter().flat_map(|heard| [&heard.best, &heard.runner_up]).flatten();
         match self.story {
             Some(story) => story.sentences.iter().map(|told| (&told.candidate, &told.steps[..])).collect(),
@@ -81,49 +80,24 @@ impl Why<'_> {
         }
     }
 
-    fn assessment(&self) -> Option<Assessment> {
+    pub(super) fn assessment(&self) -> Option<Assessment> {
         self.heard.and_then(|heard| self.thresholds.assess(heard))
     }
 
     /// Log-odds that one of the nearest sentences was said.
-    fn log_odds(&self, candidate: &Candidate) -> Option<f32> {
+    pub(super) fn log_odds(&self, candidate: &Candidate) -> Option<f32> {
         let features = Features::for_candidate(self.heard?, candidate);
         Some(self.thresholds.log_odds(&features, candidate.sentence.command))
     }
 
     /// The features of the best sentence, with their weights and what each adds to the log-odds.
-    fn sum(&self) -> Option<Sum> {
+    pub(super) fn sum(&self) -> Option<Sum> {
         let Assessment { features, log_odds, needed, .. } = self.assessment()?;
         let weights = &self.thresholds.weights;
         let parts = weights.parts.iter().zip(weights.products(&features)).zip(features.values());
         let parts = parts.map(|((part, product), value)| (*part, *value, product)).collect();
         let offset = self.thresholds.offset_of(self.best()?.command);
         Some(Sum { parts, intercept: weights.intercept, offset, log_odds, needed })
-    }
-
-    fn json<const N: usize>(&self, place: [(&str, Value); N]) -> Value {
-        let mut map = Map::from_iter(place.map(|(key, value)| (key.into(), value)));
-        map.append(&mut decision(self.heard, self.assessment().as_ref(), self.verdict, self.commands));
-        map.insert("sum".into(), self.sum().map_or(Value::Null, |sum| sum.json()));
-        map.insert("free".into(), json!(self.heard.map(|heard| round(heard.free))));
-        map.insert("sound".into(), self.story.map_or(Value::Null, |story| sound(&story.sound)));
-        let sentence = |(candidate, steps): (&Candidate, &[Step])| {
-            let Sentence { command, words, slots: values } = &candidate.sentence;
-            json!({
-                "sentence": words, "command": self.commands[*command].name, "slots": slots(values),
-                "rank": round(candidate.rank), "joint": round(candidate.joint),
-                "log_odds": self.log_odds(candidate).map(round),
-                "tokens": steps.iter().map(token).collect::<Value>(),
-            })
-        };
-        map.insert("sentences".into(), self.sentences().into_iter().map(sentence).collect());
-        map.insert("rules".into(), self.rules.iter().map(rule).collect());
-        let looked = |story: &Story| {
-            let gave_up = story.gave_up.map(|(limit, _)| in_words(limit));
-            json!({"calls": story.calls, "ms": story.took.as_millis() as u64, "gave_up": gave_up})
-        };
-        map.insert("looked".into(), json!(self.story.map(looked)));
-        map.into()
     }
 
     fn words(&self, title: &str) -> String {
@@ -194,13 +168,13 @@ impl Why<'_> {
 }
 
 /// The sum that gives the log-odds of the best sentence.
-struct Sum {
+pub(super) struct Sum {
     /// For each feature: its weight, its value, and what it adds, in the order of [`FEATURES`].
-    parts: Vec<(Part, f32, f32)>,
-    intercept: f32,
-    offset: f32,
-    log_odds: f32,
-    needed: f32,
+    pub(super) parts: Vec<(Part, f32, f32)>,
+    pub(super) intercept: f32,
+    pub(super) offset: f32,
+    pub(super) log_odds: f32,
+    pub(super) needed: f32,
 }
 
 impl Sum {
@@ -221,21 +195,6 @@ impl Sum {
         lines.push(format!("{:<15} {:>26} {:>+8.2}   {log_odds} where {needed} is needed", "sum", "", self.log_odds));
         lines
     }
-
-    fn json(&self) -> Value {
-        let part = |(feature, (part, value, product)): (&Feature, &(Part, f32, f32))| {
-            let numbers = json!({
-                "value": three_decimals(*value), "mean": three_decimals(part.mean),
-                "weight": three_decimals(part.weight / part.spread), "adds": three_decimals(*product),
-            });
-            (feature.name.to_string(), numbers)
-        };
-        let parts: Map<String, Value> = FEATURES.iter().zip(&self.parts).map(part).collect();
-        json!({
-            "features": parts, "intercept": three_decimals(self.intercept), "offset": three_decimals(self.offset),
-            "log_odds": three_decimals(self.log_odds), "needed": three_decimals(self.needed),
-        })
-    }
 }
 
 /// Items in lines of at most [`WIDTH`] characters.
@@ -250,7 +209,7 @@ fn wrapped(items: impl Iterator<Item = String>) -> impl Iterator<Item = String> 
     lines.into_iter()
 }
 
-fn in_words(limit: Limit) -> &'static str {
+pub(super) fn in_words(limit: Limit) -> &'static str {
     match limit {
         Limit::Calls => "as many calls as may be",
         Limit::Deadline => "out of time",
@@ -331,32 +290,6 @@ fn rule_lines(rules: &Rules) -> Vec<String> {
     rows.iter()
         .map(|(code, result, measured, needed)| format!("{code:<12} {result:<10} {measured:<width$}   {needed}"))
         .collect()
-}
-
-fn sound(sound: &Traits) -> Value {
-    let bounds = sound.bounds_ms;
-    json!({
-        "duration_ms": sound.duration_ms,
-        "speech_begins_ms": bounds.map(|(begin, _)| begin), "speech_ends_ms": bounds.map(|(_, end)| end),
-        "speech_ms": sound.speech_ms,
-        "speech_dbfs": sound.speech_dbfs.map(round), "quiet_dbfs": sound.quiet_dbfs.map(round),
-        "ratio_db": sound.ratio_db().map(round), "clipped": sound.clipped,
-    })
-}
-
-fn token(step: &Step) -> Value {
-    let rather = step.rather.as_ref().map(|(text, nats)| json!({"text": text, "nats": round(*nats)}));
-    json!({"text": step.text, "nats": round(step.log_probability), "rather": rather})
-}
-
-fn rule((code, check): &(&str, Option<Check>)) -> Value {
-    let result = match check {
-        None => "not asked",
-        Some(Check { refusal: None, .. }) => "ok",
-        Some(_) => "refused",
-    };
-    let measured = check.as_ref().map(|check| &check.measured);
-    json!({"rule": code, "result": result, "measured": measured, "needed": check.as_ref().map(|check| &check.needed)})
 }
 
 #[cfg(test)]

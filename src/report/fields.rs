@@ -1,21 +1,23 @@
-//! The JSON of decisions, events and the status: their keys stand here and nowhere else.
+//! The JSON of decisions, events, the status and why: their keys stand here and nowhere else.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
 
+use super::explanation::{Sum, Why, in_words};
 use super::{MicrophoneNews, Outcome, Press, Report, Switched, Tally};
 use crate::act::buttons::{Button, Contacts};
 use crate::act::command::{Command, Output};
 use crate::act::gpio::Duty;
 use crate::act::states::States;
 use crate::audio::supervisor::Counters;
-use crate::decide::features::{FEATURES, Features};
-use crate::decide::rules::{Reason, Verdict};
+use crate::decide::features::{FEATURES, Feature, Features};
+use crate::decide::rules::{Check, Reason, Verdict};
 use crate::decide::thresholds::Assessment;
-use crate::decide::weights::probability;
-use crate::grammar::{SlotValue, Slots};
-use crate::recognize::Heard;
+use crate::decide::weights::{Part, probability};
+use crate::grammar::{Sentence, SlotValue, Slots};
+use crate::recognize::story::{Step, Story, Traits};
+use crate::recognize::{Candidate, Heard};
 use crate::utterance::scratch::Usage;
 
 /// The keys of an utterance's event, each with what it says.
@@ -158,6 +160,77 @@ impl Status<'_> {
     }
 }
 
+impl Why<'_> {
+    /// As one JSON object, which begins with `place`: what `hearken why --json` prints.
+    pub(super) fn json<const N: usize>(&self, place: [(&str, Value); N]) -> Value {
+        let mut map = Map::from_iter(place.map(|(key, value)| (key.into(), value)));
+        map.append(&mut decision(self.heard, self.assessment().as_ref(), self.verdict, self.commands));
+        map.insert("sum".into(), self.sum().map_or(Value::Null, |sum| sum.json()));
+        map.insert("free".into(), json!(self.heard.map(|heard| round(heard.free))));
+        map.insert("sound".into(), self.story.map_or(Value::Null, |story| sound(&story.sound)));
+        let sentence = |(candidate, steps): (&Candidate, &[Step])| {
+            let Sentence { command, words, slots: values } = &candidate.sentence;
+            json!({
+                "sentence": words, "command": self.commands[*command].name, "slots": slots(values),
+                "rank": round(candidate.rank), "joint": round(candidate.joint),
+                "log_odds": self.log_odds(candidate).map(round),
+                "tokens": steps.iter().map(token).collect::<Value>(),
+            })
+        };
+        map.insert("sentences".into(), self.sentences().into_iter().map(sentence).collect());
+        map.insert("rules".into(), self.rules.iter().map(rule).collect());
+        let looked = |story: &Story| {
+            let gave_up = story.gave_up.map(|(limit, _)| in_words(limit));
+            json!({"calls": story.calls, "ms": story.took.as_millis() as u64, "gave_up": gave_up})
+        };
+        map.insert("looked".into(), json!(self.story.map(looked)));
+        map.into()
+    }
+}
+
+impl Sum {
+    fn json(&self) -> Value {
+        let part = |(feature, (part, value, product)): (&Feature, &(Part, f32, f32))| {
+            let numbers = json!({
+                "value": three_decimals(*value), "mean": three_decimals(part.mean),
+                "weight": three_decimals(part.weight / part.spread), "adds": three_decimals(*product),
+            });
+            (feature.name.to_string(), numbers)
+        };
+        let parts: Map<String, Value> = FEATURES.iter().zip(&self.parts).map(part).collect();
+        json!({
+            "features": parts, "intercept": three_decimals(self.intercept), "offset": three_decimals(self.offset),
+            "log_odds": three_decimals(self.log_odds), "needed": three_decimals(self.needed),
+        })
+    }
+}
+
+fn sound(sound: &Traits) -> Value {
+    let bounds = sound.bounds_ms;
+    json!({
+        "duration_ms": sound.duration_ms,
+        "speech_begins_ms": bounds.map(|(begin, _)| begin), "speech_ends_ms": bounds.map(|(_, end)| end),
+        "speech_ms": sound.speech_ms,
+        "speech_dbfs": sound.speech_dbfs.map(round), "quiet_dbfs": sound.quiet_dbfs.map(round),
+        "ratio_db": sound.ratio_db().map(round), "clipped": sound.clipped,
+    })
+}
+
+fn token(step: &Step) -> Value {
+    let rather = step.rather.as_ref().map(|(text, nats)| json!({"text": text, "nats": round(*nats)}));
+    json!({"text": step.text, "nats": round(step.log_probability), "rather": rather})
+}
+
+fn rule((code, check): &(&str, Option<Check>)) -> Value {
+    let result = match check {
+        None => "not asked",
+        Some(Check { refusal: None, .. }) => "ok",
+        Some(_) => "refused",
+    };
+    let measured = check.as_ref().map(|check| &check.measured);
+    json!({"rule": code, "result": result, "measured": measured, "needed": check.as_ref().map(|check| &check.needed)})
+}
+
 /// A decision as one JSON object: what `hearken decide --json` prints and an event holds.
 pub fn decision(
     heard: Option<&Heard>,
@@ -209,7 +282,7 @@ fn features(features: &Features) -> Value {
     named.map(|(feature, value)| (feature.name.into(), json!(three_decimals(*value)))).collect::<Map<_, _>>().into()
 }
 
-pub(super) fn slots(slots: &Slots) -> Value {
+fn slots(slots: &Slots) -> Value {
     let value = |value: &SlotValue| match value {
         SlotValue::Text(text) => json!(text),
         SlotValue::Integer(number) => json!(number),
@@ -218,11 +291,11 @@ pub(super) fn slots(slots: &Slots) -> Value {
 }
 
 /// Two decimals are what a score is worth.
-pub(super) fn round(number: f32) -> f64 {
+fn round(number: f32) -> f64 {
     (number as f64 * 100.0).round() / 100.0
 }
 
-pub(super) fn three_decimals(number: f32) -> f64 {
+fn three_decimals(number: f32) -> f64 {
     (f64::from(number) * 1000.0).round() / 1000.0
 }
 
