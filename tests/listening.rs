@@ -10,6 +10,7 @@ use hearken::report::{Report, reporter};
 use hearken::runtime::mailbox::{Received, mailbox};
 use hearken::runtime::service::Rounds;
 use hearken::runtime::stop::Stop;
+use hearken::utterance::draft::Drafts;
 use hearken::utterance::endpoint::EndpointSettings;
 use hearken::utterance::scratch::{Scratch, ScratchSettings};
 
@@ -55,9 +56,17 @@ pub fn heard(samples: Vec<f32>, scratch: &Scratch, room: usize) -> (Vec<Spoken>,
 fn heard_in_parts(parts: &[Vec<f32>], scratch: &Scratch, room: usize) -> (Vec<Spoken>, Vec<Report>) {
     let (outbox, inbox) = mailbox(room);
     let (reporter, reports) = reporter(false);
-    let endpoint = EndpointSettings::default();
+    let endpoint = EndpointSettings { early: false, ..EndpointSettings::default() };
     let rounds = Rounds::default();
-    let listener = Listener { gain_db: 0.0, endpoint, scratch: scratch.clone(), outbox, reporter, rounds };
+    let listener = Listener {
+        gain_db: 0.0,
+        endpoint,
+        scratch: scratch.clone(),
+        outbox,
+        drafts: Drafts::default(),
+        reporter,
+        rounds,
+    };
     let ended = listen(&mut Tape::of(parts), listener, &Stop::default());
     assert!(matches!(ended, Err(AudioError::Ended)));
     let spoken = std::iter::from_fn(|| match inbox.take(Duration::ZERO) {

@@ -24,6 +24,8 @@ use crate::runtime::mailbox::{self, Received, mailbox};
 use crate::runtime::service::Rounds;
 use crate::runtime::status::Question;
 use crate::runtime::stop::{POLL_INTERVAL, Stop};
+use crate::utterance::draft::Drafts;
+use crate::utterance::endpoint::EndpointSettings;
 use crate::utterance::scratch::{self, Scratch};
 
 /// Most recordings that may wait. One is written while the next is spoken.
@@ -92,13 +94,16 @@ pub fn record(arguments: &Arguments) -> Result<(), Error> {
     }
     let (reporter, reports) = reporter(true);
     let (outbox, inbox) = mailbox(WAITING);
-    let (gain_db, endpoint) = (settings.microphone.gain_db, settings.endpoint.clone());
+    // Nothing is decided, so the hangover ends every utterance.
+    let (gain_db, endpoint) =
+        (settings.microphone.gain_db, EndpointSettings { early: false, ..settings.endpoint.clone() });
+    let drafts = Drafts::default();
     let mut session = Session::new(arguments, &settings, folder, source.counters());
     session.begin()?;
     if session.is_over() {
         return session.end();
     }
-    let ear_parts = Listener { gain_db, endpoint, scratch, outbox, reporter, rounds: Rounds::default() };
+    let ear_parts = Listener { gain_db, endpoint, scratch, outbox, drafts, reporter, rounds: Rounds::default() };
     thread::scope(|scope| {
         let _hang_up = stop.raise_on_drop();
         let listen = || listener::listen(&mut source, ear_parts, &stop);

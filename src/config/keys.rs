@@ -112,6 +112,18 @@ pub(super) const PRE_ROLL: Key =
 pub(super) const POST_ROLL: Key =
     key("post_roll", Time(0, 2_000), Is("\"300 ms\""), "Sound that is kept after the speech.");
 pub(super) const HANGOVER: Key = key("hangover", Time(100, 3_000), Is("\"600 ms\""), "Silence that ends an utterance.");
+pub(super) const EARLY: Key = key(
+    "early",
+    Boolean,
+    Is("true"),
+    "Whether a command is carried out before hangover is over when no more words could change it. What was recorded is decided after post_roll.",
+);
+pub(super) const UNFINISHED: Key = key(
+    "unfinished",
+    Time(100, 5_000),
+    Is("\"1 s\""),
+    "Silence that ends an utterance whose words so far are only the beginning of a sentence. At least hangover; without early it has no effect.",
+);
 pub(super) const MIN_SPEECH: Key =
     key("min_speech", Time(64, 2_000), Is("\"64 ms\""), "An utterance with less speech is dropped.");
 pub(super) const MAX_LENGTH: Key = key(
@@ -291,7 +303,7 @@ pub const SECTIONS: [Keys; 16] = [
     Keys {
         section: "endpoint",
         about: "Where an utterance begins and ends.",
-        keys: &[ON, OFF, PRE_ROLL, POST_ROLL, HANGOVER, MIN_SPEECH, MAX_LENGTH],
+        keys: &[ON, OFF, PRE_ROLL, POST_ROLL, HANGOVER, EARLY, UNFINISHED, MIN_SPEECH, MAX_LENGTH],
     },
     Keys {
         section: "thresholds",

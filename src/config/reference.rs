@@ -292,6 +292,8 @@ fn of_section(settings: &Settings, section: &str, key: &str) -> Option<String> {
         ("endpoint", "pre_roll") => quoted(time(endpoint.pre_roll)),
         ("endpoint", "post_roll") => quoted(time(endpoint.post_roll)),
         ("endpoint", "hangover") => quoted(time(endpoint.hangover)),
+        ("endpoint", "early") => Some(endpoint.early.to_string()),
+        ("endpoint", "unfinished") => quoted(time(endpoint.unfinished)),
         ("endpoint", "min_speech") => quoted(time(endpoint.min_speech)),
         ("endpoint", "max_length") => quoted(time(endpoint.max_length)),
         ("thresholds", "wrong_costs") => Some(thresholds.wrong_costs.to_string()),

@@ -13,6 +13,7 @@ use crate::act::command::Action;
 use crate::act::states::States;
 use crate::config::Settings;
 use crate::daemon::listener::Spoken;
+use crate::decide::outlook::outlook;
 use crate::decide::requires;
 use crate::decide::rules::{Check, Reason, Verdict, checks, judge};
 use crate::decide::thresholds::Assessment;
@@ -22,6 +23,7 @@ use crate::runtime::mailbox::{Received, Receiver};
 use crate::runtime::service::{Loop, Rounds};
 use crate::runtime::status::StatusSocket;
 use crate::runtime::stop::{POLL_INTERVAL, Stop};
+use crate::utterance::draft::{Drafts, Outlook};
 use crate::utterance::scratch::{Recording, Scratch, Usage};
 
 /// Most sentences in the explanation of a decision.
@@ -58,10 +60,18 @@ pub struct Decider<'a> {
     pub states: States,
     /// The scratch, for its counters.
     pub scratch: &'a Scratch,
+    /// The drafts that the listener wants decided.
+    pub drafts: Drafts,
     /// The counter of its rounds.
     pub rounds: Rounds,
     /// The socket for the question why.
     pub socket: Option<StatusSocket>,
+}
+
+/// A draft that was recognized.
+struct Drafted {
+    number: u64,
+    heard: Heard,
 }
 
 /// The last decision, which is kept until the next one.
@@ -83,11 +93,14 @@ pub fn decide(
 ) {
     let socket = decider.socket.take();
     let mut last = None;
+    let mut drafted = None;
     while !stop.raised() {
         decider.rounds.count(Loop::Decider);
         match inbox.take(POLL_INTERVAL) {
+            Received::Item(spoken) if !spoken.finished => drafted = decider.draft(spoken),
             Received::Item(spoken) => {
-                let (decided, state) = decider.consider(spoken);
+                let known = drafted.take().filter(|drafted: &Drafted| drafted.number == spoken.draft);
+                let (decided, state) = decider.consider(spoken, known.map(|drafted| drafted.heard));
                 let Decided { utterance, heard, verdict, .. } = &decided;
                 let (heard, verdict) = (heard.clone(), verdict.clone());
                 last = Some(Last { utterance: *utterance, decided: Instant::now(), heard, verdict, state });
@@ -97,7 +110,9 @@ pub fn decide(
             }
             Received::Nothing => {
                 if let Some(socket) = &socket {
-                    socket.answer(|| last.as_ref().map_or_else(nothing_yet, |last| decider.tell(last)));
+                    socket.answer(|| {
+                        last.as_ref().map_or_else(nothing_yet, |last| decider.tell(last, drafted.is_some()))
+                    });
                 }
             }
             Received::Closed => return,
@@ -106,15 +121,39 @@ pub fn decide(
 }
 
 impl Decider<'_> {
-    /// Decides a recording. Also returns the result of the rule for the states of outputs.
-    fn consider(&mut self, spoken: Spoken) -> (Decided, Option<Check>) {
-        let Spoken { mut recording, fell_silent } = spoken;
+    /// Recognizes a draft, unless the speaker has gone on, and tells the listener what may follow.
+    fn draft(&mut self, spoken: Spoken) -> Option<Drafted> {
+        let Spoken { mut recording, draft: number, .. } = spoken;
+        let samples = recording.samples().map_err(|e| e.to_string());
+        drop(recording);
+        let heard = samples
+            .and_then(|s| self.recognizer.hear_draft(&s, &self.drafts, number).map_err(|e| e.to_string()))
+            .inspect_err(|why| tracing::warn!("no draft: {why}"))
+            .ok()??;
+        let (_, verdict) = judge(&heard, &self.settings.thresholds);
+        let outlook = match outlook(&heard, &verdict, &self.settings.grammar) {
+            // A command that the state of an output forbids may be the beginning of one that it does not.
+            Outlook::Over if self.permitted(&heard).is_some_and(|check| check.refusal.is_some()) => Outlook::Open,
+            outlook => outlook,
+        };
+        self.drafts.say(number, outlook);
+        Some(Drafted { number, heard })
+    }
+
+    /// Decides a recording; `known` is what was recognized in a draft with the same samples. Also returns the result of
+    /// the rule for the states of outputs.
+    fn consider(&mut self, spoken: Spoken, known: Option<Heard>) -> (Decided, Option<Check>) {
+        let Spoken { mut recording, fell_silent, .. } = spoken;
         let (utterance, settings) = (recording.number(), self.settings);
         let scratch = self.scratch.usage();
-        let samples = recording.samples().map_err(|e| e.to_string());
-        // The samples are in memory now, so the recording is dropped unless it is to be kept.
+        let heard = match known {
+            Some(heard) => Ok(heard),
+            None => recording
+                .samples()
+                .map_err(|e| e.to_string())
+                .and_then(|samples| self.recognizer.hear(&samples).map_err(|e| e.to_string())),
+        };
         let recording = Some(recording).filter(|_| settings.scratch.keep.is_some());
-        let heard = samples.and_then(|samples| self.recognizer.hear(&samples).map_err(|e| e.to_string()));
         let (heard, assessment, verdict, state) = match heard {
             Ok(heard) => {
                 let state = self.permitted(&heard);
@@ -150,12 +189,13 @@ impl Decider<'_> {
         (Decided { utterance, heard, assessment, verdict, actions, fell_silent, scratch, recording }, state)
     }
 
-    /// The explanation of the last decision.
-    fn tell(&mut self, last: &Last) -> Value {
+    /// The explanation of the last decision. `drafting` says that the recognizer has the sound of a draft after it.
+    fn tell(&mut self, last: &Last, drafting: bool) -> Value {
         let Last { utterance, decided, heard, verdict, state } = last;
         let settings = self.settings;
         // Without a result the recognizer may still have the sound before this one, and would explain that.
-        let story = heard.as_ref().map_or(Ok(None), |_| self.recognizer.explain(SENTENCES));
+        let known = heard.as_ref().filter(|_| !drafting);
+        let story = known.map_or(Ok(None), |_| self.recognizer.explain(SENTENCES));
         let story = story.inspect_err(|e| tracing::warn!(utterance, "no story: {e}")).unwrap_or_default();
         let mut rules: Rules = heard.as_ref().map(|heard| checks(heard, &settings.thresholds)).unwrap_or_default();
         rules.push(("state", state.clone()));

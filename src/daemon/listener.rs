@@ -13,6 +13,7 @@ use crate::report::{MicrophoneNews, Outcome, Reporter};
 use crate::runtime::mailbox::Sender;
 use crate::runtime::service::{Loop, Rounds};
 use crate::runtime::stop::{POLL_INTERVAL, Stop};
+use crate::utterance::draft::{Drafts, Outlook};
 use crate::utterance::endpoint::{Cue, Endpoint, EndpointSettings};
 use crate::utterance::scratch::{Recording, Scratch, ScratchError, Utterance};
 use crate::utterance::vad::Vad;
@@ -22,11 +23,15 @@ const BLOCK: usize = 960;
 /// Why an utterance ends where the stream does.
 const LOST: &str = "the microphone was lost while it was recorded";
 
-/// A finished recording, and when its speech ended.
+/// A recording, finished or as a draft, and when its speech ended.
 #[derive(Debug)]
 pub struct Spoken {
     /// The recording.
     pub recording: Recording,
+    /// The number of the draft with the same samples; 0 if there is none.
+    pub draft: u64,
+    /// Whether the utterance is over. Otherwise this is the draft itself.
+    pub finished: bool,
     /// When the last frame of speech came in.
     pub fell_silent: Instant,
 }
@@ -39,8 +44,10 @@ pub struct Listener {
     pub endpoint: EndpointSettings,
     /// The scratch, where recordings are made.
     pub scratch: Scratch,
-    /// The queue for finished recordings.
+    /// The queue for recordings and drafts.
     pub outbox: Sender<Spoken>,
+    /// The draft that is being decided.
+    pub drafts: Drafts,
     /// The queue for reports.
     pub reporter: Reporter,
     /// The counter of its rounds.
@@ -52,7 +59,8 @@ pub struct Listener {
 /// # Errors
 /// When the source ends for good: [`AudioError`].
 pub fn listen(source: &mut dyn AudioSource, listener: Listener, stop: &Stop) -> Result<(), AudioError> {
-    let mut hearing = Hearing { listener, open: None, fell_silent: Instant::now(), alone: false };
+    let mut hearing =
+        Hearing { listener, open: None, draft: 0, last_draft: 0, fell_silent: Instant::now(), alone: false };
     let mut stream = None;
     let mut block = [0.0; BLOCK];
     while !stop.raised() && !hearing.alone {
@@ -101,6 +109,9 @@ impl Stream {
 struct Hearing {
     listener: Listener,
     open: Option<Utterance>,
+    /// The number of the draft that was made since the last speech; 0 for none.
+    draft: u64,
+    last_draft: u64,
     fell_silent: Instant,
     /// Whether the receiver of recordings was dropped.
     alone: bool,
@@ -111,7 +122,7 @@ impl Hearing {
         let Stream { framer, vad, endpoint, pre_roll } = stream;
         framer.push(samples, |frame| {
             let voice = vad.judge(frame);
-            let cue = endpoint.push(voice);
+            let cue = endpoint.push(voice, self.outlook());
             self.hear(frame, cue, pre_roll, endpoint.pre_roll_frames());
             self.listener.reporter.level(voice.dbfs, self.open.is_some(), self.listener.scratch.usage().used);
             Ok(())
@@ -121,6 +132,7 @@ impl Hearing {
     fn hear(&mut self, frame: &Frame, cue: Cue, pre_roll: &mut VecDeque<Frame>, keep: usize) {
         if matches!(cue, Cue::Open | Cue::Write) {
             self.fell_silent = Instant::now();
+            self.forget_draft();
         }
         let done = match cue {
             Cue::Wait => {
@@ -132,9 +144,11 @@ impl Hearing {
             }
             Cue::Open => self.begin(pre_roll, frame),
             Cue::Write | Cue::Pause => self.record(frame),
+            Cue::Draft => self.record(frame).and_then(|()| self.hand_over_draft()),
             Cue::Seal { drop } => self.record(frame).and_then(|()| self.seal(drop)),
             Cue::Discard => {
                 self.open = None;
+                self.forget_draft();
                 Ok(())
             }
         };
@@ -145,6 +159,7 @@ impl Hearing {
 
     /// Handles the end of the stream. A recording in progress is dropped, because half a sentence is no command.
     fn interrupt(&mut self, why: &str) {
+        self.forget_draft();
         if let Some(utterance) = self.open.take() {
             let number = utterance.number();
             drop(utterance);
@@ -171,8 +186,34 @@ impl Hearing {
         Ok(())
     }
 
+    fn outlook(&self) -> Outlook {
+        if self.draft == 0 { Outlook::Open } else { self.listener.drafts.outlook(self.draft) }
+    }
+
+    /// Forgets the draft, because the speaker goes on or the utterance is lost.
+    fn forget_draft(&mut self) {
+        self.draft = 0;
+        self.listener.drafts.forget();
+    }
+
+    fn hand_over_draft(&mut self) -> Result<(), ScratchError> {
+        let Some(utterance) = &self.open else { return Ok(()) };
+        let recording = utterance.draft()?;
+        self.last_draft += 1;
+        self.draft = self.last_draft;
+        self.listener.drafts.want(self.draft);
+        self.listener.outbox.retain(|waiting| waiting.finished);
+        let draft = Spoken { recording, draft: self.draft, finished: false, fell_silent: self.fell_silent };
+        // Where recordings wait already, the decider has no time for drafts.
+        let _no_room = self.listener.outbox.offer(draft);
+        Ok(())
+    }
+
     fn hand_over(&mut self, recording: Recording) {
-        match self.listener.outbox.put(Spoken { recording, fell_silent: self.fell_silent }) {
+        // A draft that the decider has begun with stays wanted, because it is this recording; one that waits does not.
+        self.listener.outbox.retain(|waiting| waiting.finished);
+        let draft = std::mem::take(&mut self.draft);
+        match self.listener.outbox.put(Spoken { recording, draft, finished: true, fell_silent: self.fell_silent }) {
             Ok(None) => {}
             Ok(Some(displaced)) => {
                 let reason = Reason::Lost("a later utterance came before this one was decided".into());
@@ -186,6 +227,7 @@ impl Hearing {
     /// Handles an error of scratch. If it is full, the recording up to here is decided; otherwise the utterance is
     /// lost.
     fn lose(&mut self, error: &ScratchError) {
+        self.forget_draft();
         let number = self.open.as_ref().map_or(0, Utterance::number);
         tracing::warn!(utterance = number, "utterance cut or lost: {error}");
         let full = matches!(error, ScratchError::Full { .. });

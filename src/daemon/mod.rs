@@ -47,6 +47,7 @@ use crate::runtime::process;
 use crate::runtime::service::{self, Rounds, Service};
 use crate::runtime::status::{Question, StatusSocket};
 use crate::runtime::stop::Stop;
+use crate::utterance::draft::Drafts;
 use crate::utterance::scratch::{self, Scratch, ScratchSettings};
 
 pub mod actuator;
@@ -200,12 +201,14 @@ pub fn serve(parts: Parts, settings: &Settings, options: &Options, stop: &Stop) 
     let actuator = Actuator::new(&settings.outputs, pins).beginning_with(before);
     let (states, contacts, rounds) = (actuator.states(), Contacts::unknown(&settings.buttons), Rounds::default());
     let (outbox, inbox) = mailbox(WAITING_RECORDINGS);
+    let drafts = Drafts::default();
     let threads = Threads {
         listener: Listener {
             gain_db: settings.microphone.gain_db,
             endpoint: settings.endpoint.clone(),
             scratch: scratch.clone(),
             outbox,
+            drafts: drafts.clone(),
             reporter: reporter.clone(),
             rounds: rounds.clone(),
         },
@@ -216,6 +219,7 @@ pub fn serve(parts: Parts, settings: &Settings, options: &Options, stop: &Stop) 
             settings,
             states: states.clone(),
             scratch: &scratch,
+            drafts,
             rounds: rounds.clone(),
             socket: socket(&scratch, Question::Why),
         },
@@ -345,6 +349,9 @@ impl Threads<'_> {
 /// Reports the recordings that wait for a decision when everything begins again: they are lost.
 fn report_undecided(inbox: &Receiver<Spoken>, reporter: &Reporter, scratch: &Scratch) {
     while let Received::Item(spoken) = inbox.take(Duration::ZERO) {
+        if !spoken.finished {
+            continue;
+        }
         let reason = Reason::Lost("the configuration was read again before it was decided".into());
         reporter.outcome(Outcome::undecided(spoken.recording.number(), reason, scratch.usage()), None);
     }

@@ -2,6 +2,8 @@
 
 /// What is measured of an utterance.
 pub mod features;
+/// What may follow, by a decision on the words so far.
+pub mod outlook;
 /// The rule of `requires`: the states of outputs.
 pub mod requires;
 /// The rules that reject, in their order, and the reasons.

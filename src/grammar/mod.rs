@@ -3,6 +3,7 @@
 //! The template language is a strict subset of Home Assistant's hassil: words, `(a|b)`, `[optional]`, `{list}`,
 //! `{list:slot}`, `<rule>`, `(a;b)`. Anything else is refused, with its place. Sentences are never enumerated.
 
+pub mod follow;
 pub mod graph;
 pub mod read;
 pub mod sample;

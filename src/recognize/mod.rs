@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::grammar::{Grammar, Sentence};
 use crate::runtime::service;
 use crate::runtime::stop::Stop;
+use crate::utterance::draft::Drafts;
 
 pub mod models;
 pub mod search;
@@ -155,6 +156,15 @@ pub trait Recognizer {
     /// # Errors
     /// [`RecognizeError`]; only this utterance is lost.
     fn hear(&mut self, samples: &[f32]) -> Result<Heard, RecognizeError>;
+
+    /// As [`Recognizer::hear`], for the draft `number`. `None` if it is not wanted any more; a recognizer that decides in
+    /// many steps gives up between them.
+    ///
+    /// # Errors
+    /// As [`Recognizer::hear`].
+    fn hear_draft(&mut self, samples: &[f32], drafts: &Drafts, number: u64) -> Result<Option<Heard>, RecognizeError> {
+        if drafts.wanted(number) { self.hear(samples).map(Some) } else { Ok(None) }
+    }
 
     /// Details of the last sound, for a person: its levels, and its nearest sentences token by token, at most `most`,
     /// the best sentence of the decision first. `None` before the first sound, or if the last one was lost. Blocks for

@@ -24,6 +24,7 @@ use super::{Candidate, Heard, MAX_SAMPLES, RecognizeError, Recognizer, Timings};
 use crate::audio::{SAMPLE_RATE, duration_ms, level_dbfs};
 use crate::grammar::Grammar;
 use crate::recognize::models::{self, Verified};
+use crate::utterance::draft::Drafts;
 
 /// Shortest sound that is given to the library, in samples: 0.5 s. Silence is added to a shorter one.
 const MIN_SAMPLES: usize = SAMPLE_RATE as usize / 2;
@@ -61,6 +62,8 @@ pub struct Whisper {
     decoded: Vec<Token>,
     /// The deadline of the current decision.
     deadline: Option<Instant>,
+    /// The draft that is being decided, if it is one.
+    draft: Option<(Drafts, u64)>,
 }
 
 fn failed(doing: &'static str) -> impl Fn(whisper_rs::WhisperError) -> RecognizeError {
@@ -100,6 +103,7 @@ impl Whisper {
             prompt,
             decoded: Vec::new(),
             deadline: None,
+            draft: None,
             state,
             context,
         })
@@ -157,6 +161,11 @@ impl Whisper {
         Ok(last_row(first_row, last))
     }
 
+    /// Whether the sound that is being decided is no draft, or one that is still wanted.
+    fn wanted(&self) -> bool {
+        self.draft.as_ref().is_none_or(|(drafts, number)| drafts.wanted(*number))
+    }
+
     /// Probability of no speech, from the model's prediction of the first token.
     fn no_speech(&mut self) -> Result<f32, RecognizeError> {
         let (first, token) = (self.prompt[..1].to_vec(), self.no_speech as usize);
@@ -197,7 +206,7 @@ impl LanguageModel for Whisper {
     }
 
     fn in_time(&self) -> bool {
-        self.deadline.is_none_or(|deadline| Instant::now() < deadline)
+        self.deadline.is_none_or(|deadline| Instant::now() < deadline) && self.wanted()
     }
 }
 
@@ -397,6 +406,13 @@ impl Recognizer for WhisperRecognizer {
         let (heard, found) = self.decide(&sound, &self.search.clone())?;
         self.last = Some((sound.traits, found));
         Ok(heard)
+    }
+
+    fn hear_draft(&mut self, samples: &[f32], drafts: &Drafts, number: u64) -> Result<Option<Heard>, RecognizeError> {
+        self.whisper.draft = Some((drafts.clone(), number));
+        let heard = if self.whisper.wanted() { self.hear(samples).map(Some) } else { Ok(None) };
+        self.whisper.draft = None;
+        heard.map(|heard| heard.filter(|_| drafts.wanted(number)))
     }
 
     fn explain(&mut self, most: usize) -> Result<Option<Story>, RecognizeError> {

@@ -66,6 +66,26 @@ impl<T> Sender<T> {
         self.0.changed.notify_one();
         Ok(displaced)
     }
+
+    /// Puts `item` into the queue if there is room. Never waits.
+    ///
+    /// # Errors
+    /// The item itself, when the queue is full or the receiver was dropped.
+    pub fn offer(&self, item: T) -> Result<(), T> {
+        let mut inside = self.0.lock();
+        if inside.receiver_gone || inside.items.len() == inside.capacity {
+            return Err(item);
+        }
+        inside.items.push_back(item);
+        drop(inside);
+        self.0.changed.notify_one();
+        Ok(())
+    }
+
+    /// Removes the waiting items that are not to be kept.
+    pub fn retain(&self, keep: impl FnMut(&T) -> bool) {
+        self.0.lock().items.retain(keep);
+    }
 }
 
 impl<T> Drop for Sender<T> {

@@ -1,13 +1,15 @@
 //! Finds where an utterance begins and ends: for the [`Voice`] of each frame it returns a [`Cue`]. No input or output.
 //!
-//! An utterance opens when enough of the last frames are speech. It is sealed after a pause of the length `hangover`.
-//! Some silence is kept at both ends, because the detector notices speech late and Whisper needs silence around the
-//! words.
+//! An utterance opens when enough of the last frames are speech. It is sealed after a pause of the length `hangover`;
+//! earlier or later if the words so far, decided as a draft after `post_roll`, are a whole command or only the beginning
+//! of one. Some silence is kept at both ends, because the detector notices speech late and Whisper needs silence around
+//! the words.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::audio::FRAME;
+use crate::utterance::draft::Outlook;
 use crate::utterance::vad::Voice;
 
 /// The condition that opens an utterance: at least `speech` of the last `window` frames are speech.
@@ -33,10 +35,14 @@ pub struct EndpointSettings {
     pub off: f32,
     /// Length of sound that is kept from before the speech was noticed.
     pub pre_roll: Duration,
-    /// Length of sound that is kept after the last speech.
+    /// Length of sound that is kept after the last speech. After so much silence a draft is decided.
     pub post_roll: Duration,
     /// Length of silence that ends an utterance. A shorter one gives faster answers; a longer one allows pauses.
     pub hangover: Duration,
+    /// Whether drafts are decided, so that a command which no more words can change need not wait for the hangover.
+    pub early: bool,
+    /// Length of silence that ends an utterance whose words so far are only the beginning of a sentence.
+    pub unfinished: Duration,
     /// Least speech in an utterance. One with less, such as a click or a cough, is dropped.
     pub min_speech: Duration,
     /// Longest utterance. A longer one is cut here, and what follows is ignored until the next pause.
@@ -59,6 +65,8 @@ impl Default for EndpointSettings {
             // The detector does not count a final "s" or "t" as speech. 500 ms would keep 0.7 % more words whole.
             post_roll: Duration::from_millis(300),
             hangover: Duration::from_millis(600),
+            early: true,
+            unfinished: Duration::from_millis(1000),
             // The least that can open an utterance. 160 ms would drop real words and hardly any noise.
             min_speech: Duration::from_millis(64),
             max_length: Duration::from_millis(10_000),
@@ -77,6 +85,8 @@ pub enum Cue {
     Write,
     /// A pause inside the utterance, or its end: record it.
     Pause,
+    /// The same; what is recorded then is a draft that should be decided.
+    Draft,
     /// The utterance is over: record this frame, then take `drop` frames of silence off the end.
     Seal {
         /// Frames to take off the end.
@@ -118,9 +128,10 @@ impl Endpoint {
         frames(self.settings.pre_roll) + self.settings.onset.window - 1
     }
 
-    /// What to do with the next frame, of which the detector says `voice`.
-    pub fn push(&mut self, voice: Voice) -> Cue {
-        let hangover = frames(self.settings.hangover);
+    /// What to do with the next frame, of which the detector says `voice`. `outlook` is that of the last draft, open if
+    /// there is none since the last speech.
+    pub fn push(&mut self, voice: Voice, outlook: Outlook) -> Cue {
+        let (post_roll, hangover) = (frames(self.settings.post_roll), frames(self.settings.hangover));
         match &mut self.state {
             State::Idle(recent) => {
                 if recent.len() == self.settings.onset.window {
@@ -144,14 +155,23 @@ impl Endpoint {
                 }
                 let (speech, silence) = (*speech, *silence);
                 let full = *length >= frames(self.settings.max_length);
-                if !full && silence < hangover {
-                    return if silence == 0 { Cue::Write } else { Cue::Pause };
+                let enough = match outlook {
+                    Outlook::Open => hangover,
+                    Outlook::Over => post_roll.min(hangover),
+                    Outlook::Unfinished => frames(self.settings.unfinished).max(hangover),
+                };
+                if !full && silence < enough {
+                    return match silence {
+                        0 => Cue::Write,
+                        _ if self.settings.early && silence == post_roll => Cue::Draft,
+                        _ => Cue::Pause,
+                    };
                 }
-                self.state = if silence < hangover { State::Overlong { silence } } else { idle() };
+                self.state = if silence < enough { State::Overlong { silence } } else { idle() };
                 if speech < frames(self.settings.min_speech) {
                     return Cue::Discard;
                 }
-                Cue::Seal { drop: silence.saturating_sub(frames(self.settings.post_roll)) }
+                Cue::Seal { drop: silence.saturating_sub(post_roll) }
             }
             State::Overlong { silence } => {
                 *silence = if voice.probability >= self.settings.off { 0 } else { *silence + 1 };
@@ -180,12 +200,14 @@ mod tests {
             hangover: FRAME * 5,
             min_speech: FRAME * 8,
             max_length: FRAME * 40,
+            early: false,
+            unfinished: FRAME * 8,
             ..EndpointSettings::default()
         }
     }
 
     /// In `heard`, `.` is silence, `#` speech, and `-` is between `off` and `on`. In the result `_` is wait, O open, W
-    /// write, P pause, S seal, X discard.
+    /// write, P pause, D draft, S seal, X discard.
     fn cues(settings: EndpointSettings, heard: &str) -> String {
         let mut endpoint = Endpoint::new(settings);
         let (on, off) = (endpoint.settings.on, endpoint.settings.off);
@@ -196,11 +218,12 @@ mod tests {
         };
         heard
             .chars()
-            .map(|c| match endpoint.push(Voice { probability: probability(c), dbfs: -30.0 }) {
+            .map(|c| match endpoint.push(Voice { probability: probability(c), dbfs: -30.0 }, Outlook::Open) {
                 Cue::Wait => '_',
                 Cue::Open => 'O',
                 Cue::Write => 'W',
                 Cue::Pause => 'P',
+                Cue::Draft => 'D',
                 Cue::Seal { .. } => 'S',
                 Cue::Discard => 'X',
             })
@@ -236,6 +259,43 @@ mod tests {
     }
 
     #[test]
+    fn a_draft_is_decided_after_the_post_roll_and_ends_the_utterance_earlier_or_later() {
+        let after_draft = |outlook: Outlook, heard: &str| {
+            let mut endpoint = Endpoint::new(EndpointSettings { early: true, ..short() });
+            let mut said = Outlook::Open;
+            let mut cues = String::new();
+            for c in heard.chars() {
+                let cue = endpoint.push(Voice { probability: if c == '#' { 1.0 } else { 0.0 }, dbfs: -30.0 }, said);
+                said = match cue {
+                    Cue::Draft => outlook,
+                    Cue::Write => Outlook::Open,
+                    _ => said,
+                };
+                cues.push(match cue {
+                    Cue::Wait => '_',
+                    Cue::Open => 'O',
+                    Cue::Write => 'W',
+                    Cue::Pause => 'P',
+                    Cue::Draft => 'D',
+                    Cue::Seal { drop } => char::from_digit(drop as u32, 10).unwrap(),
+                    Cue::Discard => 'X',
+                });
+            }
+            cues
+        };
+        let cases = [
+            (Outlook::Open, "########.........", "_____OWWPDPP3____"),
+            (Outlook::Over, "########.........", "_____OWWPD1______"),
+            (Outlook::Unfinished, "########.........", "_____OWWPDPPPPP6_"),
+            (Outlook::Over, "########.##......", "_____OWWPWWPD1___"),
+            (Outlook::Unfinished, "########....##........", "_____OWWPDPPWWPDPPPPP6"),
+        ];
+        for (outlook, heard, expected) in cases {
+            assert_eq!(after_draft(outlook, heard), expected, "{outlook:?} {heard}");
+        }
+    }
+
+    #[test]
     fn the_longest_utterance_is_cut_and_the_rest_ignored_until_a_pause() {
         // Ten frames of pre-roll and onset window, one that opens, then 29 up to 40.
         let heard = "#".repeat(60) + "....." + &"#".repeat(8);
@@ -248,7 +308,7 @@ mod tests {
         let mut endpoint = Endpoint::new(short());
         let cues: Vec<Cue> = "########....."
             .chars()
-            .map(|c| endpoint.push(Voice { probability: if c == '#' { 1.0 } else { 0.0 }, dbfs: -30.0 }))
+            .map(|c| endpoint.push(Voice { probability: if c == '#' { 1.0 } else { 0.0 }, dbfs: -30.0 }, Outlook::Open))
             .collect();
         assert_eq!(cues.last(), Some(&Cue::Seal { drop: 3 }));
     }
@@ -257,7 +317,7 @@ mod tests {
     fn a_speaker_cut_at_the_longest_loses_no_speech_to_the_post_roll() {
         let mut endpoint = Endpoint::new(short());
         let sealed = (0..60)
-            .map(|_| endpoint.push(Voice { probability: 1.0, dbfs: -30.0 }))
+            .map(|_| endpoint.push(Voice { probability: 1.0, dbfs: -30.0 }, Outlook::Open))
             .find(|c| matches!(c, Cue::Seal { .. }));
         assert_eq!(sealed, Some(Cue::Seal { drop: 0 }));
     }

@@ -224,7 +224,8 @@ impl Scratch {
         self.ledger.made.fetch_add(1, Ordering::Relaxed);
         let number = self.last.fetch_add(1, Ordering::Relaxed) + 1;
         tracing::debug!(utterance = number, "recording");
-        Ok(Utterance { file, scratch: self.clone(), held: Held { number, bytes: 0, ledger: self.ledger.clone() } })
+        let held = Arc::new(Held { number, bytes: AtomicU64::new(0), ledger: self.ledger.clone() });
+        Ok(Utterance { file, scratch: self.clone(), held })
     }
 
     fn io(&self, cause: io::Error) -> ScratchError {
@@ -232,18 +233,26 @@ impl Scratch {
     }
 }
 
-/// The bytes that the recording `number` takes. Dropping it subtracts them from the counter.
+/// The bytes that the recording `number` takes. When its file and all drafts of it were dropped, they are subtracted
+/// from the counter.
 #[derive(Debug)]
 struct Held {
     number: u64,
-    bytes: u64,
+    bytes: AtomicU64,
     ledger: Arc<Ledger>,
+}
+
+impl Held {
+    fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.ledger.release(self.bytes);
-        tracing::debug!(utterance = self.number, bytes = self.bytes, "deleted");
+        let bytes = self.bytes();
+        self.ledger.release(bytes);
+        tracing::debug!(utterance = self.number, bytes, "deleted");
     }
 }
 
@@ -252,7 +261,7 @@ impl Drop for Held {
 pub struct Utterance {
     file: File,
     scratch: Scratch,
-    held: Held,
+    held: Arc<Held>,
 }
 
 impl Utterance {
@@ -272,7 +281,7 @@ impl Utterance {
         }
         let more = bytes.len() as u64;
         self.held.ledger.reserve(more)?;
-        self.held.bytes += more;
+        self.held.bytes.fetch_add(more, Ordering::Relaxed);
         self.file.write_all(&bytes).map_err(|e| self.scratch.io(e))?;
         self.held.ledger.written.fetch_add(more, Ordering::Relaxed);
         Ok(())
@@ -282,26 +291,37 @@ impl Utterance {
     ///
     /// # Errors
     /// [`ScratchError::Io`] when the file cannot be cut or opened for reading; the recording is gone then.
-    pub fn seal(mut self, drop: usize) -> Result<Recording, ScratchError> {
+    pub fn seal(self, drop: usize) -> Result<Recording, ScratchError> {
         let excess = (drop * crate::audio::FRAME_LEN) as u64 * SAMPLE_BYTES;
-        let keep = self.held.bytes.saturating_sub(excess);
+        let held = self.held.bytes();
+        let keep = held.saturating_sub(excess);
         self.file.set_len(keep).map_err(|e| self.scratch.io(e))?;
-        self.held.ledger.release(self.held.bytes - keep);
-        self.held.bytes = keep;
-        // Opens the same unnamed file for reading only. The descriptor for writing closes with `self`.
+        self.held.ledger.release(held - keep);
+        self.held.bytes.store(keep, Ordering::Relaxed);
+        tracing::debug!(utterance = self.held.number, bytes = keep, "sealed");
+        // The descriptor for writing closes with `self`.
+        self.draft()
+    }
+
+    /// What was recorded so far. It takes no more room: both read the same unnamed file.
+    ///
+    /// # Errors
+    /// [`ScratchError::Io`] when the file cannot be opened for reading.
+    pub fn draft(&self) -> Result<Recording, ScratchError> {
         let link = format!("/proc/self/fd/{}", self.file.as_raw_fd());
         let file = File::open(link).map_err(|e| self.scratch.io(e))?;
-        tracing::debug!(utterance = self.held.number, bytes = keep, "sealed");
-        Ok(Recording { file, scratch: self.scratch, held: self.held })
+        Ok(Recording { file, bytes: self.held.bytes(), scratch: self.scratch.clone(), held: self.held.clone() })
     }
 }
 
-/// A finished recording, which can only be read.
+/// A recording, or a draft of one, which can only be read.
 #[derive(Debug)]
 pub struct Recording {
     file: File,
+    /// Its bytes: the file may have more by now.
+    bytes: u64,
     scratch: Scratch,
-    held: Held,
+    held: Arc<Held>,
 }
 
 impl Recording {
@@ -312,7 +332,7 @@ impl Recording {
 
     /// Its length in milliseconds.
     pub fn duration_ms(&self) -> u64 {
-        duration_ms((self.held.bytes / SAMPLE_BYTES) as usize)
+        duration_ms((self.bytes / SAMPLE_BYTES) as usize)
     }
 
     /// Reads its bytes: 16-bit samples, little-endian.
@@ -320,10 +340,10 @@ impl Recording {
     /// # Errors
     /// [`ScratchError::Io`].
     pub fn bytes(&mut self) -> Result<Vec<u8>, ScratchError> {
-        let mut bytes = Vec::with_capacity(self.held.bytes as usize);
+        let mut bytes = vec![0; self.bytes as usize];
         self.file
             .seek(SeekFrom::Start(0))
-            .and_then(|_| self.file.read_to_end(&mut bytes))
+            .and_then(|_| self.file.read_exact(&mut bytes))
             .map_err(|e| self.scratch.io(e))?;
         Ok(bytes)
     }

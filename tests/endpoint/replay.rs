@@ -4,6 +4,7 @@ use std::ops::{AddAssign, Range};
 use std::time::Duration;
 
 use hearken::audio::{FRAME, FRAME_LEN, SAMPLE_RATE};
+use hearken::utterance::draft::Outlook;
 use hearken::utterance::endpoint::{Cue, Endpoint, EndpointSettings};
 use hearken::utterance::vad::Voice;
 
@@ -32,11 +33,11 @@ fn replay(probabilities: &[f32], settings: &EndpointSettings) -> Vec<Utterance> 
             utterances.push(Utterance { frames: begin..end, sealed: at, dropped });
             free = at + 1;
         };
-        match endpoint.push(Voice { probability, dbfs: 0.0 }) {
+        match endpoint.push(Voice { probability, dbfs: 0.0 }, Outlook::Open) {
             Cue::Open => begin = at.saturating_sub(endpoint.pre_roll_frames()).max(free),
             Cue::Seal { drop } => over(at + 1 - drop, false),
             Cue::Discard => over(at + 1, true),
-            Cue::Wait | Cue::Write | Cue::Pause => {}
+            Cue::Wait | Cue::Write | Cue::Pause | Cue::Draft => {}
         }
     }
     utterances

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::act::command::Command;
 use crate::audio::{SAMPLE_RATE, wav};
+use crate::decide::outlook::outlook;
 use crate::decide::rules::{Verdict, judge, passes_otherwise};
 use crate::decide::thresholds::Assessment;
 use crate::decide::thresholds::Thresholds;
@@ -221,12 +222,13 @@ impl Evaluator {
         let seconds = sound.len() as f64 / f64::from(SAMPLE_RATE);
         let cut = self.cuts(&expected, sound.len());
         let (pieces, whole) = if cut {
-            (cut::utterances(&sound, &self.endpoint, &self.scratch)?, Some(sound))
+            (self.cut(&sound)?, Some(sound))
         } else {
-            (vec![sound], None)
+            let heard = self.recognizer.hear(&sound).map_err(|e| e.to_string())?;
+            (vec![(sound, heard)], None)
         };
-        let decided: Result<Vec<_>, _> = pieces.into_iter().map(|piece| self.hear(piece, &expected)).collect();
-        let mut utterances = decided?;
+        let mut utterances: Vec<_> =
+            pieces.into_iter().map(|(sound, heard)| self.judge(sound, heard, &expected)).collect();
         let outcome = outcome(&expected, &utterances);
         for utterance in &mut utterances {
             let telling = outcome != Outcome::FalseAccept || utterance.accepted();
@@ -253,12 +255,21 @@ impl Evaluator {
         room
     }
 
-    fn hear(&mut self, sound: Vec<f32>, expected: &Expected) -> Result<Utterance, String> {
-        let heard = self.recognizer.hear(&sound).map_err(|e| e.to_string())?;
+    fn cut(&mut self, sound: &[f32]) -> Result<Vec<(Vec<f32>, Heard)>, String> {
+        let Evaluator { recognizer, thresholds, grammar, endpoint, scratch, .. } = self;
+        let mut recognize = |samples: &[f32]| {
+            let heard = recognizer.hear(samples).map_err(|e| e.to_string())?;
+            let outlook = outlook(&heard, &judge(&heard, thresholds).1, grammar);
+            Ok((heard, outlook))
+        };
+        cut::utterances(sound, endpoint, scratch, &mut recognize)
+    }
+
+    fn judge(&self, sound: Vec<f32>, heard: Heard, expected: &Expected) -> Utterance {
         let (assessment, verdict) = judge(&heard, &self.thresholds);
         let nearest = heard.best.as_ref().map(|best| &best.sentence);
         let accepted = nearest.filter(|_| verdict == Verdict::Accepted);
-        Ok(Utterance {
+        Utterance {
             is_expected: nearest.is_some_and(|sentence| expected.is(sentence, &self.commands, &self.grammar)),
             extra: accepted.map(|sentence| expected.extra(sentence)).unwrap_or_default(),
             decision: report::fields::decision(Some(&heard), assessment.as_ref(), &verdict, &self.commands),
@@ -268,6 +279,6 @@ impl Evaluator {
             heard,
             verdict,
             sound: Some(sound),
-        })
+        }
     }
 }
