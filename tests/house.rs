@@ -20,7 +20,7 @@ const DOORS: [(&str, &str); 17] = [
     ("whisper_rs", "recognize/whisper.rs"),
     ("rppal", "act/gpio/rpi.rs"),
     ("gpiocdev", "act/gpio/chardev.rs"),
-    ("realfft", "measure/eval/spectrogram.rs"),
+    ("realfft", "audio/spectrum.rs"),
     ("toml", "document.rs"),
     ("toml_edit", "config/edit.rs"),
 ];

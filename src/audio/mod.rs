@@ -8,6 +8,7 @@ pub mod level;
 pub mod microphone;
 pub mod resample;
 pub mod ring;
+pub mod spectrum;
 pub mod supervisor;
 pub mod wav;
 

@@ -9,6 +9,7 @@ use crate::runtime::service;
 use crate::runtime::stop::Stop;
 use crate::utterance::draft::Drafts;
 
+pub mod mel;
 pub mod models;
 pub mod search;
 pub mod settings;

@@ -15,6 +15,7 @@ use whisper_rs::{
     WhisperVadContextParams,
 };
 
+use super::mel::Mel;
 use super::search::{Ends, Found, LanguageModel, search};
 use super::settings::{RecognizerSettings, SearchSettings};
 use super::story::{self, Choice, Story, Told, Traits, Weighed};
@@ -34,6 +35,8 @@ pub const MAX_TRANSCRIPT: usize = 3600 * SAMPLE_RATE as usize;
 /// time, but with too short ones the model repeats itself.
 const POSITIONS_A_SECOND: usize = 50;
 const SLACK: usize = 49;
+/// Frames of the spectrogram for each position of the encoder.
+const FRAMES_A_POSITION: usize = 2;
 /// Silence that is put before the sound, in samples: 300 ms. Without it Whisper takes the first word for a part of a
 /// word (see docs/reports/deciding.md, "Silence around the words").
 const SILENCE_BEFORE: usize = 3 * SAMPLE_RATE as usize / 10;
@@ -54,6 +57,9 @@ pub struct Whisper {
     state: WhisperState,
     context: WhisperContext,
     tokenizer: Tokenizer,
+    mel: Mel,
+    /// The length of the encoder's context in the state, in positions; `None` if it is not known.
+    positions: Option<usize>,
     threads: usize,
     prompt: Vec<Token>,
     ends: Ends,
@@ -86,6 +92,10 @@ impl Whisper {
         let end = context.token_eot();
         let vocabulary = (0..end).map(|t| context.token_to_bytes(t).map(<[u8]>::to_vec).unwrap_or_default());
         let tokenizer = Tokenizer::new(vocabulary.collect());
+        let mel = Mel::of_model(&bytes).ok_or_else(|| RecognizeError::Engine {
+            doing: "read the mel filters",
+            cause: "the model has others than 80 filters of 201 bins".into(),
+        })?;
         let punctuation = [".", "!", "?"].iter().filter_map(|p| tokenizer.encode(p)?.first().copied()).collect();
         let prompt = if context.is_multilingual() {
             let language = whisper_rs::get_lang_id(settings.language.code()).unwrap_or_default();
@@ -104,6 +114,8 @@ impl Whisper {
             decoded: Vec::new(),
             deadline: None,
             draft: None,
+            positions: None,
+            mel,
             state,
             context,
         })
@@ -123,18 +135,30 @@ impl Whisper {
         padded.extend_from_slice(&sound);
         let needed = padded.len() * POSITIONS_A_SECOND / SAMPLE_RATE as usize + 1 + SLACK;
         let positions = needed.next_multiple_of(64).min(MAX_POSITIONS);
-        // whisper.cpp has no setter for the length of the encoder's context, but `whisper_full` sets it. With a
-        // duration of 100 ms it computes the whole spectrogram and returns before it encodes.
+        self.set_context(positions)?;
+        let spectrogram = self.mel.of(&padded, FRAMES_A_POSITION * positions);
+        self.state.set_mel(&spectrogram).map_err(failed("take the spectrogram"))?;
+        let mel = begun.elapsed();
+        self.state.encode(0, self.threads).map_err(failed("encode"))?;
+        self.decoded.clear();
+        Ok((mel, begun.elapsed() - mel))
+    }
+
+    /// Sets the length of the encoder's context. whisper.cpp has no setter for it, but `whisper_full` sets it; with a
+    /// duration of 100 ms it returns before it encodes.
+    fn set_context(&mut self, positions: usize) -> Result<(), RecognizeError> {
+        if self.positions == Some(positions) {
+            return Ok(());
+        }
         let mut parameters = FullParams::new(SamplingStrategy::Greedy { best_of: 1 });
         parameters.set_duration_ms(100);
         parameters.set_audio_ctx(positions as i32);
         parameters.set_n_threads(self.threads as i32);
         parameters.set_print_progress(false);
-        self.state.full(parameters, &padded).map_err(failed("compute the spectrogram"))?;
-        let mel = begun.elapsed();
-        self.state.encode(0, self.threads).map_err(failed("encode"))?;
-        self.decoded.clear();
-        Ok((mel, begun.elapsed() - mel))
+        self.positions = None;
+        self.state.full(parameters, &[0.0; MIN_SAMPLES]).map_err(failed("set the length of the context"))?;
+        self.positions = Some(positions);
+        Ok(())
     }
 
     /// Logits after `tokens`, which include the prompt. Decodes only the tokens that are not in the key-value cache.
@@ -185,6 +209,7 @@ impl Whisper {
         parameters.set_print_progress(false);
         let multilingual = self.context.is_multilingual();
         parameters.set_language(if multilingual { None } else { Some("en") });
+        self.positions = None;
         self.state.full(parameters, &padded).map_err(failed("transcribe"))?;
         self.decoded.clear();
         let mut text = String::new();

@@ -1,8 +1,6 @@
 //! Spectrograms as Windows bitmaps, which every browser can show and which need no encoder.
 
-use std::f32::consts::TAU;
-
-use realfft::RealFftPlanner;
+use crate::audio::spectrum::Spectrum;
 
 /// Samples in the window of one column: 32 ms.
 const WINDOW: usize = 512;
@@ -40,18 +38,12 @@ pub fn bitmap(samples: &[f32]) -> (Vec<u8>, usize) {
 
 /// The level of each row of each column, in dB.
 fn columns(samples: &[f32]) -> Vec<[f32; ROWS]> {
-    let fft = RealFftPlanner::<f32>::new().plan_fft_forward(WINDOW);
-    let (mut input, mut output) = (fft.make_input_vec(), fft.make_output_vec());
-    let hann = |i: usize| 0.5 - 0.5 * (TAU * i as f32 / WINDOW as f32).cos();
+    let mut spectrum = Spectrum::of_frames(WINDOW);
     let starts = (0..samples.len().max(1)).step_by(HOP);
     starts
         .map(|start| {
-            for (i, value) in input.iter_mut().enumerate() {
-                *value = samples.get(start + i).copied().unwrap_or(0.0) * hann(i);
-            }
-            // Cannot fail, because the planner made the buffers and their lengths are correct.
-            let _ = fft.process(&mut input, &mut output);
-            let db = |bin: usize| 10.0 * (output[bin].norm_sqr() + 1e-10).log10();
+            let power = spectrum.power(&samples[start..samples.len().min(start + WINDOW)]);
+            let db = |bin: usize| 10.0 * (power[bin] + 1e-10).log10();
             std::array::from_fn(|row| db(2 * row).max(db(2 * row + 1)))
         })
         .collect()
