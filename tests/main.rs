@@ -33,6 +33,9 @@ mod scratch;
 /// Sound in, recordings out.
 mod listening;
 
+/// Commands that are carried out before the silence after them is over.
+mod early;
+
 /// The real model on the clips.
 mod deciding;
 

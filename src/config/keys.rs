@@ -109,8 +109,12 @@ pub(super) const OFF: Key =
     key("off", Number(0.05, 0.99), Is("0.55"), "Probability below which a frame counts as silence.");
 pub(super) const PRE_ROLL: Key =
     key("pre_roll", Time(0, 2_000), Is("\"500 ms\""), "Sound that is kept before the speech, so that no onset is cut.");
-pub(super) const POST_ROLL: Key =
-    key("post_roll", Time(0, 2_000), Is("\"300 ms\""), "Sound that is kept after the speech.");
+pub(super) const POST_ROLL: Key = key(
+    "post_roll",
+    Time(0, 2_000),
+    Is("\"96 ms\""),
+    "Sound that is kept after the speech. After so much silence what was recorded is decided, as a draft.",
+);
 pub(super) const HANGOVER: Key = key("hangover", Time(100, 3_000), Is("\"600 ms\""), "Silence that ends an utterance.");
 pub(super) const EARLY: Key = key(
     "early",

@@ -62,8 +62,9 @@ impl Default for EndpointSettings {
             // The detector notices a word up to half a second after its start. 300 ms would cut the start of 4 % of the
             // words.
             pre_roll: Duration::from_millis(500),
-            // The detector does not count a final "s" or "t" as speech. 500 ms would keep 0.7 % more words whole.
-            post_roll: Duration::from_millis(300),
+            // Of 428 single words 384 are obeyed with it, 385 with 300 ms, and of 200 orders all (docs/reports/endpoint.md).
+            // The detector notices the end of a word some 30 ms late, so the word is whole.
+            post_roll: Duration::from_millis(96),
             hangover: Duration::from_millis(600),
             early: true,
             unfinished: Duration::from_millis(1000),
