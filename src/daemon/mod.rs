@@ -125,6 +125,10 @@ pub fn run(path: &Path, options: Options) -> Result<(), Error> {
 /// As [`run`].
 pub fn run_with(path: &Path, options: Options, load: Load<'_>) -> Result<(), Error> {
     process::no_core_file()?;
+    match process::keep_in_memory() {
+        Ok(kept) => tracing::debug!(kept, "memory"),
+        Err(error) => tracing::debug!(%error, "the memory is not kept"),
+    }
     let options = Options { config: Some(path.into()), ..options };
     let mut stop = Stop::on_signals(service::managed())?;
     let (mut text, mut before) = (config::read_text(path)?, None);
