@@ -35,7 +35,7 @@ endif
 endif
 
 .PHONY: help setup build for-a-board check-binary deb for-a-device flash logs unflash demo test test-page test-service \
-  test-package test-flash test-kernel pi test-pi test-sd fuzz fuzz-ci bench book pages endpoint fit fit-search soak \
+  test-package test-flash test-kernel pi test-pi test-sd fuzz fuzz-ci bench bench-check book pages endpoint fit fit-search soak \
   false-accepts lint clean
 
 help:
@@ -198,6 +198,10 @@ fuzz-ci:
 
 bench: setup
 	$(CARGO) bench --locked
+
+# Compares the ratios of the felt times with those that are committed. It fails at nothing.
+bench-check: setup
+	$(CARGO) bench --locked --bench felt -- --check tests/bench/expected.txt
 
 # The pages of the reference that are made from the program.
 pages: setup

@@ -112,7 +112,7 @@ pub(super) const PRE_ROLL: Key =
 pub(super) const POST_ROLL: Key = key(
     "post_roll",
     Time(0, 2_000),
-    Is("\"96 ms\""),
+    Is("\"64 ms\""),
     "Sound that is kept after the speech. After so much silence what was recorded is decided, as a draft.",
 );
 pub(super) const HANGOVER: Key = key("hangover", Time(100, 3_000), Is("\"600 ms\""), "Silence that ends an utterance.");
@@ -122,6 +122,8 @@ pub(super) const EARLY: Key = key(
     Is("true"),
     "Whether a command is carried out before hangover is over when no more words could change it. What was recorded is decided after post_roll.",
 );
+pub(super) const SETTLE: Key =
+    key("settle", Time(0, 3_000), Is("\"160 ms\""), "Least silence after which such a command ends the utterance.");
 pub(super) const UNFINISHED: Key = key(
     "unfinished",
     Time(100, 5_000),
@@ -307,7 +309,7 @@ pub const SECTIONS: [Keys; 16] = [
     Keys {
         section: "endpoint",
         about: "Where an utterance begins and ends.",
-        keys: &[ON, OFF, PRE_ROLL, POST_ROLL, HANGOVER, EARLY, UNFINISHED, MIN_SPEECH, MAX_LENGTH],
+        keys: &[ON, OFF, PRE_ROLL, POST_ROLL, HANGOVER, EARLY, SETTLE, UNFINISHED, MIN_SPEECH, MAX_LENGTH],
     },
     Keys {
         section: "thresholds",

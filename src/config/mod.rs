@@ -246,6 +246,7 @@ fn endpoint(section: Option<&Section<'_>>) -> EndpointSettings {
     assign(&mut settings.post_roll, keys::POST_ROLL.time(section));
     assign(&mut settings.hangover, keys::HANGOVER.time(section));
     assign(&mut settings.early, keys::EARLY.boolean(section));
+    assign(&mut settings.settle, keys::SETTLE.time(section));
     assign(&mut settings.unfinished, keys::UNFINISHED.time(section));
     assign(&mut settings.min_speech, min_speech(section, FRAME * settings.onset.speech as u32));
     assign(&mut settings.max_length, keys::MAX_LENGTH.time(section));

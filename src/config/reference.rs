@@ -293,6 +293,7 @@ fn of_section(settings: &Settings, section: &str, key: &str) -> Option<String> {
         ("endpoint", "post_roll") => quoted(time(endpoint.post_roll)),
         ("endpoint", "hangover") => quoted(time(endpoint.hangover)),
         ("endpoint", "early") => Some(endpoint.early.to_string()),
+        ("endpoint", "settle") => quoted(time(endpoint.settle)),
         ("endpoint", "unfinished") => quoted(time(endpoint.unfinished)),
         ("endpoint", "min_speech") => quoted(time(endpoint.min_speech)),
         ("endpoint", "max_length") => quoted(time(endpoint.max_length)),

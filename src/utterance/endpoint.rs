@@ -41,6 +41,8 @@ pub struct EndpointSettings {
     pub hangover: Duration,
     /// Whether drafts are decided, so that a command which no more words can change need not wait for the hangover.
     pub early: bool,
+    /// Least silence after which such a command ends the utterance.
+    pub settle: Duration,
     /// Length of silence that ends an utterance whose words so far are only the beginning of a sentence.
     pub unfinished: Duration,
     /// Least speech in an utterance. One with less, such as a click or a cough, is dropped.
@@ -64,9 +66,11 @@ impl Default for EndpointSettings {
             pre_roll: Duration::from_millis(500),
             // Of 428 single words 384 are obeyed with it, 385 with 300 ms, and of 200 orders all (docs/reports/endpoint.md).
             // The detector notices the end of a word some 30 ms late, so the word is whole.
-            post_roll: Duration::from_millis(96),
+            post_roll: Duration::from_millis(64),
             hangover: Duration::from_millis(600),
             early: true,
+            // The decision on the draft takes most of this time anyway.
+            settle: Duration::from_millis(160),
             unfinished: Duration::from_millis(1000),
             // The least that can open an utterance. 160 ms would drop real words and hardly any noise.
             min_speech: Duration::from_millis(64),
@@ -158,7 +162,7 @@ impl Endpoint {
                 let full = *length >= frames(self.settings.max_length);
                 let enough = match outlook {
                     Outlook::Open => hangover,
-                    Outlook::Over => post_roll.min(hangover),
+                    Outlook::Over => frames(self.settings.settle).max(post_roll).min(hangover),
                     Outlook::Unfinished => frames(self.settings.unfinished).max(hangover),
                 };
                 if !full && silence < enough {
@@ -202,6 +206,7 @@ mod tests {
             min_speech: FRAME * 8,
             max_length: FRAME * 40,
             early: false,
+            settle: FRAME * 3,
             unfinished: FRAME * 8,
             ..EndpointSettings::default()
         }

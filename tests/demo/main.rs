@@ -12,6 +12,8 @@ use serde_json::Value;
 
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/words.rs"]
+mod words;
 
 use support::{Running, VirtualMicrophone, data, in_a_row, program, spoken};
 
@@ -32,6 +34,11 @@ const PLAYED: [(&str, Option<&str>); 14] = [
     ("home/turn off TV.wav", Some("turn off TV")),
     ("home/what's the time.wav", Some("what's the time")),
 ];
+
+/// Milliseconds that the virtual microphone delivers at a time.
+const PERIOD_MS: f64 = 20.0;
+/// Milliseconds of quiet before each clip.
+const QUIET_MS: f64 = 1000.0;
 
 /// More than the daemon needs to start and to decide its last utterance on the slowest machine.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -60,11 +67,11 @@ fn demonstrate() -> io::Result<bool> {
     let mut daemon = Running(microphone.plug_into(&mut command).stdout(Stdio::piped()).spawn()?);
     give_up_after(&daemon, length + PATIENCE);
     let stdout = daemon.0.stdout.take().expect("its output should be piped");
-    let mut events: Vec<Value> = Vec::new();
+    let mut events: Vec<(Value, f64)> = Vec::new();
     for line in BufReader::new(stdout).lines() {
         let line = line?;
         match serde_json::from_str(&line) {
-            Ok(event) if event.get("utterance").is_some() => events.push(event),
+            Ok(event) if event.get("utterance").is_some() => events.push((event, heard_until(&microphone))),
             Ok(Value::Object(_)) => {}
             _ => println!("{line}"),
         }
@@ -75,6 +82,29 @@ fn demonstrate() -> io::Result<bool> {
     }
     let code = daemon.0.wait()?.code();
     Ok(report(&clips, &events, code, scratch.path()))
+}
+
+/// How much of the sound was played, in milliseconds, by the microphone's own clock: what was delivered, and the period
+/// that may be under way.
+fn heard_until(microphone: &VirtualMicrophone) -> f64 {
+    microphone.frames_delivered() as f64 / 48.0 + PERIOD_MS
+}
+
+/// When the last word of each clip ends in the row, in milliseconds.
+fn word_ends(clips: &[PathBuf]) -> Vec<f64> {
+    let mut at = QUIET_MS;
+    let ends = clips.iter().map(|clip| {
+        let sound = support::samples(clip);
+        let end = at + words::word_end(&sound) as f64 / 16.0;
+        at += sound.len() as f64 / 16.0 + QUIET_MS;
+        end
+    });
+    ends.collect()
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// A daemon that misses a sentence would be waited for without end.
@@ -88,11 +118,11 @@ fn give_up_after(daemon: &Running, limit: Duration) {
 }
 
 /// Prints the table; whether all is as it must be.
-fn report(clips: &[PathBuf], events: &[Value], code: Option<i32>, scratch: &Path) -> bool {
+fn report(clips: &[PathBuf], events: &[(Value, f64)], code: Option<i32>, scratch: &Path) -> bool {
     println!("\n{:2} {:<45} {:<42} {:<28} {:>6}", "", "spoken", "decided", "pin", "ms");
-    let mut right = 0;
-    for (i, clip) in clips.iter().enumerate() {
-        let event = events.get(i).unwrap_or(&Value::Null);
+    let (mut right, mut felt) = (0, Vec::new());
+    for ((i, clip), word_end) in clips.iter().enumerate().zip(word_ends(clips)) {
+        let (event, heard_until) = events.get(i).unwrap_or(&(Value::Null, f64::NAN));
         let decided = event["sentence"].as_str();
         let ok = !event.is_null() && decided == PLAYED[i].1;
         right += usize::from(ok);
@@ -104,13 +134,22 @@ fn report(clips: &[PathBuf], events: &[Value], code: Option<i32>, scratch: &Path
             .flatten()
             .map(|o| ["output", "pin", "state"].map(|k| o[k].as_str().unwrap_or("?")).join(" "))
             .collect();
-        let ms = event["latency_ms"].as_f64().map_or("-".into(), |ms| format!("{ms:.0}"));
+        let ms = heard_until - word_end;
+        if decided.is_some() {
+            felt.push(ms);
+        }
         let mark = if ok { "ok" } else { "NO" };
-        println!("{mark} {:<45} {shown:<42} {:<28} {ms:>6}", spoken(clip), pins.join(", "));
+        println!("{mark} {:<45} {shown:<42} {:<28} {ms:>6.0}", spoken(clip), pins.join(", "));
     }
     let (files, bytes) = left(scratch);
-    let used = events.last().map_or(0, |e| e["scratch"]["high_water"].as_u64().unwrap_or(0));
-    println!("\nms: from the end of the speech to the pin; 600 of them are the silence that ends an utterance.");
+    let used = events.last().map_or(0, |(e, _)| e["scratch"]["high_water"].as_u64().unwrap_or(0));
+    println!(
+        "\nms: from the end of the last word to the pin, {:.0} for half of the commands. One that more words could change",
+        median(felt)
+    );
+    println!(
+        "waits for a silence of 600 ms. A refusal does the same, and what is only the beginning of a sentence waits longer."
+    );
     println!("scratch: {files} files, {bytes} bytes (at most {used} while it ran)");
     println!(
         "{right} of {} decisions are right; the daemon ended with {}",
