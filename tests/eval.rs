@@ -329,7 +329,7 @@ impl Recognizer for Script {
     fn hear(&mut self, samples: &[f32]) -> Result<Heard, RecognizeError> {
         let (words, wanted) = if self.0.len() > 1 { self.0.remove(0) } else { self.0[0] };
         let rank = wanted * words.split(' ').count() as f32;
-        let candidate = || Candidate { sentence: sentence(words), rank, joint: -1.0, end: 0.0, tokens: 1, lead: 9.0 };
+        let candidate = || Candidate { sentence: sentence(words), rank, joint: -1.0, tokens: 1, lead: 9.0 };
         let text = if words == "on" { "On and on it goes." } else { words };
         let took = Timings { total: Duration::from_millis(100), ..Timings::default() };
         let duration_ms = samples.len() as u64 / 16;

@@ -88,7 +88,7 @@ impl<F: FnMut() -> Result<(), String>> Recognizer for Scripted<F> {
     fn hear(&mut self, _: &[f32]) -> Result<Heard, RecognizeError> {
         (self.0)().map_err(RecognizeError::Sound)?;
         let sentence = Sentence { command: 0, words: "lamp on".into(), slots: Slots::new() };
-        Ok(heard("Lamp on.", Some(Candidate { sentence, rank: -1.0, joint: -1.0, end: 0.0, tokens: 3, lead: 9.0 })))
+        Ok(heard("Lamp on.", Some(Candidate { sentence, rank: -1.0, joint: -1.0, tokens: 3, lead: 9.0 })))
     }
 }
 

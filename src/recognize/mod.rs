@@ -32,8 +32,6 @@ pub struct Candidate {
     pub rank: f32,
     /// Joint log-probability under the unmasked model.
     pub joint: f32,
-    /// Log-probability that the sentence ends after its last token: part of `joint`.
-    pub end: f32,
     /// The number of its tokens, including the end.
     pub tokens: usize,
     /// Log-odds, in nats, against all other candidates with another meaning, computed from their ranks. Infinite if
@@ -194,7 +192,7 @@ pub(crate) mod example {
             text: text.into(),
             free: -2.0,
             no_speech: 0.1,
-            best: Some(Candidate { sentence, rank: -1.0, joint: -3.0, end: 0.0, tokens: 6, lead: 9.0 }),
+            best: Some(Candidate { sentence, rank: -1.0, joint: -3.0, tokens: 6, lead: 9.0 }),
             runner_up: None,
             gave_up: None,
             calls: 9,

@@ -291,15 +291,13 @@ struct Open {
     whole: bool,
     /// The steps from its parent. The state of this path is the one of its last token.
     siblings: Rc<BTreeMap<Token, State>>,
-    /// Log-probability of the end, for a complete sentence.
-    end: f32,
 }
 
 impl Open {
     fn root(graph: &TokenGraph) -> Open {
         // The root has no last token, so its state has a number that no token has.
         let siblings = Rc::new(BTreeMap::from([(ROOT, graph.start())]));
-        Open { promise: 0.0, rank: 0.0, joint: 0.0, tokens: Vec::new(), whole: false, siblings, end: 0.0 }
+        Open { promise: 0.0, rank: 0.0, joint: 0.0, tokens: Vec::new(), whole: false, siblings }
     }
 
     /// The same path with its promise computed.
@@ -309,8 +307,8 @@ impl Open {
 
     /// The path as a sentence with its scores.
     fn told(self, sentence: Sentence) -> Path {
-        let Open { rank, joint, tokens, end, .. } = self;
-        (Candidate { sentence, rank, joint, end, tokens: tokens.len() + 1, lead: f32::INFINITY }, tokens)
+        let Open { rank, joint, tokens, .. } = self;
+        (Candidate { sentence, rank, joint, tokens: tokens.len() + 1, lead: f32::INFINITY }, tokens)
     }
 
     fn state(&self) -> &State {
@@ -436,16 +434,13 @@ impl<M: LanguageModel> Search<'_, M> {
             tokens.extend_from_slice(&from.tokens);
             tokens.push(*token);
             let (rank, joint) = (from.rank + step - allowance, from.joint + step);
-            let path =
-                Open { promise: 0.0, rank, joint, tokens, whole: false, siblings: expansion.steps.clone(), end: 0.0 };
+            let path = Open { promise: 0.0, rank, joint, tokens, whole: false, siblings: expansion.steps.clone() };
             heap.push(path.placed(settings));
         }
         if may_end {
             let (rank, joint) = (from.rank + expansion.end - allowance - settings.bonus, from.joint + expansion.end);
             let (tokens, siblings) = (from.tokens.clone(), from.siblings.clone());
-            heap.push(
-                Open { promise: 0.0, rank, joint, tokens, whole: true, siblings, end: expansion.end }.placed(settings),
-            );
+            heap.push(Open { promise: 0.0, rank, joint, tokens, whole: true, siblings }.placed(settings));
         }
         Ok(())
     }

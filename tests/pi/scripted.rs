@@ -62,7 +62,7 @@ impl Recognizer for Script {
         let duration_ms = samples.len() as u64 * 1000 / u64::from(SAMPLE_RATE);
         // As long as people take for it, whatever the recording lasts.
         let speech_ms = 150 + 70 * text.chars().filter(|c| c.is_alphanumeric()).count() as u64;
-        let best = best.map(|sentence| Candidate { sentence, rank: 0.0, joint: 0.0, end: 0.0, tokens: 8, lead: 9.0 });
+        let best = best.map(|sentence| Candidate { sentence, rank: 0.0, joint: 0.0, tokens: 8, lead: 9.0 });
         let dbfs = 10.0 * power.log10();
         Ok(Heard { duration_ms, speech_ms, dbfs, ..heard(&text, best) })
     }

@@ -24,7 +24,7 @@ fn candidate() -> impl Strategy<Value = Candidate> {
     let value = prop_oneof![text().prop_map(SlotValue::Text), any::<i64>().prop_map(SlotValue::Integer)];
     let slots = vec((text(), value), 0..3).prop_map(Slots::from_iter);
     (0..2usize, text(), slots, [prop::num::f32::ANY; 3]).prop_map(|(command, words, slots, [rank, joint, lead])| {
-        Candidate { sentence: Sentence { command, words, slots }, rank, joint, end: 0.0, tokens: 4, lead }
+        Candidate { sentence: Sentence { command, words, slots }, rank, joint, tokens: 4, lead }
     })
 }
 

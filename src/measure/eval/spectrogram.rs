@@ -82,7 +82,8 @@ mod tests {
 
     #[test]
     fn a_tone_is_a_line_at_its_frequency() {
-        let tone: Vec<f32> = (0..8_000).map(|i| (TAU * 2_000.0 * i as f32 / 16_000.0).sin()).collect();
+        let tone: Vec<f32> =
+            (0..8_000).map(|i| (std::f32::consts::TAU * 2_000.0 * i as f32 / 16_000.0).sin()).collect();
         let (file, width) = bitmap(&tone);
         let number = |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().unwrap()) as usize;
         assert_eq!(&file[..2], b"BM");
