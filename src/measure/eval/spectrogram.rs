@@ -78,6 +78,8 @@ fn palette() -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::f32::consts::TAU;
+
     use super::*;
 
     #[test]
