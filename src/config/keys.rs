@@ -254,8 +254,18 @@ pub(super) const DEAD_TIME: Key =
     key("dead_time", Time(1, 60_000), Is("\"500 ms\""), "Pause between one that goes off and one that goes on.");
 
 pub(super) const BUTTON_PIN: Key = key("pin", Pin, Needed("pin = 22"), "The pin: its BCM number.");
-pub(super) const COMMAND: Key =
-    key("command", Text, Needed("command = \"lamp\""), "What a press does: a command without slots.");
+pub(super) const COMMAND: Key = key(
+    "command",
+    Text,
+    Usual::None,
+    "What a press does: a command without slots. A button has either command or talk = true.",
+);
+pub(super) const TALK: Key = key(
+    "talk",
+    Boolean,
+    Is("false"),
+    "Whether it is held to talk: an utterance is open while it is held, whatever the speech detector says, and ends when it is released.",
+);
 pub(super) const PRESSED_LOW: Key =
     key("active_low", Boolean, Is("true"), "Whether pressed is a low level: the button joins the pin to ground.");
 pub(super) const PULL: Key = key(
@@ -334,8 +344,8 @@ pub const SECTIONS: [Keys; 16] = [
     },
     Keys {
         section: "buttons.NAME",
-        about: "A button: a press is as good as a sentence.",
-        keys: &[BUTTON_PIN, COMMAND, PRESSED_LOW, PULL, DEBOUNCE],
+        about: "A button: a press is as good as a sentence, or it is held to talk.",
+        keys: &[BUTTON_PIN, COMMAND, TALK, PRESSED_LOW, PULL, DEBOUNCE],
     },
     Keys {
         section: "scenes.NAME",
