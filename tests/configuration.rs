@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use hearken::act::buttons::Button;
+use hearken::act::buttons::{Button, Purpose};
 use hearken::act::command::{Blink, Deed, Dimmer, Interlock, Limits, Setting};
 use hearken::act::gpio::Backend;
 use hearken::act::gpio::{Duty, Line, Pull, Pwm, PwmChannel};
@@ -115,17 +115,21 @@ fn dimmers_memories_and_buttons_read_as_they_are_written() {
     let evening = settings.commands.iter().position(|c| c.name == "evening").unwrap();
     let find = settings.commands.iter().position(|c| c.name == "find").unwrap();
     let ms = Duration::from_millis;
-    let button = |name: &str, pin, pull, active_low, debounce, command| Button {
+    let button = |name: &str, pin, pull, active_low, debounce, purpose| Button {
         name: name.into(),
         line: Line::Number(pin),
         pull,
         active_low,
         debounce: ms(debounce),
-        command,
+        purpose,
     };
     assert_eq!(
         settings.buttons,
-        [button("door", 22, Pull::Up, true, 30, evening), button("wall", 23, Pull::None, false, 50, find)]
+        [
+            button("door", 22, Pull::Up, true, 30, Purpose::Command(evening)),
+            button("talk", 24, Pull::Up, true, 30, Purpose::Talk),
+            button("wall", 23, Pull::None, false, 50, Purpose::Command(find)),
+        ]
     );
 }
 
@@ -343,6 +347,26 @@ fn a_bad_configuration_says_where_what_and_what_would_be_right() {
             "[lists]",
             "[buttons.wall]\npin = 22\ncommand = \"bel\"\n[lists]",
             "buttons.wall.command: there is no command \"bel\"; did you mean \"bell\"?",
+        ),
+        (
+            "[lists]",
+            "[buttons.wall]\npin = 22\n[lists]",
+            "15:1: buttons.wall: this button does nothing; command = \"lamp\" or talk = true is needed",
+        ),
+        (
+            "[lists]",
+            "[buttons]\nwall = { pin = 22, talk = false }\n[lists]",
+            "16:8: buttons.wall: this button does nothing; command = \"lamp\" or talk = true is needed",
+        ),
+        (
+            "[lists]",
+            "[buttons.wall]\npin = 22\ntalk = true\ncommand = \"bell\"\n[lists]",
+            "17:8: buttons.wall.talk: this button has a command too; leave out command or talk",
+        ),
+        (
+            "[lists]",
+            "[buttons.wall]\npin = 22\ntalk = \"yes\"\n[lists]",
+            "17:8: buttons.wall.talk: this is a string; true or false is needed",
         ),
         (
             "[lists]",

@@ -17,6 +17,7 @@ use hearken::grammar::{Sentence, Slots};
 use hearken::recognize::{Candidate, Heard, RecognizeError, Recognizer};
 use hearken::report::destination::Destination;
 use hearken::runtime::stop::Stop;
+use hearken::utterance::draft::Drafts;
 use rustix::process::{Resource, Rlimit, Signal, prlimit};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -89,6 +90,11 @@ impl<F: FnMut() -> Result<(), String>> Recognizer for Scripted<F> {
         (self.0)().map_err(RecognizeError::Sound)?;
         let sentence = Sentence { command: 0, words: "lamp on".into(), slots: Slots::new() };
         Ok(heard("Lamp on.", Some(Candidate { sentence, rank: -1.0, joint: -1.0, tokens: 3, lead: 9.0 })))
+    }
+
+    /// The script is for whole utterances.
+    fn hear_draft(&mut self, _: &[f32], _: &Drafts, _: u64) -> Result<Option<Heard>, RecognizeError> {
+        Ok(None)
     }
 }
 

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hearken::audio::{AudioError, AudioSource, SAMPLE_RATE, Sound};
+use hearken::act::buttons::Talk;
+use hearken::audio::{AudioError, AudioSource, FRAME_LEN, SAMPLE_RATE, Sound};
 use hearken::daemon::listener::{Listener, Spoken, listen};
 use hearken::decide::rules::{Reason, Verdict};
 use hearken::report::{Report, reporter};
-use hearken::runtime::mailbox::{Received, mailbox};
+use hearken::runtime::mailbox::{Received, Receiver, mailbox};
 use hearken::runtime::service::Rounds;
 use hearken::runtime::stop::Stop;
 use hearken::utterance::draft::Drafts;
@@ -64,6 +65,7 @@ fn heard_in_parts(parts: &[Vec<f32>], scratch: &Scratch, room: usize) -> (Vec<Sp
         scratch: scratch.clone(),
         outbox,
         drafts: Drafts::default(),
+        talk: Talk::default(),
         reporter,
         rounds,
     };
@@ -173,4 +175,67 @@ fn half_a_sentence_before_the_microphone_was_lost_is_no_command_and_the_next_one
     assert_eq!(told, expected);
     drop(spoken);
     assert_eq!(scratch.usage().used, 0);
+}
+
+/// Plays frame by frame while a talk button is held, up to its release before the frame `release`.
+struct Held {
+    frames: Vec<Vec<f32>>,
+    at: Option<usize>,
+    release: usize,
+    talk: Talk,
+    inbox: Receiver<Spoken>,
+    /// The drafts by number, and the finished recording with the number of its draft, each with its length.
+    drafts: Vec<(u64, u64)>,
+    finished: Vec<(u64, u64)>,
+}
+
+impl AudioSource for Held {
+    fn read(&mut self, block: &mut [f32], _: Duration) -> Result<Sound, AudioError> {
+        while let Received::Item(spoken) = self.inbox.take(Duration::ZERO) {
+            let kind = if spoken.finished { &mut self.finished } else { &mut self.drafts };
+            kind.push((spoken.draft, spoken.recording.duration_ms()));
+        }
+        let Some(at) = self.at else {
+            self.at = Some(0);
+            return Ok(Sound::Opened { rate: SAMPLE_RATE });
+        };
+        if at > self.release {
+            return Err(AudioError::Ended);
+        }
+        self.talk.show(at < self.release);
+        block[..FRAME_LEN].copy_from_slice(&self.frames[at]);
+        self.at = Some(at + 1);
+        Ok(Sound::Samples(FRAME_LEN))
+    }
+}
+
+#[test]
+fn wherever_a_talk_button_is_released_the_recording_names_a_draft_only_if_it_has_the_same_samples() {
+    let clip = samples(&data("home/turn on the lights.wav"));
+    let sound = [clip.clone(), quiet(600), clip[..SAMPLE_RATE as usize].to_vec()].concat();
+    let frames: Vec<Vec<f32>> = sound.chunks_exact(FRAME_LEN).map(<[f32]>::to_vec).collect();
+    let (mut with, mut without) = (0, 0);
+    for release in clip.len() / FRAME_LEN..frames.len() {
+        let (outbox, inbox) = mailbox(10);
+        let (talk, drafts, finished) = (Talk::default(), Vec::new(), Vec::new());
+        let mut source =
+            Held { frames: frames.clone(), at: None, release, talk: talk.clone(), inbox, drafts, finished };
+        let listener = Listener {
+            gain_db: 0.0,
+            endpoint: EndpointSettings::default(),
+            scratch: scratch(8 << 20),
+            outbox,
+            drafts: Drafts::default(),
+            talk,
+            reporter: reporter(false).0,
+            rounds: Rounds::default(),
+        };
+        assert!(matches!(listen(&mut source, listener, &Stop::default()), Err(AudioError::Ended)));
+        let [(draft, length)] = source.finished[..] else { panic!("{:?}", source.finished) };
+        if draft > 0 {
+            assert!(source.drafts.contains(&(draft, length)), "{release}: {length} ms, {:?}", source.drafts);
+        }
+        *(if draft > 0 { &mut with } else { &mut without }) += 1;
+    }
+    assert!(with > 0 && without > 0, "{with} with a draft, {without} without");
 }

@@ -68,6 +68,9 @@ mod program;
 /// The built daemon on a virtual microphone.
 mod daemon;
 
+/// The daemon and a button that is held to talk.
+mod talk;
+
 /// The built daemon and a microphone that fails.
 mod microphone;
 

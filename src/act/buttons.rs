@@ -1,12 +1,13 @@
-//! Buttons that carry out commands, and the debouncing of their contacts. A press has the same effect as a sentence.
+//! Buttons that carry out commands or are held to talk, and the debouncing of their contacts. A press has the same
+//! effect as a sentence.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
 use super::gpio::{InputClaim, Line, Pull};
 
-/// A button that carries out a command.
+/// A button.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Button {
     /// Its name.
@@ -19,8 +20,17 @@ pub struct Button {
     pub active_low: bool,
     /// How long a contact must keep its new state to count, because it bounces when it closes and opens.
     pub debounce: Duration,
-    /// The command's index.
-    pub command: usize,
+    /// What it is for.
+    pub purpose: Purpose,
+}
+
+/// What a button is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A press carries out the command with this index.
+    Command(usize),
+    /// While it is held, an utterance is open.
+    Talk,
 }
 
 /// The pins to read for these buttons.
@@ -38,15 +48,32 @@ impl Contacts {
         Contacts(buttons.iter().map(|_| AtomicU8::new(0)).collect())
     }
 
-    /// Stores whether a button is pressed; `None` if that is not known.
+    /// Stores whether a button is pressed; `None` if that is not known. Who reads it also sees what was stored before it,
+    /// such as [`Talk`].
     pub fn show(&self, button: usize, closed: Option<bool>) {
-        self.0[button].store(closed.map_or(0, |closed| 1 + u8::from(closed)), Ordering::Relaxed);
+        self.0[button].store(closed.map_or(0, |closed| 1 + u8::from(closed)), Ordering::Release);
     }
 
     /// Whether a button is pressed; `None` before it was first read.
     pub fn pressed(&self, button: usize) -> Option<bool> {
-        let known = self.0[button].load(Ordering::Relaxed);
+        let known = self.0[button].load(Ordering::Acquire);
         (known > 0).then_some(known > 1)
+    }
+}
+
+/// Whether a talk button is held, for the listener. Clones share the value.
+#[derive(Debug, Clone, Default)]
+pub struct Talk(Arc<AtomicBool>);
+
+impl Talk {
+    /// Stores whether any talk button is held.
+    pub fn show(&self, held: bool) {
+        self.0.store(held, Ordering::Release);
+    }
+
+    /// Whether any talk button is held.
+    pub fn held(&self) -> bool {
+        self.0.load(Ordering::Acquire)
     }
 }
 
@@ -56,6 +83,8 @@ pub struct Contact {
     /// Whether it is closed; `None` before it was first read. A contact that is closed when it is first read, for
     /// example by a short circuit, does not count as pressed.
     pub closed: Option<bool>,
+    /// Whether it was pressed and is still closed.
+    pub held: bool,
     /// Since when it was read with the other state.
     doubt: Option<Duration>,
 }
@@ -71,7 +100,7 @@ impl Contact {
         if now - since < debounce {
             return false;
         }
-        (self.closed, self.doubt) = (Some(closed), None);
+        (self.closed, self.held, self.doubt) = (Some(closed), closed, None);
         closed
     }
 }
@@ -86,6 +115,27 @@ mod tests {
         let at = |i: usize| Duration::from_millis(5 * i as u64);
         let looks = drawn.chars().enumerate();
         looks.filter(|(i, c)| contact.look(*c == '#', at(*i), Duration::from_millis(20))).map(|(i, _)| i).collect()
+    }
+
+    #[test]
+    fn a_contact_is_held_from_its_press_until_it_opens_and_not_if_it_was_closed_from_the_start() {
+        let held = |drawn: &str| -> String {
+            let mut contact = Contact::default();
+            let at = |i: usize| Duration::from_millis(5 * i as u64);
+            let looks = drawn.chars().enumerate().map(|(i, c)| {
+                contact.look(c == '#', at(i), Duration::from_millis(20));
+                if contact.held { 'h' } else { '.' }
+            });
+            looks.collect()
+        };
+        let table = [
+            (".....########.#.......", ".........hhhhhhhhhh..."),
+            (".....#.##.............", "......................"),
+            ("#######......########.", ".................hhhhh"),
+        ];
+        for (drawn, expected) in table {
+            assert_eq!(held(drawn), expected, "{drawn}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::status;
+use crate::act::buttons::Talk;
 use crate::audio::supervisor::{Counters, Supervisor};
 use crate::config::{self, Settings};
 use crate::daemon::error::Error;
@@ -19,7 +20,7 @@ use crate::measure::record::Prompts;
 use crate::measure::record::folder::{Folder, FolderError};
 use crate::measure::record::take::Take;
 use crate::report::watch::Meter;
-use crate::report::{MicrophoneNews, Outcome, Report, reporter};
+use crate::report::{MicrophoneNews, Opened, Outcome, Report, reporter};
 use crate::runtime::mailbox::{self, Received, mailbox};
 use crate::runtime::service::Rounds;
 use crate::runtime::status::Question;
@@ -97,13 +98,14 @@ pub fn record(arguments: &Arguments) -> Result<(), Error> {
     // Nothing is decided, so the hangover ends every utterance.
     let (gain_db, endpoint) =
         (settings.microphone.gain_db, EndpointSettings { early: false, ..settings.endpoint.clone() });
-    let drafts = Drafts::default();
+    let (drafts, talk) = (Drafts::default(), Talk::default());
     let mut session = Session::new(arguments, &settings, folder, source.counters());
     session.begin()?;
     if session.is_over() {
         return session.end();
     }
-    let ear_parts = Listener { gain_db, endpoint, scratch, outbox, drafts, reporter, rounds: Rounds::default() };
+    let rounds = Rounds::default();
+    let ear_parts = Listener { gain_db, endpoint, scratch, outbox, drafts, talk, reporter, rounds };
     thread::scope(|scope| {
         let _hang_up = stop.raise_on_drop();
         let listen = || listener::listen(&mut source, ear_parts, &stop);
@@ -194,7 +196,7 @@ impl<'a> Session<'a> {
             match reports.recv_timeout(POLL_INTERVAL) {
                 Ok(Report::Level { dbfs, recording, scratch }) => {
                     self.show(dbfs, recording, scratch)?;
-                    if std::mem::replace(&mut self.recording, recording) && !recording {
+                    if std::mem::replace(&mut self.recording, recording.is_some()) && recording.is_none() {
                         self.after_utterance(inbox)?;
                     }
                 }
@@ -266,9 +268,9 @@ impl<'a> Session<'a> {
     }
 
     /// Shows the moving level bar on a terminal.
-    fn show(&mut self, dbfs: f32, recording: bool, scratch: u64) -> Result<(), Error> {
+    fn show(&mut self, dbfs: f32, recording: Option<Opened>, scratch: u64) -> Result<(), Error> {
         self.frames += 1;
-        if recording && !self.recording {
+        if recording.is_some() && !self.recording {
             self.begun = self.frames;
         }
         match self.meter.after(dbfs, recording, scratch).filter(|_| self.meter.is_live()) {

@@ -1,7 +1,7 @@
 //! Reads the section `[buttons]` of the configuration.
 
 use super::{keys, named_entries, outputs, unknown};
-use crate::act::buttons::Button;
+use crate::act::buttons::{Button, Purpose};
 use crate::act::command::{Command, Deed, Output, Setting};
 use crate::act::gpio::GpioSettings;
 use crate::act::gpio::{Line, Pull};
@@ -28,17 +28,34 @@ pub fn read(
             }
             Some(line)
         });
-        let command = keys::COMMAND.get(&table).and_then(|v| command(&v, commands));
+        let purpose = purpose(&table, commands);
         let active_low = keys::PRESSED_LOW.boolean(&table).unwrap_or(true);
         let open = if active_low { Pull::Up } else { Pull::Down };
         let pull = keys::PULL.get(&table).and_then(|v| pull(&v, open)).unwrap_or(open);
         let debounce = keys::DEBOUNCE.time_or_usual(&table);
         table.end();
-        if let (Some(line), Some(command)) = (line, command) {
-            buttons.push(Button { name: name.value, line, pull, active_low, debounce, command });
+        if let (Some(line), Some(purpose)) = (line, purpose) {
+            buttons.push(Button { name: name.value, line, pull, active_low, debounce, purpose });
         }
     }
     buttons
+}
+
+/// Reads `command` or `talk`.
+fn purpose(table: &Section<'_>, commands: &[Command]) -> Option<Purpose> {
+    let talk = keys::TALK.get(table).filter(|talk| talk.boolean() != Some(false));
+    match (keys::COMMAND.get(table), talk) {
+        (Some(value), None) => command(&value, commands).map(Purpose::Command),
+        (None, Some(_)) => Some(Purpose::Talk),
+        (Some(_), Some(talk)) => {
+            talk.problem("this button has a command too; leave out command or talk");
+            None
+        }
+        (None, None) => {
+            table.problem("this button does nothing; command = \"lamp\" or talk = true is needed");
+            None
+        }
+    }
 }
 
 fn command(value: &Value<'_>, commands: &[Command]) -> Option<usize> {

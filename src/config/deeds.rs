@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::keys::{self, Key};
+use super::key::Key;
+use super::keys;
 use super::{named_entries, outputs, units, unknown};
 use crate::act::command::{Blink, Deed, Output, Requirement, Setting, setting as meaning};
 use crate::act::gpio::Duty;

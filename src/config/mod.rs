@@ -27,6 +27,7 @@ pub mod board;
 mod buttons;
 mod deeds;
 pub mod edit;
+pub mod key;
 pub mod keys;
 pub mod lint;
 mod outputs;

@@ -7,8 +7,9 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::Settings;
-use super::keys::{Key, Keys, Kind, SECTIONS, Usual, cell};
-use crate::act::buttons::Button;
+use super::key::{Key, Keys, Kind, Usual};
+use super::keys::{SECTIONS, cell};
+use crate::act::buttons::{Button, Purpose};
 use crate::act::command::Output;
 use crate::act::gpio::{Backend, Duty, Line, Pull};
 use crate::decide::thresholds::Thresholds;
@@ -351,7 +352,11 @@ fn of_output(output: &Output, key: &str) -> Option<String> {
 fn of_button(settings: &Settings, button: &Button, key: &str) -> Option<String> {
     match key {
         "pin" => pin(&button.line),
-        "command" => quoted(&settings.commands[button.command].name),
+        "command" => match button.purpose {
+            Purpose::Command(command) => quoted(&settings.commands[command].name),
+            Purpose::Talk => None,
+        },
+        "talk" => Some((button.purpose == Purpose::Talk).to_string()),
         "active_low" => Some(button.active_low.to_string()),
         "pull" => quoted(match button.pull {
             Pull::Up => "up",

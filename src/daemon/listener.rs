@@ -6,15 +6,16 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use crate::act::buttons::Talk;
 use crate::audio::resample::Framer;
 use crate::audio::{AudioError, AudioSource, Frame, Sound};
 use crate::decide::rules::Reason;
-use crate::report::{MicrophoneNews, Outcome, Reporter};
+use crate::report::{MicrophoneNews, Opened, Outcome, Reporter};
 use crate::runtime::mailbox::Sender;
 use crate::runtime::service::{Loop, Rounds};
 use crate::runtime::stop::{POLL_INTERVAL, Stop};
 use crate::utterance::draft::{Drafts, Outlook};
-use crate::utterance::endpoint::{Cue, Endpoint, EndpointSettings};
+use crate::utterance::endpoint::{Cue, Endpoint, EndpointSettings, Input};
 use crate::utterance::scratch::{Recording, Scratch, ScratchError, Utterance};
 use crate::utterance::vad::Vad;
 
@@ -48,6 +49,8 @@ pub struct Listener {
     pub outbox: Sender<Spoken>,
     /// The draft that is being decided.
     pub drafts: Drafts,
+    /// Whether a talk button is held.
+    pub talk: Talk,
     /// The queue for reports.
     pub reporter: Reporter,
     /// The counter of its rounds.
@@ -59,8 +62,7 @@ pub struct Listener {
 /// # Errors
 /// When the source ends for good: [`AudioError`].
 pub fn listen(source: &mut dyn AudioSource, listener: Listener, stop: &Stop) -> Result<(), AudioError> {
-    let mut hearing =
-        Hearing { listener, open: None, draft: 0, last_draft: 0, fell_silent: Instant::now(), alone: false };
+    let mut hearing = Hearing::new(listener);
     let mut stream = None;
     let mut block = [0.0; BLOCK];
     while !stop.raised() && !hearing.alone {
@@ -111,6 +113,8 @@ struct Hearing {
     open: Option<Utterance>,
     /// The number of the draft that was made since the last speech; 0 for none.
     draft: u64,
+    /// The length of that draft in milliseconds.
+    draft_ms: u64,
     last_draft: u64,
     fell_silent: Instant,
     /// Whether the receiver of recordings was dropped.
@@ -118,13 +122,20 @@ struct Hearing {
 }
 
 impl Hearing {
+    fn new(listener: Listener) -> Hearing {
+        let fell_silent = Instant::now();
+        Hearing { listener, open: None, draft: 0, draft_ms: 0, last_draft: 0, fell_silent, alone: false }
+    }
+
     fn follow(&mut self, stream: &mut Stream, samples: &[f32]) -> Result<(), AudioError> {
         let Stream { framer, vad, endpoint, pre_roll } = stream;
         framer.push(samples, |frame| {
             let voice = vad.judge(frame);
-            let cue = endpoint.push(voice, self.outlook());
+            let held = self.listener.talk.held();
+            let cue = endpoint.push(Input { voice, outlook: self.outlook(), held });
             self.hear(frame, cue, pre_roll, endpoint.pre_roll_frames());
-            self.listener.reporter.level(voice.dbfs, self.open.is_some(), self.listener.scratch.usage().used);
+            let recording = self.open.is_some().then_some(if held { Opened::Button } else { Opened::Voice });
+            self.listener.reporter.level(voice.dbfs, recording, self.listener.scratch.usage().used);
             Ok(())
         })
     }
@@ -200,7 +211,7 @@ impl Hearing {
         let Some(utterance) = &self.open else { return Ok(()) };
         let recording = utterance.draft()?;
         self.last_draft += 1;
-        self.draft = self.last_draft;
+        (self.draft, self.draft_ms) = (self.last_draft, recording.duration_ms());
         self.listener.drafts.want(self.draft);
         self.listener.outbox.retain(|waiting| waiting.finished);
         let draft = Spoken { recording, draft: self.draft, finished: false, fell_silent: self.fell_silent };
@@ -210,6 +221,11 @@ impl Hearing {
     }
 
     fn hand_over(&mut self, recording: Recording) {
+        // The last frame may be speech, if the button was released or the longest length was reached with it. Then the
+        // draft lacks it.
+        if self.draft_ms != recording.duration_ms() {
+            self.forget_draft();
+        }
         // A draft that the decider has begun with stays wanted, because it is this recording; one that waits does not.
         self.listener.outbox.retain(|waiting| waiting.finished);
         let draft = std::mem::take(&mut self.draft);

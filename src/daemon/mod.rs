@@ -6,7 +6,7 @@
 //! | `hearken-open`, `-close` | open a microphone, close a failed one | they are done; nothing waits for them |
 //! | `listener` | turns sound into recordings | stop, or the source fails for good |
 //! | main | decides recordings, and explains the last decision | stop, or the listener has ended |
-//! | `buttons` | turns presses into commands | stop |
+//! | `buttons` | turns presses into commands, and shows whether a talk button is held | stop |
 //! | `actuator` | switches pins by decisions and presses | stop, or main has ended |
 //! | `hearken-pwm` | dims a pin without a hardware generator | its pin is released |
 //! | `housekeeper` | kept files, the sweep, the status, saved output states, the reload | stop |
@@ -26,7 +26,7 @@ use self::error::Error;
 use self::housekeeper::Housekeeper;
 use self::listener::{Listener, Spoken};
 use self::reporter::ReportThread;
-use crate::act::buttons::{Contacts, input_claims};
+use crate::act::buttons::{Contacts, Talk, input_claims};
 use crate::act::command::Output;
 use crate::act::gpio::{self, InputPins, OutputPins};
 use crate::act::remembered::{self, Remembered};
@@ -205,7 +205,7 @@ pub fn serve(parts: Parts, settings: &Settings, options: &Options, stop: &Stop) 
     let actuator = Actuator::new(&settings.outputs, pins).beginning_with(before);
     let (states, contacts, rounds) = (actuator.states(), Contacts::unknown(&settings.buttons), Rounds::default());
     let (outbox, inbox) = mailbox(WAITING_RECORDINGS);
-    let drafts = Drafts::default();
+    let (drafts, talk) = (Drafts::default(), Talk::default());
     let threads = Threads {
         listener: Listener {
             gain_db: settings.microphone.gain_db,
@@ -213,6 +213,7 @@ pub fn serve(parts: Parts, settings: &Settings, options: &Options, stop: &Stop) 
             scratch: scratch.clone(),
             outbox,
             drafts: drafts.clone(),
+            talk: talk.clone(),
             reporter: reporter.clone(),
             rounds: rounds.clone(),
         },
@@ -229,6 +230,7 @@ pub fn serve(parts: Parts, settings: &Settings, options: &Options, stop: &Stop) 
         },
         inputs,
         contacts: contacts.clone(),
+        talk,
         states: states.clone(),
         actuator,
         housekeeper: Housekeeper {
@@ -301,6 +303,7 @@ struct Threads<'a> {
     decider: Decider<'a>,
     inputs: Box<dyn InputPins>,
     contacts: Contacts,
+    talk: Talk,
     states: States,
     actuator: Actuator<'a>,
     housekeeper: Housekeeper<'a>,
@@ -313,7 +316,7 @@ impl Threads<'_> {
     fn run(self, settings: &Settings, stop: &Stop) -> Result<(), Error> {
         let Threads { mut source, listener, inbox, decider, inputs, contacts, states, actuator, housekeeper, .. } =
             self;
-        let (to_keep, reporter) = (self.to_keep, self.reporter);
+        let (to_keep, reporter, talk) = (self.to_keep, self.reporter, self.talk);
         let (orders, to_do) = mpsc::sync_channel(WAITING_ORDERS);
         let (reporter_of_lost, scratch) = (reporter.clone(), decider.scratch);
         thread::scope(|scope| {
@@ -325,8 +328,9 @@ impl Threads<'_> {
             ];
             if !settings.buttons.is_empty() {
                 let orders = orders.clone();
-                let press = move |button: usize| orders.send(pressed(settings, button, &states)).is_ok();
-                let watch = move || buttons::watch(&settings.buttons, inputs, &contacts, press, stop);
+                let press =
+                    move |button: &str, command| orders.send(pressed(settings, button, command, &states)).is_ok();
+                let watch = move || buttons::watch(&settings.buttons, inputs, (&contacts, &talk), press, stop);
                 threads.push(start(scope, stop, "buttons", watch)?);
             }
             let listen = || listener::listen(source.as_mut(), listener, stop);
@@ -361,15 +365,14 @@ fn report_undecided(inbox: &Receiver<Spoken>, reporter: &Reporter, scratch: &Scr
     }
 }
 
-/// The order for a press of `button`. As for a sentence, its command may be refused. The command of a button has no
-/// slots.
-fn pressed(settings: &Settings, button: usize, states: &States) -> Order {
-    let button = &settings.buttons[button];
-    let command = &settings.commands[button.command];
+/// The order for a press of the button of this name, whose command has the index `command`. As for a sentence, it may be
+/// refused. The command of a button has no slots.
+fn pressed(settings: &Settings, button: &str, command: usize, states: &States) -> Order {
+    let command = &settings.commands[command];
     let check = requires::check(command, &settings.outputs, |output| states.both(output));
     let refusal = check.and_then(|check| check.refusal);
     let actions = if refusal.is_none() { command.actions(&Slots::new()) } else { Vec::new() };
-    Order::Pressed { button: button.name.clone(), command: command.name.clone(), actions, refusal }
+    Order::Pressed { button: button.into(), command: command.name.clone(), actions, refusal }
 }
 
 /// Starts a thread that raises `stop` when it ends, even by a panic.
@@ -415,7 +418,7 @@ mod tests {
                     name = \"dim\"\nsay = \"less light\"\nset = { lamp = \"off\" }\nrequires = { lamp = \"on\" }\n";
         let settings = config::parse("x.toml", text).unwrap();
         let states = States::at_rest(&settings.outputs);
-        let press = || match pressed(&settings, 0, &states) {
+        let press = || match pressed(&settings, "wall", 0, &states) {
             Order::Pressed { actions, refusal, .. } => (actions.len(), refusal.map(|reason| reason.code())),
             Order::Decided(_) => unreachable!(),
         };

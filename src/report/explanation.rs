@@ -306,14 +306,7 @@ mod tests {
 
     fn candidate(command: usize, words: &str, rank: f32, joint: f32) -> Candidate {
         let slots = Slots::from([("lock".to_string(), SlotValue::Text("front door".into()))]);
-        Candidate {
-            sentence: Sentence { command, words: words.into(), slots },
-            rank,
-            joint,
-            end: 0.0,
-            tokens: 2,
-            lead: 9.0,
-        }
+        Candidate { sentence: Sentence { command, words: words.into(), slots }, rank, joint, tokens: 2, lead: 9.0 }
     }
 
     fn heard() -> Heard {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::explanation::{Sum, Why, in_words};
 use super::{MicrophoneNews, Outcome, Press, Report, Switched, Tally};
-use crate::act::buttons::{Button, Contacts};
+use crate::act::buttons::{Button, Contacts, Purpose};
 use crate::act::command::{Command, Output};
 use crate::act::gpio::Duty;
 use crate::act::states::States;
@@ -142,7 +142,10 @@ impl Status<'_> {
             Value::from(state(&o.name, &o.line.to_string(), states.duty(i), o.dimmer.is_some()))
         };
         let (buttons, contacts) = self.buttons;
-        let button = |(i, b): (usize, &Button)| json!({"button": b.name, "pin": b.line.to_string(), "pressed": contacts.pressed(i)});
+        let button = |(i, b): (usize, &Button)| {
+            let (pressed, talk) = (contacts.pressed(i), b.purpose == Purpose::Talk);
+            json!({"button": b.name, "pin": b.line.to_string(), "pressed": pressed, "talk": talk})
+        };
         let decisions: Map<_, _> = self.tally.counts().into_iter().map(|(name, n)| (name.into(), json!(n))).collect();
         json!({
             "version": env!("CARGO_PKG_VERSION"),

@@ -80,6 +80,15 @@ pub struct Press {
     pub switched: Vec<Switched>,
 }
 
+/// Why an utterance is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opened {
+    /// Somebody speaks.
+    Voice,
+    /// A talk button is held.
+    Button,
+}
+
 /// One event to report.
 #[derive(Debug)]
 pub enum Report {
@@ -87,8 +96,8 @@ pub enum Report {
     Level {
         /// Level in dBFS.
         dbfs: f32,
-        /// Whether an utterance is being recorded.
-        recording: bool,
+        /// Why an utterance is being recorded; `None` if none is.
+        recording: Option<Opened>,
         /// Bytes that recordings take in scratch.
         scratch: u64,
     },
@@ -236,7 +245,7 @@ impl Reporter {
     }
 
     /// Reports the level of a frame, if levels are reported.
-    pub fn level(&self, dbfs: f32, recording: bool, scratch: u64) {
+    pub fn level(&self, dbfs: f32, recording: Option<Opened>, scratch: u64) {
         if self.levels {
             self.tell(Report::Level { dbfs, recording, scratch });
         }

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use super::{Outcome, Press, Report, Sink, Switched, in_words};
+use super::{Opened, Outcome, Press, Report, Sink, Switched, in_words};
 use crate::act::command::Command;
 use crate::decide::rules::{Verdict, with_probability};
 
@@ -17,13 +17,13 @@ pub struct Meter {
     live: bool,
     frames: u32,
     loudest: f32,
-    recording: bool,
+    recording: Option<Opened>,
 }
 
 impl Meter {
     /// Makes a meter for standard output.
     pub fn on_stdout() -> Meter {
-        Meter { live: io::stdout().is_terminal(), frames: 0, loudest: f32::MIN, recording: false }
+        Meter { live: io::stdout().is_terminal(), frames: 0, loudest: f32::MIN, recording: None }
     }
 
     /// Whether it is one moving bar.
@@ -38,7 +38,7 @@ impl Meter {
 
     /// The text to write after a frame with the level `dbfs`, if an update is due. It shows the loudest frame since the
     /// last update. `recording` and `scratch` are as in [`Report::Level`].
-    pub fn after(&mut self, dbfs: f32, recording: bool, scratch: u64) -> Option<String> {
+    pub fn after(&mut self, dbfs: f32, recording: Option<Opened>, scratch: u64) -> Option<String> {
         self.frames += 1;
         self.loudest = self.loudest.max(dbfs);
         let changed = self.recording != recording;
@@ -79,10 +79,14 @@ impl Sink for Watch {
     }
 }
 
-fn level(dbfs: f32, recording: bool, scratch: u64) -> String {
+fn level(dbfs: f32, recording: Option<Opened>, scratch: u64) -> String {
     let filled = ((dbfs + 80.0) / 2.0).clamp(0.0, BAR as f32) as usize;
     let (bar, rest) = ("#".repeat(filled), ".".repeat(BAR - filled));
-    let state = if recording { format!("speech, {:.0} kB in scratch", scratch as f32 / 1000.0) } else { String::new() };
+    let opened = recording.map(|opened| match opened {
+        Opened::Voice => "speech",
+        Opened::Button => "button held",
+    });
+    let state = opened.map(|what| format!("{what}, {:.0} kB in scratch", scratch as f32 / 1000.0)).unwrap_or_default();
     format!("  {dbfs:6.1} dBFS |{bar}{rest}| {state}").trim_end().to_string()
 }
 

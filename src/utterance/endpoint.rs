@@ -1,9 +1,11 @@
-//! Finds where an utterance begins and ends: for the [`Voice`] of each frame it returns a [`Cue`]. No input or output.
+//! Finds where an utterance begins and ends: for the [`Input`] of each frame it returns a [`Cue`]. It does no I/O.
 //!
 //! An utterance opens when enough of the last frames are speech. It is sealed after a pause of the length `hangover`;
 //! earlier or later if the words so far, decided as a draft after `post_roll`, are a whole command or only the beginning
 //! of one. Some silence is kept at both ends, because the detector notices speech late and Whisper needs silence around
 //! the words.
+//!
+//! While a talk button is held, an utterance is open whatever the voice is. It is sealed when the button is released.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -79,6 +81,17 @@ impl Default for EndpointSettings {
     }
 }
 
+/// What is known when a frame has come in.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Input {
+    /// What the speech detector says of the frame.
+    pub voice: Voice,
+    /// The outlook of the last draft, open if there is none since the last speech.
+    pub outlook: Outlook,
+    /// Whether a talk button is held.
+    pub held: bool,
+}
+
 /// What the recorder does with the frame that was just judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cue {
@@ -97,7 +110,7 @@ pub enum Cue {
         /// Frames to take off the end.
         drop: usize,
     },
-    /// The utterance has too little speech: delete it.
+    /// The utterance has too little speech and no button was held: delete it.
     Discard,
 }
 
@@ -105,10 +118,28 @@ pub enum Cue {
 enum State {
     /// Nobody speaks. For each of the last frames: whether it was speech.
     Idle(VecDeque<bool>),
-    /// An utterance is open. Its frames, its frames of speech, and the frames since the last speech.
-    Open { frames: usize, speech: usize, silence: usize },
-    /// The utterance reached its longest length and the speech goes on. The frames since the last speech.
-    Overlong { silence: usize },
+    /// An utterance is open.
+    Open(Open),
+    /// The utterance reached its longest length, and the speech goes on or the button is still held.
+    Overlong {
+        /// The frames since the last speech and the release of the button.
+        silence: usize,
+        /// Whether the button is still held.
+        held: bool,
+    },
+}
+
+/// An utterance that is open.
+#[derive(Debug, Clone, Copy)]
+struct Open {
+    /// Its frames.
+    frames: usize,
+    /// Its frames of speech.
+    speech: usize,
+    /// The frames since the last speech.
+    silence: usize,
+    /// Whether a talk button is held; it ends the utterance when it is released.
+    held: bool,
 }
 
 /// The endpoint detector for one stream of frames.
@@ -133,59 +164,89 @@ impl Endpoint {
         frames(self.settings.pre_roll) + self.settings.onset.window - 1
     }
 
-    /// What to do with the next frame, of which the detector says `voice`. `outlook` is that of the last draft, open if
-    /// there is none since the last speech.
-    pub fn push(&mut self, voice: Voice, outlook: Outlook) -> Cue {
-        let (post_roll, hangover) = (frames(self.settings.post_roll), frames(self.settings.hangover));
-        match &mut self.state {
-            State::Idle(recent) => {
-                if recent.len() == self.settings.onset.window {
-                    recent.pop_front();
-                }
-                recent.push_back(voice.probability >= self.settings.on);
-                let speech = recent.iter().filter(|s| **s).count();
-                if speech < self.settings.onset.speech {
-                    return Cue::Wait;
-                }
-                let frames = self.pre_roll_frames() + 1;
-                self.state = State::Open { frames, speech, silence: 0 };
-                Cue::Open
-            }
-            State::Open { frames: length, speech, silence } => {
-                *length += 1;
-                if voice.probability >= self.settings.off {
-                    (*speech, *silence) = (*speech + 1, 0);
-                } else {
-                    *silence += 1;
-                }
-                let (speech, silence) = (*speech, *silence);
-                let full = *length >= frames(self.settings.max_length);
-                let enough = match outlook {
-                    Outlook::Open => hangover,
-                    Outlook::Over => frames(self.settings.settle).max(post_roll).min(hangover),
-                    Outlook::Unfinished => frames(self.settings.unfinished).max(hangover),
-                };
-                if !full && silence < enough {
-                    return match silence {
-                        0 => Cue::Write,
-                        _ if self.settings.early && silence == post_roll => Cue::Draft,
-                        _ => Cue::Pause,
-                    };
-                }
-                self.state = if silence < enough { State::Overlong { silence } } else { idle() };
-                if speech < frames(self.settings.min_speech) {
-                    return Cue::Discard;
-                }
-                Cue::Seal { drop: silence.saturating_sub(post_roll) }
-            }
-            State::Overlong { silence } => {
-                *silence = if voice.probability >= self.settings.off { 0 } else { *silence + 1 };
-                if *silence >= hangover {
-                    self.state = idle();
-                }
-                Cue::Wait
-            }
+    /// What to do with the next frame.
+    pub fn push(&mut self, input: Input) -> Cue {
+        let (state, cue) = match std::mem::replace(&mut self.state, idle()) {
+            State::Idle(recent) => self.while_idle(recent, input),
+            State::Open(open) => self.while_open(open, input),
+            State::Overlong { silence, held } => self.while_overlong(silence, held, input),
+        };
+        self.state = state;
+        cue
+    }
+
+    fn while_idle(&self, mut recent: VecDeque<bool>, input: Input) -> (State, Cue) {
+        if recent.len() == self.settings.onset.window {
+            recent.pop_front();
         }
+        recent.push_back(input.voice.probability >= self.settings.on);
+        let speech = recent.iter().filter(|s| **s).count();
+        if input.held || speech >= self.settings.onset.speech {
+            return self.open(speech, input);
+        }
+        (State::Idle(recent), Cue::Wait)
+    }
+
+    fn open(&self, speech: usize, input: Input) -> (State, Cue) {
+        let silence = usize::from(!self.is_speech(input.voice));
+        (State::Open(Open { frames: self.pre_roll_frames() + 1, speech, silence, held: input.held }), Cue::Open)
+    }
+
+    fn while_open(&self, mut open: Open, input: Input) -> (State, Cue) {
+        open.frames += 1;
+        if self.is_speech(input.voice) {
+            (open.speech, open.silence) = (open.speech + 1, 0);
+        } else {
+            open.silence += 1;
+        }
+        let released = open.held && !input.held;
+        open.held |= input.held;
+        let over = released || (!open.held && open.silence >= self.enough(input.outlook));
+        let full = open.frames >= frames(self.settings.max_length);
+        if !over && !full {
+            return (State::Open(open), self.record(open));
+        }
+        let state = if over { idle() } else { State::Overlong { silence: open.silence, held: open.held } };
+        // Whoever held the button waits for an answer.
+        if !open.held && open.speech < frames(self.settings.min_speech) {
+            return (state, Cue::Discard);
+        }
+        (state, Cue::Seal { drop: open.silence.saturating_sub(frames(self.settings.post_roll)) })
+    }
+
+    /// The silence that ends an utterance, in frames.
+    fn enough(&self, outlook: Outlook) -> usize {
+        let hangover = frames(self.settings.hangover);
+        match outlook {
+            Outlook::Open => hangover,
+            Outlook::Over => frames(self.settings.settle.max(self.settings.post_roll)).min(hangover),
+            Outlook::Unfinished => frames(self.settings.unfinished).max(hangover),
+        }
+    }
+
+    /// How to record a frame of an utterance that goes on. While nobody has spoken there is nothing to decide.
+    fn record(&self, open: Open) -> Cue {
+        let draft = self.settings.early && open.speech > 0 && open.silence == frames(self.settings.post_roll);
+        match open.silence {
+            0 => Cue::Write,
+            _ if draft => Cue::Draft,
+            _ => Cue::Pause,
+        }
+    }
+
+    /// The pause that ends this state begins when the button is released. A new press opens an utterance at once.
+    fn while_overlong(&self, silence: usize, held: bool, input: Input) -> (State, Cue) {
+        let speech = self.is_speech(input.voice);
+        if input.held && !held {
+            return self.open(usize::from(speech), input);
+        }
+        let silence = if speech || input.held { 0 } else { silence + 1 };
+        let over = silence >= frames(self.settings.hangover);
+        (if over { idle() } else { State::Overlong { silence, held: input.held } }, Cue::Wait)
+    }
+
+    fn is_speech(&self, voice: Voice) -> bool {
+        voice.probability >= self.settings.off
     }
 }
 
@@ -212,28 +273,36 @@ mod tests {
         }
     }
 
-    /// In `heard`, `.` is silence, `#` speech, and `-` is between `off` and `on`. In the result `_` is wait, O open, W
-    /// write, P pause, D draft, S seal, X discard.
-    fn cues(settings: EndpointSettings, heard: &str) -> String {
-        let mut endpoint = Endpoint::new(settings);
-        let (on, off) = (endpoint.settings.on, endpoint.settings.off);
-        let probability = |c| match c {
+    /// The input of a frame that is silence for `.`, speech for `#`, and between `off` and `on` for `-`. No button is
+    /// held.
+    fn input(heard: char) -> Input {
+        let EndpointSettings { on, off, .. } = EndpointSettings::default();
+        let probability = match heard {
             '#' => 1.0,
             '-' => (on + off) / 2.0,
             _ => 0.0,
         };
-        heard
-            .chars()
-            .map(|c| match endpoint.push(Voice { probability: probability(c), dbfs: -30.0 }, Outlook::Open) {
-                Cue::Wait => '_',
-                Cue::Open => 'O',
-                Cue::Write => 'W',
-                Cue::Pause => 'P',
-                Cue::Draft => 'D',
-                Cue::Seal { .. } => 'S',
-                Cue::Discard => 'X',
-            })
-            .collect()
+        Input { voice: Voice { probability, dbfs: -30.0 }, outlook: Outlook::Open, held: false }
+    }
+
+    /// `_` for wait, O open, W write, P pause, D draft, X discard, and for seal the number of dropped frames.
+    fn letter(cue: Cue) -> char {
+        match cue {
+            Cue::Wait => '_',
+            Cue::Open => 'O',
+            Cue::Write => 'W',
+            Cue::Pause => 'P',
+            Cue::Draft => 'D',
+            Cue::Seal { drop } => char::from_digit(drop as u32, 36).unwrap(),
+            Cue::Discard => 'X',
+        }
+    }
+
+    /// What [`letter`] gives for each frame of `heard`, with S for every seal.
+    fn cues(settings: EndpointSettings, heard: &str) -> String {
+        let mut endpoint = Endpoint::new(settings);
+        let cues = heard.chars().map(|c| endpoint.push(input(c)));
+        cues.map(|cue| if matches!(cue, Cue::Seal { .. }) { 'S' } else { letter(cue) }).collect()
     }
 
     #[test]
@@ -271,21 +340,13 @@ mod tests {
             let mut said = Outlook::Open;
             let mut cues = String::new();
             for c in heard.chars() {
-                let cue = endpoint.push(Voice { probability: if c == '#' { 1.0 } else { 0.0 }, dbfs: -30.0 }, said);
+                let cue = endpoint.push(Input { outlook: said, ..input(c) });
                 said = match cue {
                     Cue::Draft => outlook,
                     Cue::Write => Outlook::Open,
                     _ => said,
                 };
-                cues.push(match cue {
-                    Cue::Wait => '_',
-                    Cue::Open => 'O',
-                    Cue::Write => 'W',
-                    Cue::Pause => 'P',
-                    Cue::Draft => 'D',
-                    Cue::Seal { drop } => char::from_digit(drop as u32, 10).unwrap(),
-                    Cue::Discard => 'X',
-                });
+                cues.push(letter(cue));
             }
             cues
         };
@@ -312,19 +373,83 @@ mod tests {
     #[test]
     fn the_silence_after_the_post_roll_is_dropped() {
         let mut endpoint = Endpoint::new(short());
-        let cues: Vec<Cue> = "########....."
-            .chars()
-            .map(|c| endpoint.push(Voice { probability: if c == '#' { 1.0 } else { 0.0 }, dbfs: -30.0 }, Outlook::Open))
-            .collect();
+        let cues: Vec<Cue> = "########.....".chars().map(|c| endpoint.push(input(c))).collect();
         assert_eq!(cues.last(), Some(&Cue::Seal { drop: 3 }));
     }
 
     #[test]
     fn a_speaker_cut_at_the_longest_loses_no_speech_to_the_post_roll() {
         let mut endpoint = Endpoint::new(short());
-        let sealed = (0..60)
-            .map(|_| endpoint.push(Voice { probability: 1.0, dbfs: -30.0 }, Outlook::Open))
-            .find(|c| matches!(c, Cue::Seal { .. }));
+        let sealed = (0..60).map(|_| endpoint.push(input('#'))).find(|c| matches!(c, Cue::Seal { .. }));
         assert_eq!(sealed, Some(Cue::Seal { drop: 0 }));
+    }
+
+    /// What [`letter`] gives for each frame of `heard`, with a talk button that is held at each `h` of `button`. Every
+    /// draft has the outlook `drafted`.
+    fn held(settings: EndpointSettings, drafted: Outlook, heard: &str, button: &str) -> String {
+        assert_eq!(heard.len(), button.len(), "{heard} {button}");
+        let mut endpoint = Endpoint::new(settings);
+        let mut outlook = Outlook::Open;
+        let cue = |(c, button)| {
+            let cue = endpoint.push(Input { outlook, held: button == 'h', ..input(c) });
+            match cue {
+                Cue::Draft => outlook = drafted,
+                Cue::Open | Cue::Write => outlook = Outlook::Open,
+                _ => {}
+            }
+            letter(cue)
+        };
+        heard.chars().zip(button.chars()).map(cue).collect()
+    }
+
+    #[test]
+    fn while_a_talk_button_is_held_an_utterance_is_open_and_its_release_seals_it() {
+        let settings = || EndpointSettings { early: true, ..short() };
+        let cases = [
+            ("it opens at once", "......#.", "...hhh..", "___OPP0_"),
+            ("a release in speech drops nothing", "..#####.", "..hhh...", "__OWW0__"),
+            ("a release soon after speech drops nothing", "..##.....", "..hhh....", "__OWP0___"),
+            ("a release later drops what is beyond the post-roll", "..##......", "..hhhhhhh.", "__OWPDPPP4"),
+            ("no pause ends it", "..##..............##..", "..hhhhhhhhhhhhhhhhhhh.", "__OWPDPPPPPPPPPPPPWWP0"),
+            ("without speech there is no draft but an answer", "........", "..hhhhh.", "__OPPPP4"),
+            ("a voice has opened it before", "########..........", "........hhhhhhh...", "_____OWWPDPPPPP6__"),
+        ];
+        for (what, heard, button, expected) in cases {
+            for outlook in [Outlook::Open, Outlook::Over, Outlook::Unfinished] {
+                assert_eq!(held(settings(), outlook, heard, button), expected, "{what}, {outlook:?}");
+            }
+        }
+        let (heard, button) = ("########.....##...", "............hhh...");
+        let expected = "_____OWWPDPPPWW0__";
+        assert_eq!(held(settings(), Outlook::Open, heard, button), expected, "a press in the last frame of a pause");
+    }
+
+    #[test]
+    fn the_longest_held_utterance_is_cut_and_the_rest_ignored_until_a_release_and_a_pause_or_a_new_press() {
+        let runs = |runs: &[(char, usize)]| -> String { runs.iter().flat_map(|(c, n)| vec![*c; *n]).collect() };
+        let cut = |before: usize| runs(&[('_', before), ('O', 1), ('W', 28), ('0', 1)]);
+        let cases = [
+            (
+                "held through a pause",
+                runs(&[('#', 32), ('.', 13), ('#', 8)]),
+                runs(&[('h', 40), ('.', 13)]),
+                cut(0) + &runs(&[('_', 20), ('O', 1), ('W', 2)]),
+            ),
+            (
+                "pressed again",
+                runs(&[('#', 40)]),
+                runs(&[('h', 32), ('.', 2), ('h', 4), ('.', 2)]),
+                cut(0) + "____OWWW0_",
+            ),
+            (
+                "pressed after a voice was cut",
+                runs(&[('#', 44)]),
+                runs(&[('.', 40), ('h', 3), ('.', 1)]),
+                cut(5) + "_____OWW0",
+            ),
+        ];
+        for (what, heard, button, expected) in cases {
+            assert_eq!(held(short(), Outlook::Open, &heard, &button), expected, "{what}");
+        }
     }
 }

@@ -24,7 +24,7 @@ use hearken::recognize::whisper::WhisperRecognizer;
 use hearken::recognize::{Recognizer, Timings};
 use hearken::runtime::openmp;
 use hearken::utterance::draft::Outlook;
-use hearken::utterance::endpoint::{Cue, Endpoint};
+use hearken::utterance::endpoint::{Cue, Endpoint, Input};
 use hearken::utterance::vad::Vad;
 use whisper_rs::{FullParams, SamplingStrategy, WhisperContext, WhisperContextParameters, WhisperState};
 
@@ -70,7 +70,7 @@ fn listen(recognizer: &mut WhisperRecognizer, settings: &Settings, clip: &[f32])
     let (mut begin, mut last, mut said) = (0, None, Outlook::Open);
     for (at, frame) in sound.chunks_exact(FRAME_LEN).enumerate() {
         let frame = frame.try_into().expect("a chunk should be a frame");
-        match endpoint.push(vad.judge(frame), said) {
+        match endpoint.push(Input { voice: vad.judge(frame), outlook: said, held: false }) {
             Cue::Open => begin = (at + 1).saturating_sub(endpoint.pre_roll_frames() + 1),
             Cue::Write => said = Outlook::Open,
             Cue::Draft => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hearken::audio::{FRAME, FRAME_LEN, SAMPLE_RATE};
 use hearken::utterance::draft::Outlook;
-use hearken::utterance::endpoint::{Cue, Endpoint, EndpointSettings};
+use hearken::utterance::endpoint::{Cue, Endpoint, EndpointSettings, Input};
 use hearken::utterance::vad::Voice;
 
 /// How much of the speech, at either end, may lie outside a recording that is whole: 20 ms.
@@ -33,7 +33,8 @@ fn replay(probabilities: &[f32], settings: &EndpointSettings) -> Vec<Utterance> 
             utterances.push(Utterance { frames: begin..end, sealed: at, dropped });
             free = at + 1;
         };
-        match endpoint.push(Voice { probability, dbfs: 0.0 }, Outlook::Open) {
+        let voice = Voice { probability, dbfs: 0.0 };
+        match endpoint.push(Input { voice, outlook: Outlook::Open, held: false }) {
             Cue::Open => begin = at.saturating_sub(endpoint.pre_roll_frames()).max(free),
             Cue::Seal { drop } => over(at + 1 - drop, false),
             Cue::Discard => over(at + 1, true),

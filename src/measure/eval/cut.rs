@@ -5,6 +5,7 @@ use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::Duration;
 
+use crate::act::buttons::Talk;
 use crate::audio::{AudioError, AudioSource, FRAME_LEN, SAMPLE_RATE, Sound};
 use crate::daemon::listener::{Listener, Spoken, listen};
 use crate::decide::rules::Verdict;
@@ -111,6 +112,7 @@ pub fn utterances(
         scratch: scratch.clone(),
         outbox,
         drafts: drafts.clone(),
+        talk: Talk::default(),
         reporter,
         rounds: Rounds::default(),
     };

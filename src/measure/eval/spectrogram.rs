@@ -78,6 +78,7 @@ fn palette() -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+
     use super::*;
 
     #[test]
