@@ -21,9 +21,7 @@ use hearken::utterance::endpoint::EndpointSettings;
 use crate::deciding::alone;
 use crate::listening::{Tape, scratch};
 use crate::support::{clips, data, in_a_row, quiet, samples};
-
-/// Where the words of "turn on the TV" end, in milliseconds. Half a second of a quiet room follows.
-const TV_MS: usize = 1300;
+use crate::words::word_end;
 
 /// A source that collects what the listener hands over, before it gives more sound.
 struct Collecting {
@@ -84,10 +82,11 @@ fn a_draft_has_the_samples_of_the_recording_that_it_becomes() {
 
 #[test]
 fn a_draft_is_not_wanted_after_the_microphone_was_lost_and_its_utterance_is_no_command() {
-    let clip = &samples(&data("home/turn on the TV.wav"))[..16 * TV_MS + 16 * 300];
+    let clip = samples(&data("home/open the Sliding Door.wav"));
     let drafts = Drafts::default();
     // A third of a second of silence: a draft is made, and the utterance is not over.
-    let mut spoken = handed_over(&[[&quiet(1000), clip].concat(), quiet(500)], &drafts);
+    let broken = [&quiet(1000), &clip[..word_end(&clip)], &quiet(300)].concat();
+    let mut spoken = handed_over(&[broken, quiet(500)], &drafts);
     let last = spoken.pop().expect("there should be a draft");
     assert!(!last.finished && !drafts.wanted(last.draft));
     assert!(spoken.iter().all(|spoken| !spoken.finished));
@@ -165,8 +164,9 @@ fn a_pause_between_words_costs_no_command() {
 fn a_command_that_nothing_can_follow_ends_before_the_next_begins() {
     let _alone = alone();
     let mut evaluator = evaluator();
-    let [on, off] = ["turn on the TV", "turn off TV"].map(|said| samples(&data(&format!("home/{said}.wav"))));
-    let sound = [&on[..16 * TV_MS + 16 * 500], &off[..]].concat();
-    assert_eq!(obeyed(&mut evaluator, true, &sound), ["turn on the TV", "turn off TV"]);
-    assert_ne!(obeyed(&mut evaluator, false, &sound), ["turn on the TV", "turn off TV"]);
+    let [door, tv] = ["open the Sliding Door", "turn off TV"].map(|said| samples(&data(&format!("home/{said}.wav"))));
+    let sound = [&door[..word_end(&door)], &quiet(400), &tv].concat();
+    let both = ["open the sliding door", "turn off TV"];
+    assert_eq!(obeyed(&mut evaluator, true, &sound), both);
+    assert_ne!(obeyed(&mut evaluator, false, &sound), both);
 }

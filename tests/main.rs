@@ -6,6 +6,10 @@
 
 mod support;
 
+/// Where the words of a clip end.
+#[path = "support/words.rs"]
+mod words;
+
 /// Stand-ins that several tests use.
 mod parts;
 

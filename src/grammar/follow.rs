@@ -78,6 +78,9 @@ impl Grammar {
         let beginning = Beginning { node: self.start(), command: None, slots: Vec::new() };
         let mut stack = vec![Place { read: 0, beginning }];
         let (mut seen, mut reached) = (HashSet::new(), Reached::default());
+        if self.nodes().is_empty() {
+            return reached;
+        }
         while let Some(place) = stack.pop() {
             if !seen.insert(place.clone()) {
                 continue;
@@ -223,6 +226,11 @@ mod tests {
         for (text, following) in cases {
             assert_eq!(grammar.following(text), following, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_grammar_without_sentences_has_nothing_that_follows() {
+        assert_eq!(Grammar::default().following("stop"), Following::Unknown);
     }
 
     #[test]

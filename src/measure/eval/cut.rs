@@ -125,6 +125,8 @@ pub fn utterances(
             drop(tape.sounds);
             (heard, tape.utterances, tape.failed)
         });
+        // They are dropped if the recognizer panics, so that the listener does not wait for an answer for ever.
+        let (to_recognize, answers) = (to_recognize, answers);
         for sound in to_recognize {
             let _gone = answers.send(recognize(&sound));
         }
