@@ -357,7 +357,7 @@ fn pressed(settings: &Settings, button: usize, states: &States) -> Order {
     let command = &settings.commands[button.command];
     let check = requires::check(command, &settings.outputs, |output| states.both(output));
     let refusal = check.and_then(|check| check.refusal);
-    let actions = if refusal.is_none() { command.actions(&Slots::new()) } else { Vec::new() };
+    let actions = if refusal.is_none() { command.actions_with(&Slots::new()) } else { Vec::new() };
     Order::Pressed { button: button.name.clone(), command: command.name.clone(), actions, refusal }
 }
 
