@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use hearken::act::buttons::{Button, Purpose};
-use hearken::act::command::{Blink, Deed, Dimmer, Interlock, Limits, Setting};
+use hearken::act::command::{Action, Blink, Dimmer, Interlock, Limits, Setting};
 use hearken::act::gpio::Backend;
 use hearken::act::gpio::{Duty, Line, Pull, Pwm, PwmChannel};
 use hearken::config::{self, Settings, parse};
@@ -64,7 +64,7 @@ fn the_example_reads_as_it_is_written() {
     assert_eq!(settings.scratch.capacity, 8 << 20);
     let lamp = settings.outputs.iter().position(|o| o.name == "lamp").unwrap();
     assert_eq!(settings.outputs[lamp].line, Line::Number(17));
-    assert_eq!(settings.commands[0].deeds, [Deed::Set(lamp, Setting::Slot("state".into()))]);
+    assert_eq!(settings.commands[0].actions, [Action::Set(lamp, Setting::Slot("state".into()))]);
     assert_eq!(settings.grammar.count(), 2 * 2 * 3 + 3 * 2 + 1);
 }
 
@@ -95,11 +95,11 @@ fn limits_interlocks_blinking_and_scenes_read_as_they_are_written() {
     for (name, expected) in table {
         assert_eq!(limits(name), expected, "{name}");
     }
-    let set = |name, on| Deed::Set(index(name), Setting::Fixed(Duty::from(on)));
-    let deeds: Vec<&[Deed]> = settings.commands.iter().map(|c| c.deeds.as_slice()).collect();
+    let set = |name, on| Action::Set(index(name), Setting::Fixed(Duty::from(on)));
+    let actions: Vec<&[Action<Setting>]> = settings.commands.iter().map(|c| c.actions.as_slice()).collect();
     let blink = Blink { on: Duration::from_millis(200), off: Duration::from_millis(300), times: 5 };
-    assert_eq!(deeds[0], [Deed::Blink(index("lamp"), blink)]);
-    assert_eq!(deeds[1], [set("lamp", true), set("fridge", true), set("up", false), set("down", true)]);
+    assert_eq!(actions[0], [Action::Blink(index("lamp"), blink)]);
+    assert_eq!(actions[1], [set("lamp", true), set("fridge", true), set("up", false), set("down", true)]);
 }
 
 #[test]
@@ -109,9 +109,9 @@ fn dimmers_memories_and_buttons_read_as_they_are_written() {
     let hardware = Some(PwmChannel { channel: 0, function: 5 });
     let dimmer = Dimmer { pwm: Pwm { hertz: 1000, hardware }, fade: Duration::from_millis(800) };
     assert_eq!((settings.outputs[desk].dimmer, settings.outputs[desk].remember), (Some(dimmer), true));
-    let deeds = |name: &str| &settings.commands.iter().find(|c| c.name == name).unwrap().deeds;
-    assert_eq!(*deeds("dim"), [Deed::Set(desk, Setting::Slot("percent".into()))]);
-    assert_eq!(*deeds("cosy"), [Deed::Set(desk, Setting::Fixed(Duty::thousandths(150)))]);
+    let actions = |name: &str| &settings.commands.iter().find(|c| c.name == name).unwrap().actions;
+    assert_eq!(*actions("dim"), [Action::Set(desk, Setting::Slot("percent".into()))]);
+    assert_eq!(*actions("cosy"), [Action::Set(desk, Setting::Fixed(Duty::thousandths(150)))]);
     let evening = settings.commands.iter().position(|c| c.name == "evening").unwrap();
     let find = settings.commands.iter().position(|c| c.name == "find").unwrap();
     let ms = Duration::from_millis;

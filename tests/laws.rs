@@ -37,8 +37,8 @@ pub fn configuration(text: &str) -> Option<Settings> {
     assert!(settings.endpoint.off <= settings.endpoint.on);
     for sentence in drawn(&settings.grammar) {
         let command = &settings.commands[sentence.command];
-        let actions = command.actions(&sentence.slots);
-        assert_eq!(actions.len(), command.deeds.len(), "{sentence:?} does all of {command:?}");
+        let actions = command.actions_with(&sentence.slots);
+        assert_eq!(actions.len(), command.actions.len(), "{sentence:?} does all of {command:?}");
         assert!(actions.iter().all(|action| action.output() < settings.outputs.len()), "{command:?}");
     }
     Some(settings)

@@ -310,17 +310,17 @@ fn with_a_bonus_the_best_of_the_two_that_come_up_has_the_better_rank_or_clearly_
 #[test]
 fn the_nearest_sentences_are_the_best_of_each_deed_in_the_order_of_their_ranks_and_none_of_a_known_deed() {
     each(40, 7919, |graph, ends, dice, place| {
-        let mut deeds: Vec<Whole> = Vec::new();
+        let mut meanings: Vec<Whole> = Vec::new();
         for whole in everything(dice, graph, ends, 0.8) {
-            if !deeds.iter().any(|w| same_meaning(&w.sentence, &whole.sentence)) {
-                deeds.push(whole);
+            if !meanings.iter().any(|w| same_meaning(&w.sentence, &whole.sentence)) {
+                meanings.push(whole);
             }
         }
         let mut all = Vec::new();
         for most in [1, 3, usize::MAX] {
             let found = nearest(dice, graph, ends, &exact(0.8), vec![], most).unwrap();
             let ranks: Vec<_> = found.paths.iter().map(|(c, _)| c.rank).collect();
-            let expected: Vec<_> = deeds.iter().take(most).map(|w| w.rank).collect();
+            let expected: Vec<_> = meanings.iter().take(most).map(|w| w.rank).collect();
             assert_eq!(ranks.len(), expected.len(), "{place}");
             let alike = ranks.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-3);
             assert!(alike, "{place}: {ranks:?}, not {expected:?}");
@@ -352,7 +352,7 @@ fn the_nearest_sentences_are_the_best_of_each_deed_in_the_order_of_their_ranks_a
     });
 }
 
-/// Many paths, most of them of the same deed.
+/// Many paths, most of them with the same meaning.
 fn wide(tokenizer: &Tokenizer) -> TokenGraph {
     TokenGraph::new(grammar(&["(a|b|ab) (a|b|ab) (a|b|ab) (a|b|ab) (a|b|ab) {n} {state}"]), tokenizer)
 }

@@ -49,8 +49,8 @@ fn is_whole(story: &Value) {
     assert_eq!(sentences[0]["sentence"], story["nearest"]);
     assert_eq!((&sentences[0]["log_odds"], &story["looked"]["gave_up"]), (&story["log_odds"], &Value::Null));
     for (i, sentence) in sentences.iter().enumerate() {
-        let deed = |s: &Value| (s["command"].clone(), s["slots"].clone());
-        assert!(sentences[..i].iter().all(|other| deed(other) != deed(sentence)), "{i}: {story}");
+        let meaning = |s: &Value| (s["command"].clone(), s["slots"].clone());
+        assert!(sentences[..i].iter().all(|other| meaning(other) != meaning(sentence)), "{i}: {story}");
         let tokens = sentence["tokens"].as_array().unwrap();
         let sum: f64 = tokens.iter().map(nats).sum();
         // Each is rounded to two decimals.

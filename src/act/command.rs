@@ -104,17 +104,29 @@ pub enum Setting {
     Slot(String),
 }
 
-/// What a configured command does to one output, by the output's index.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Deed {
-    /// Switch it on or off, or dim it.
-    Set(usize, Setting),
-    /// Switch it from on to off or from off to on.
+/// What is done to one output, by the output's index. A configured command has `Action<Setting>`, because a state may
+/// be in a slot; an `Action` without a parameter can be carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action<S = Duty> {
+    /// Switch an output on or off, or dim it.
+    Set(usize, S),
+    /// Switch an output from on to off or from off to on.
     Toggle(usize),
-    /// Leave the state of rest for this time.
+    /// Take an output out of its state of rest for this time.
     Pulse(usize, Duration),
-    /// Go on and off in turn.
+    /// Switch an output on and off in turn.
     Blink(usize, Blink),
+}
+
+impl<S> Action<S> {
+    /// The index of the output that it changes.
+    pub fn output(&self) -> usize {
+        match self {
+            Action::Set(output, _) | Action::Toggle(output) | Action::Pulse(output, _) | Action::Blink(output, _) => {
+                *output
+            }
+        }
+    }
 }
 
 /// A state that an output must be in for a command to be carried out.
@@ -134,31 +146,7 @@ pub struct Command {
     /// The requirements without which it is refused.
     pub requires: Vec<Requirement>,
     /// What it does to outputs, in order. May be empty: such a command only causes an event.
-    pub deeds: Vec<Deed>,
-}
-
-/// One thing to do to an output now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// Switch an output on or off, or dim it.
-    Set(usize, Duty),
-    /// Switch an output from on to off or from off to on.
-    Toggle(usize),
-    /// Take an output out of its state of rest for this time.
-    Pulse(usize, Duration),
-    /// Switch an output on and off in turn.
-    Blink(usize, Blink),
-}
-
-impl Action {
-    /// The index of the output that it changes.
-    pub fn output(&self) -> usize {
-        match self {
-            Action::Set(output, _) | Action::Toggle(output) | Action::Pulse(output, _) | Action::Blink(output, _) => {
-                *output
-            }
-        }
-    }
+    pub actions: Vec<Action<Setting>>,
 }
 
 /// The state of an output for the value of a slot: "on", "off", or 0 to 100 percent. `None` for any other value.
@@ -179,18 +167,18 @@ impl Command {
         self.requires.iter().copied().find(|required| !met(required))
     }
 
-    /// The actions of this command for a sentence with `slots`. With a checked configuration no deed is left out.
-    pub fn actions(&self, slots: &Slots) -> Vec<Action> {
-        let act = |deed: &Deed| match deed {
-            Deed::Set(output, Setting::Fixed(duty)) => Some(Action::Set(*output, *duty)),
-            Deed::Set(output, Setting::Slot(slot)) => {
+    /// The actions to carry out for a sentence with `slots`. With a checked configuration no action is left out.
+    pub fn actions_with(&self, slots: &Slots) -> Vec<Action> {
+        let filled = |action: &Action<Setting>| match action {
+            Action::Set(output, Setting::Fixed(duty)) => Some(Action::Set(*output, *duty)),
+            Action::Set(output, Setting::Slot(slot)) => {
                 slots.get(slot).and_then(setting).map(|duty| Action::Set(*output, duty))
             }
-            Deed::Toggle(output) => Some(Action::Toggle(*output)),
-            Deed::Pulse(output, length) => Some(Action::Pulse(*output, *length)),
-            Deed::Blink(output, blink) => Some(Action::Blink(*output, *blink)),
+            Action::Toggle(output) => Some(Action::Toggle(*output)),
+            Action::Pulse(output, length) => Some(Action::Pulse(*output, *length)),
+            Action::Blink(output, blink) => Some(Action::Blink(*output, *blink)),
         };
-        self.deeds.iter().filter_map(act).collect()
+        self.actions.iter().filter_map(filled).collect()
     }
 }
 
@@ -232,8 +220,8 @@ mod tests {
 
     #[test]
     fn a_command_takes_on_off_and_percent_from_its_slot() {
-        let deeds = vec![Deed::Set(0, Setting::Slot("state".into())), Deed::Toggle(1)];
-        let command = Command { name: "lamp".into(), requires: Vec::new(), deeds };
+        let actions = vec![Action::Set(0, Setting::Slot("state".into())), Action::Toggle(1)];
+        let command = Command { name: "lamp".into(), requires: Vec::new(), actions };
         let table = [
             (SlotValue::Text("on".into()), Duty::FULL),
             (SlotValue::Text("off".into()), Duty::NONE),
@@ -241,13 +229,13 @@ mod tests {
         ];
         for (value, duty) in table {
             let slots = Slots::from([("state".into(), value)]);
-            assert_eq!(command.actions(&slots), [Action::Set(0, duty), Action::Toggle(1)]);
+            assert_eq!(command.actions_with(&slots), [Action::Set(0, duty), Action::Toggle(1)]);
         }
     }
     #[test]
     fn a_command_names_the_first_requirement_that_is_not_met() {
         let requires = vec![Requirement { output: 0, on: true }, Requirement { output: 1, on: false }];
-        let command = Command { name: "dim".into(), requires: requires.clone(), deeds: Vec::new() };
+        let command = Command { name: "dim".into(), requires: requires.clone(), actions: Vec::new() };
         let (off, dim, on) = ([Duty::NONE; 2], [Duty::thousandths(10); 2], [Duty::FULL; 2]);
         let going_on = [Duty::NONE, Duty::FULL];
         let table = [

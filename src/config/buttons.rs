@@ -2,7 +2,7 @@
 
 use super::{keys, named_entries, outputs, unknown};
 use crate::act::buttons::{Button, Purpose};
-use crate::act::command::{Command, Deed, Output, Setting};
+use crate::act::command::{Action, Command, Output, Setting};
 use crate::act::gpio::GpioSettings;
 use crate::act::gpio::{Line, Pull};
 use crate::config::board::Board;
@@ -65,8 +65,8 @@ fn command(value: &Value<'_>, commands: &[Command]) -> Option<usize> {
         value.problem(unknown("command", &name, commands.iter().map(|c| c.name.as_str()).collect(), "say = \"…\""));
         return None;
     };
-    let slot = commands[index].deeds.iter().find_map(|deed| match deed {
-        Deed::Set(_, Setting::Slot(slot)) => Some(slot),
+    let slot = commands[index].actions.iter().find_map(|action| match action {
+        Action::Set(_, Setting::Slot(slot)) => Some(slot),
         _ => None,
     });
     if let Some(slot) = slot {

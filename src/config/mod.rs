@@ -23,9 +23,9 @@ use crate::recognize::settings::SearchSettings;
 use crate::utterance::endpoint::EndpointSettings;
 use crate::utterance::scratch::{KeepSettings, ScratchSettings};
 
+mod actions;
 pub mod board;
 mod buttons;
-mod deeds;
 pub mod edit;
 pub mod key;
 pub mod keys;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use super::deeds::{self, Says};
+use super::actions::{self, Says};
 use super::{keys, named_entries};
 use crate::act::command::{Command, Output};
 use crate::document::{Placed, Section, Value};
@@ -25,7 +25,7 @@ pub fn read(root: &Section<'_>, outputs: &[Output]) -> Option<(Vec<Command>, Gra
     let written = root.get("rules").and_then(|v| v.section());
     let rules: Vec<(String, Value<'_>, Node)> = written.map(rules).unwrap_or_default();
     let trees: BTreeMap<String, Node> = rules.iter().map(|(name, _, node)| (name.clone(), node.clone())).collect();
-    let scenes = root.get("scenes").and_then(|v| v.section()).map(|s| deeds::scenes(s, outputs)).unwrap_or_default();
+    let scenes = root.get("scenes").and_then(|v| v.section()).map(|s| actions::scenes(s, outputs)).unwrap_or_default();
     let listed = root.need("commands", "[[commands]]").and_then(at_least_one).unwrap_or_default();
     if listed.len() > MAX_COMMANDS {
         root.problem(format!("{} commands; at most {MAX_COMMANDS} are possible", listed.len()));
@@ -41,12 +41,12 @@ pub fn read(root: &Section<'_>, outputs: &[Output]) -> Option<(Vec<Command>, Gra
         let name = name(&section, &mut taken).unwrap_or_else(|| value.placed(String::new()));
         let says = Says { filled, lists: &lists };
         says.one_kind_a_slot(&section);
-        let deeds = deeds::deeds(&section, outputs, &scenes, &says);
-        let requires = deeds::requires(&section, outputs);
+        let actions = actions::actions(&section, outputs, &scenes, &says);
+        let requires = actions::requires(&section, outputs);
         let wrong_costs = keys::COMMAND_COSTS.number(&section);
         costs.extend(wrong_costs.map(|refusals| (commands.len(), refusals as f32)));
         section.end();
-        commands.push(Command { name: name.value.clone(), requires, deeds });
+        commands.push(Command { name: name.value.clone(), requires, actions });
         names.push(name);
     }
     let grammar = builder.finish();

@@ -176,7 +176,7 @@ impl Decider<'_> {
         match (&verdict, best) {
             (Verdict::Accepted, Some(best)) => {
                 let command = &settings.commands[best.sentence.command];
-                actions = command.actions(&best.sentence.slots);
+                actions = command.actions_with(&best.sentence.slots);
                 tracing::info!(utterance, command = command.name, "accepted");
             }
             (Verdict::Rejected(reason), _) => tracing::info!(utterance, rule = reason.code(), "rejected"),

@@ -371,7 +371,7 @@ fn pressed(settings: &Settings, button: &str, command: usize, states: &States) -
     let command = &settings.commands[command];
     let check = requires::check(command, &settings.outputs, |output| states.both(output));
     let refusal = check.and_then(|check| check.refusal);
-    let actions = if refusal.is_none() { command.actions(&Slots::new()) } else { Vec::new() };
+    let actions = if refusal.is_none() { command.actions_with(&Slots::new()) } else { Vec::new() };
     Order::Pressed { button: button.into(), command: command.name.clone(), actions, refusal }
 }
 

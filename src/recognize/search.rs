@@ -164,11 +164,11 @@ pub fn search<M: LanguageModel>(
     Ok(found)
 }
 
-/// The complete sentences that were found: the best path for each deed, which is a command with its slots.
+/// The complete sentences that were found: the best path for each meaning, which is a command with its slots.
 #[derive(Default)]
 struct Whole {
     paths: Vec<Path>,
-    /// For each deed in `paths`: the log of the sum of the exponentials of the ranks of all its paths.
+    /// For each meaning in `paths`: the log of the sum of the exponentials of the ranks of all its paths.
     sums: Vec<f32>,
     /// The promise of the first complete sentence, and the calls that were made until then.
     first: Option<(f32, usize)>,
@@ -197,7 +197,7 @@ impl Whole {
         }
     }
 
-    /// Computes the lead of each deed over all others: posterior log-odds among the sentences that were found.
+    /// Computes the lead of each meaning over all others: posterior log-odds among the sentences that were found.
     fn compare(&mut self) {
         for at in 0..self.paths.len() {
             let others = self.sums.iter().enumerate().filter(|(other, _)| *other != at);

@@ -301,7 +301,7 @@ mod tests {
     use crate::recognize::story::Weighed;
 
     fn command(name: &str) -> Command {
-        Command { name: name.into(), requires: Vec::new(), deeds: Vec::new() }
+        Command { name: name.into(), requires: Vec::new(), actions: Vec::new() }
     }
 
     fn candidate(command: usize, words: &str, rank: f32, joint: f32) -> Candidate {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::key::Key;
 use super::keys;
 use super::{named_entries, outputs, units, unknown};
-use crate::act::command::{Blink, Deed, Output, Requirement, Setting, setting as meaning};
+use crate::act::command::{Action, Blink, Output, Requirement, Setting, setting as meaning};
 use crate::act::gpio::Duty;
 use crate::document::{Placed, Section, Value, nearest};
 use crate::grammar::graph::Filled;
@@ -49,47 +49,47 @@ impl Says<'_> {
     }
 }
 
-/// Reads the deeds of a command, in their order.
-pub fn deeds(
+/// Reads the actions of a command, in their order.
+pub fn actions(
     section: &Section<'_>,
     outputs: &[Output],
     scenes: &BTreeMap<String, Vec<(usize, Duty)>>,
     says: &Says<'_>,
-) -> Vec<Deed> {
-    let mut deeds: Vec<(usize, Deed)> = Vec::new();
-    let mut add = |value: &Value<'_>, name: &Placed<String>, deed: &dyn Fn(usize) -> Option<Deed>| {
+) -> Vec<Action<Setting>> {
+    let mut actions: Vec<(usize, Action<Setting>)> = Vec::new();
+    let mut add = |value: &Value<'_>, name: &Placed<String>, action: &dyn Fn(usize) -> Option<Action<Setting>>| {
         let Some(index) = outputs::find(value, name, outputs) else { return };
-        let deed = deed(index);
-        if deeds.iter().any(|(i, _)| *i == index) {
+        let action = action(index);
+        if actions.iter().any(|(i, _)| *i == index) {
             value.problem(format!("this command already acts on output {:?}; once is enough", name.value));
-        } else if let Some(other) = deed.as_ref().and_then(|deed| clash(deed, index, &deeds, outputs)) {
+        } else if let Some(other) = action.as_ref().and_then(|action| clash(action, index, &actions, outputs)) {
             let what = format!("{:?} and {other:?} are interlocked; one command cannot switch both on", name.value);
             value.problem(what);
         }
-        deeds.extend(deed.map(|deed| (index, deed)));
+        actions.extend(action.map(|action| (index, action)));
     };
     let entries = |key: Key| key.get(section).and_then(|v| v.section()).map(|s| s.entries()).unwrap_or_default();
     for (name, value) in entries(keys::SET) {
-        add(&value, &name, &|i| setting(&value, &outputs[i], says).map(|setting| Deed::Set(i, setting)));
+        add(&value, &name, &|i| setting(&value, &outputs[i], says).map(|setting| Action::Set(i, setting)));
     }
     for value in keys::TOGGLE.get(section).iter().flat_map(Value::one_or_many) {
         if let Some(name) = value.string() {
-            add(&value, &name, &|i| Some(Deed::Toggle(i)));
+            add(&value, &name, &|i| Some(Action::Toggle(i)));
         }
     }
     for (name, value) in entries(keys::PULSE) {
         let times = |i: usize| outputs[i].times(!outputs[i].rest);
-        add(&value, &name, &|i| units::duration(&value, times(i)).map(|time| Deed::Pulse(i, time)));
+        add(&value, &name, &|i| units::duration(&value, times(i)).map(|time| Action::Pulse(i, time)));
     }
     for (name, value) in entries(keys::BLINK) {
-        add(&value, &name, &|i| blink(&value, &outputs[i]).map(|blink| Deed::Blink(i, blink)));
+        add(&value, &name, &|i| blink(&value, &outputs[i]).map(|blink| Action::Blink(i, blink)));
     }
     if let Some(scene) = keys::SCENE.get(section) {
         for (index, duty) in sets(&scene, scenes) {
-            add(&scene, &scene.placed(outputs[*index].name.clone()), &|i| Some(Deed::Set(i, Setting::Fixed(*duty))));
+            add(&scene, &scene.placed(outputs[*index].name.clone()), &|i| Some(Action::Set(i, Setting::Fixed(*duty))));
         }
     }
-    deeds.into_iter().map(|(_, deed)| deed).collect()
+    actions.into_iter().map(|(_, action)| action).collect()
 }
 
 /// Reads `requires = { lamp = "on" }`.
@@ -102,11 +102,16 @@ pub fn requires(section: &Section<'_>, outputs: &[Output]) -> Vec<Requirement> {
     entries.iter().filter_map(required).collect()
 }
 
-/// The name of an output of another deed that is interlocked with the output of this deed, if both could go on.
-fn clash<'o>(deed: &Deed, index: usize, deeds: &[(usize, Deed)], outputs: &'o [Output]) -> Option<&'o str> {
-    let may_go_on = |deed: &Deed| !matches!(deed, Deed::Set(_, Setting::Fixed(Duty::NONE)));
+/// The name of an output of another action that is interlocked with the output of this action, if both could go on.
+fn clash<'o>(
+    action: &Action<Setting>,
+    index: usize,
+    actions: &[(usize, Action<Setting>)],
+    outputs: &'o [Output],
+) -> Option<&'o str> {
+    let may_go_on = |action: &Action<Setting>| !matches!(action, Action::Set(_, Setting::Fixed(Duty::NONE)));
     let excludes = |other: usize| outputs[index].excludes(&outputs[other]);
-    let (other, _) = deeds.iter().find(|(i, other)| excludes(*i) && may_go_on(deed) && may_go_on(other))?;
+    let (other, _) = actions.iter().find(|(i, other)| excludes(*i) && may_go_on(action) && may_go_on(other))?;
     Some(&outputs[*other].name)
 }
 
