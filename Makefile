@@ -55,6 +55,7 @@ help:
 	@echo 'make test-package BOARD=pi-5   they install, upgrade and vanish, on an emulated Debian'
 	@echo 'make test-service   the unit under a real systemd: killed, hung, reloaded, upgraded'
 	@echo 'make bench   how long a decision takes, against stock whisper on the same clip'
+	@echo 'make bench-check   the same ratios next to those that are committed; fails at nothing'
 	@echo 'make fit FIT=DIR   fits the weights of the decision to recordings in DIR; MODEL=$(MODEL)'
 	@echo 'make fit-search FIT=DIR   which settings of the search find more of the sentences in DIR'
 	@echo 'make endpoint FIT=DIR   which share of short utterances is recorded whole, by the settings of [endpoint]; DIR has folders of WAV files'
