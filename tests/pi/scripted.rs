@@ -15,6 +15,7 @@ use hearken::daemon::{self, Options};
 use hearken::grammar::graph::Label;
 use hearken::grammar::{Grammar, Sentence, Slots};
 use hearken::recognize::{Candidate, Heard, RecognizeError, Recognizer};
+use hearken::utterance::draft::Drafts;
 
 #[path = "../parts.rs"]
 mod parts;
@@ -65,6 +66,11 @@ impl Recognizer for Script {
         let best = best.map(|sentence| Candidate { sentence, rank: 0.0, joint: 0.0, tokens: 8, lead: 9.0 });
         let dbfs = 10.0 * power.log10();
         Ok(Heard { duration_ms, speech_ms, dbfs, ..heard(&text, best) })
+    }
+
+    /// The script is for whole utterances.
+    fn hear_draft(&mut self, _: &[f32], _: &Drafts, _: u64) -> Result<Option<Heard>, RecognizeError> {
+        Ok(None)
     }
 }
 
