@@ -242,7 +242,7 @@ fn a_bad_configuration_says_where_what_and_what_would_be_right() {
         (
             "capacity = \"8 MiB\"",
             "sweep_after = \"1 s\"",
-            "6:15: scratch.sweep_after: \"1 s\" is out of range; 60s to ",
+            "6:15: scratch.sweep_after: \"1 s\" is out of range; 1 min to ",
         ),
         (
             "[recognizer]",
@@ -407,7 +407,7 @@ fn a_bad_configuration_says_where_what_and_what_would_be_right() {
         (
             "rest = \"off\"",
             "min_on = \"5 min\"\nmax_on = \"1 min\"",
-            "13:10: outputs.lamp.max_on: \"1 min\" is out of range; 300s to 86400s is needed",
+            "13:10: outputs.lamp.max_on: \"1 min\" is out of range; 5 min to 24 h is needed",
         ),
         (
             "rest = \"off\"",
@@ -418,12 +418,12 @@ fn a_bad_configuration_says_where_what_and_what_would_be_right() {
         (
             "pin = 27",
             "pin = 27\nmin_on = \"1 s\"",
-            "29:18: commands[1].pulse.bell: \"200 ms\" is out of range; 1s to 3600s is needed",
+            "29:18: commands[1].pulse.bell: \"200 ms\" is out of range; 1 s to 1 h is needed",
         ),
         (
             "pin = 27",
             "pin = 27\nmax_on = \"100 ms\"",
-            "29:18: commands[1].pulse.bell: \"200 ms\" is out of range; 1ms to 100ms is needed",
+            "29:18: commands[1].pulse.bell: \"200 ms\" is out of range; 1 ms to 100 ms is needed",
         ),
         (
             "[lists]",
@@ -444,7 +444,7 @@ fn a_bad_configuration_says_where_what_and_what_would_be_right() {
         (
             "[lists]",
             "[interlocks]\nx = { outputs = [\"lamp\", \"bell\"], dead_time = \"2 min\" }\n[lists]",
-            "16:47: interlocks.x.dead_time: \"2 min\" is out of range; 1ms to 60s is needed",
+            "16:47: interlocks.x.dead_time: \"2 min\" is out of range; 1 ms to 1 min is needed",
         ),
         (
             "pin = 27",
@@ -469,7 +469,7 @@ fn a_bad_configuration_says_where_what_and_what_would_be_right() {
         (
             "pulse = { bell = \"200 ms\" }",
             "blink = { bell = { on = \"1 s\", off = \"0 s\", times = 1 } }",
-            "28:38: commands[1].blink.bell.off: \"0 s\" is out of range; 1ms to 3600s is needed",
+            "28:38: commands[1].blink.bell.off: \"0 s\" is out of range; 1 ms to 1 h is needed",
         ),
         (
             "pulse = { bell = \"200 ms\" }",

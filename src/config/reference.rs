@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::Settings;
 use super::key::{Key, Keys, Kind, Usual};
 use super::keys::{SECTIONS, cell};
+use super::units::time;
 use crate::act::buttons::{Button, Purpose};
 use crate::act::command::Output;
 use crate::act::gpio::{Backend, Duty, Line, Pull};
@@ -69,16 +70,6 @@ fn without(key: &Key) -> String {
 
 fn millis(ms: u64) -> Duration {
     Duration::from_millis(ms)
-}
-
-/// As a person writes it: in the largest unit that leaves a whole number.
-fn time(time: Duration) -> String {
-    let ms = time.as_millis();
-    let (unit, name) = [(3_600_000, "h"), (60_000, "min"), (1_000, "s"), (1, "ms")]
-        .into_iter()
-        .find(|(unit, _)| ms > 0 && ms.is_multiple_of(*unit))
-        .unwrap_or((1, "ms"));
-    format!("{} {name}", ms / unit)
 }
 
 fn size(bytes: u64) -> String {

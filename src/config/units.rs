@@ -13,9 +13,19 @@ const SIZES: [(&str, f64); 7] =
 /// A string such as "200 ms", within `range`.
 pub fn duration(value: &Value<'_>, range: RangeInclusive<Duration>) -> Option<Duration> {
     let bounds = range.start().as_secs_f64()..=range.end().as_secs_f64();
-    let seconds =
-        quantity(value, &TIMES, "\"200 ms\" or \"2 s\"", bounds, |s| format!("{:?}", Duration::from_secs_f64(s)))?;
+    let shown = |seconds| time(Duration::from_secs_f64(seconds));
+    let seconds = quantity(value, &TIMES, "\"200 ms\" or \"2 s\"", bounds, shown)?;
     Some(Duration::from_secs_f64(seconds))
+}
+
+/// A time as a person writes it: in the largest unit that leaves a whole number.
+pub fn time(time: Duration) -> String {
+    let ms = time.as_millis();
+    let (unit, name) = [(3_600_000, "h"), (60_000, "min"), (1_000, "s"), (1, "ms")]
+        .into_iter()
+        .find(|(unit, _)| ms > 0 && ms.is_multiple_of(*unit))
+        .unwrap_or((1, "ms"));
+    format!("{} {name}", ms / unit)
 }
 
 /// A string such as "200 Hz", within `range`.
