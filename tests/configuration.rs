@@ -292,7 +292,7 @@ fn a_bad_configuration_says_where_what_and_what_would_be_right() {
         (
             "[recognizer]",
             "[recognizer]\ndeadline = \"0 s\"",
-            "8:12: recognizer.deadline: \"0 s\" is out of range; 100ms to",
+            "8:12: recognizer.deadline: \"0 s\" is out of range; 100 ms to",
         ),
         (
             "pin = 17",
