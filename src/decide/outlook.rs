@@ -9,15 +9,24 @@ use crate::utterance::draft::Outlook;
 
 /// The outlook by `heard` with its `verdict`: whether the utterance is over, unfinished, or neither can be said.
 ///
+/// Without the outlook "foreign" a song, in which pauses come and go, would be decided ten times in each utterance.
+///
 /// It is over only if Whisper, which may write anything, wrote the very sentence. In the talk of people, which has a
 /// short pause every second, four of 578 recordings would be obeyed otherwise that are not after the whole hangover:
 /// "right so" as "right", "But" as "right", "I've" and "Yeah" as "yes".
 pub fn outlook(heard: &Heard, verdict: &Verdict, grammar: &Grammar) -> Outlook {
-    if !heard.text.is_empty() && grammar.following(&heard.text) == Following::Needed {
+    let following = grammar.following(&heard.text);
+    if following == Following::Needed && !heard.text.is_empty() {
         return Outlook::Unfinished;
     }
-    let best = heard.best.as_ref().filter(|_| *verdict == Verdict::Accepted);
-    match best {
+    match &heard.best {
+        _ if *verdict != Verdict::Accepted => {
+            if following == Following::Unknown {
+                Outlook::Foreign
+            } else {
+                Outlook::Open
+            }
+        }
         Some(best) if says(&heard.text, &best.sentence.words) && !grammar.may_change(&best.sentence) => Outlook::Over,
         _ => Outlook::Open,
     }
@@ -48,6 +57,7 @@ mod tests {
             ("with please", &grammar, "Turn on the lamp, please.", Verdict::Accepted, Outlook::Open),
             ("not the very sentence", &grammar, "Turn on the lamb.", Verdict::Accepted, Outlook::Open),
             ("refused", &grammar, "Turn on the lamp.", refused.clone(), Outlook::Open),
+            ("refused, with other words", &grammar, "Turn on the lamp in here", refused.clone(), Outlook::Foreign),
             (
                 "another command may follow",
                 room.as_ref().unwrap(),
@@ -58,7 +68,7 @@ mod tests {
             ("the beginning of a sentence", &grammar, "Turn on the...", Verdict::Accepted, Outlook::Unfinished),
             ("the same, refused", &grammar, "Turn on", refused.clone(), Outlook::Unfinished),
             ("nothing", &grammar, "", refused.clone(), Outlook::Open),
-            ("other words", &grammar, "What a day", refused, Outlook::Open),
+            ("other words", &grammar, "What a day", refused, Outlook::Foreign),
         ];
         for (what, grammar, text, verdict, expected) in cases {
             assert_eq!(outlook(&example::heard(text, "turn on the lamp"), &verdict, grammar), expected, "{what}");

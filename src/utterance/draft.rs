@@ -17,6 +17,8 @@ pub enum Outlook {
     Over,
     /// The words are only the beginning of a sentence: more must follow.
     Unfinished,
+    /// No sentence begins with the words: it is not worth deciding another draft of this utterance.
+    Foreign,
 }
 
 /// The draft that is being decided, shared by the listener and the decider. Clones share it.
@@ -53,6 +55,7 @@ impl Drafts {
             Outlook::Open => 0,
             Outlook::Over => 1,
             Outlook::Unfinished => 2,
+            Outlook::Foreign => 3,
         };
         self.0.said.store(number * 4 + code, Ordering::Release);
     }
@@ -63,6 +66,7 @@ impl Drafts {
         match said % 4 {
             1 if said / 4 == number => Outlook::Over,
             2 if said / 4 == number => Outlook::Unfinished,
+            3 if said / 4 == number => Outlook::Foreign,
             _ => Outlook::Open,
         }
     }
@@ -77,7 +81,7 @@ mod tests {
         let drafts = Drafts::default();
         drafts.want(1);
         assert_eq!((drafts.wanted(1), drafts.outlook(1)), (true, Outlook::Open));
-        for outlook in [Outlook::Over, Outlook::Unfinished, Outlook::Open] {
+        for outlook in [Outlook::Over, Outlook::Unfinished, Outlook::Foreign, Outlook::Open] {
             drafts.say(1, outlook);
             assert_eq!(drafts.outlook(1), outlook);
         }

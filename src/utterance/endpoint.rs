@@ -14,6 +14,10 @@ use crate::audio::FRAME;
 use crate::utterance::draft::Outlook;
 use crate::utterance::vad::Voice;
 
+/// Most drafts of one utterance. A command has two or three pauses; a song has one every half second, and each draft costs
+/// a run of the encoder.
+const MOST_DRAFTS: usize = 4;
+
 /// The condition that opens an utterance: at least `speech` of the last `window` frames are speech.
 ///
 /// The configuration has no key for it. `speech` and `on` have the same effect, so `on` alone can be set.
@@ -140,6 +144,8 @@ struct Open {
     silence: usize,
     /// Whether a talk button is held; it ends the utterance when it is released.
     held: bool,
+    /// How many more drafts of it may be decided.
+    drafts: usize,
 }
 
 /// The endpoint detector for one stream of frames.
@@ -189,7 +195,16 @@ impl Endpoint {
 
     fn open(&self, speech: usize, input: Input) -> (State, Cue) {
         let silence = usize::from(!self.is_speech(input.voice));
-        (State::Open(Open { frames: self.pre_roll_frames() + 1, speech, silence, held: input.held }), Cue::Open)
+        (
+            State::Open(Open {
+                frames: self.pre_roll_frames() + 1,
+                speech,
+                silence,
+                held: input.held,
+                drafts: MOST_DRAFTS,
+            }),
+            Cue::Open,
+        )
     }
 
     fn while_open(&self, mut open: Open, input: Input) -> (State, Cue) {
@@ -201,10 +216,15 @@ impl Endpoint {
         }
         let released = open.held && !input.held;
         open.held |= input.held;
+        if input.outlook == Outlook::Foreign {
+            open.drafts = 0;
+        }
         let over = released || (!open.held && open.silence >= self.enough(input.outlook));
         let full = open.frames >= frames(self.settings.max_length);
         if !over && !full {
-            return (State::Open(open), self.record(open));
+            let cue = self.record(open);
+            open.drafts -= usize::from(cue == Cue::Draft);
+            return (State::Open(open), cue);
         }
         let state = if over { idle() } else { State::Overlong { silence: open.silence, held: open.held } };
         // Whoever held the button waits for an answer.
@@ -218,7 +238,7 @@ impl Endpoint {
     fn enough(&self, outlook: Outlook) -> usize {
         let hangover = frames(self.settings.hangover);
         match outlook {
-            Outlook::Open => hangover,
+            Outlook::Open | Outlook::Foreign => hangover,
             Outlook::Over => frames(self.settings.settle.max(self.settings.post_roll)).min(hangover),
             Outlook::Unfinished => frames(self.settings.unfinished).max(hangover),
         }
@@ -226,7 +246,8 @@ impl Endpoint {
 
     /// How to record a frame of an utterance that goes on. While nobody has spoken there is nothing to decide.
     fn record(&self, open: Open) -> Cue {
-        let draft = self.settings.early && open.speech > 0 && open.silence == frames(self.settings.post_roll);
+        let may = self.settings.early && open.speech > 0 && open.drafts > 0;
+        let draft = may && open.silence == frames(self.settings.post_roll);
         match open.silence {
             0 => Cue::Write,
             _ if draft => Cue::Draft,
