@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hearken::act::buttons::Talk;
-use hearken::audio::{AudioError, AudioSource, FRAME, FRAME_LEN, Sound};
+use hearken::audio::{AudioError, AudioSource, FRAME, FRAME_LEN, SourceEvent};
 use hearken::config;
 use hearken::daemon::listener::{Listener, Spoken, listen};
 use hearken::measure::eval::Evaluator;
@@ -35,7 +35,7 @@ struct Collecting {
 }
 
 impl AudioSource for Collecting {
-    fn read(&mut self, block: &mut [f32], patience: Duration) -> Result<Sound, AudioError> {
+    fn read(&mut self, block: &mut [f32], timeout: Duration) -> Result<SourceEvent, AudioError> {
         while let Received::Item(spoken) = self.inbox.take(Duration::ZERO) {
             if !spoken.finished {
                 self.drafts.say(spoken.draft, self.outlook);
@@ -43,7 +43,7 @@ impl AudioSource for Collecting {
             self.collected.lock().unwrap().push((self.frames, spoken));
         }
         self.frames += 1;
-        self.tape.read(&mut block[..FRAME_LEN], patience)
+        self.tape.read(&mut block[..FRAME_LEN], timeout)
     }
 }
 

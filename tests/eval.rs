@@ -19,7 +19,7 @@ use hearken::measure::eval::expected::{Case, Expected, cases, listed_cases, warn
 use hearken::measure::eval::folders;
 use hearken::measure::eval::page;
 use hearken::measure::eval::summary::Summary;
-use hearken::measure::eval::{Clip, Evaluator, Outcome};
+use hearken::measure::eval::{Clip, Evaluator, Grade};
 use hearken::recognize::{Candidate, Heard, RecognizeError, Recognizer, Timings};
 use hearken::utterance::endpoint::EndpointSettings;
 use serde_json::{Value, json};
@@ -392,9 +392,9 @@ fn five_clips_by(thresholds: &Thresholds) -> Vec<Clip> {
 #[test]
 fn each_clip_is_right_wrong_refused_or_a_false_accept() {
     let clips = five_clips();
-    let outcomes: Vec<Outcome> = clips.iter().map(|c| c.outcome).collect();
-    let expected = [Outcome::Right, Outcome::Wrong, Outcome::Refused, Outcome::FalseAccept, Outcome::Right];
-    assert_eq!(outcomes, expected);
+    let grades: Vec<Grade> = clips.iter().map(|c| c.grade).collect();
+    let expected = [Grade::Right, Grade::Wrong, Grade::Refused, Grade::FalseAccept, Grade::Right];
+    assert_eq!(grades, expected);
     let found: Vec<Value> = clips.iter().map(|c| c.json(None)["found"].clone()).collect();
     assert_eq!(json!(found), json!([true, false, true, null, null]), "the best sentence, whatever was decided");
     let kept: Vec<bool> = clips.iter().map(|c| c.utterances[0].sound.is_some()).collect();
@@ -516,7 +516,7 @@ fn a_clip_that_another_rule_refuses_has_nothing_to_spare_whatever_is_needed() {
     // "on", and the speech goes on.
     let clips = evaluated(&[("on", 5.0)], false, vec![(Expected::Sentence("on".into()), vec![0.1; 16_000])]);
     let utterance = &clips[0].utterances[0];
-    assert_eq!((clips[0].outcome, &utterance.decision["rule"]), (Outcome::Refused, &json!("goes-on")));
+    assert_eq!((clips[0].grade, &utterance.decision["rule"]), (Grade::Refused, &json!("goes-on")));
     assert_eq!((utterance.excess(), utterance.spare()), (Some(5.0), None));
 }
 
@@ -584,8 +584,8 @@ fn a_sentence_that_is_cut_out_is_right_only_alone_and_its_end_is_not_lost_with_t
     let expected = || Expected::Sentence("turn it on".into());
     let sounds = vec![(expected(), once), (expected(), twice), (expected(), quiet(1000))];
     let decided = evaluated(&[("turn it on", 1.0)], true, sounds);
-    let found: Vec<(usize, Outcome)> = decided.iter().map(|c| (c.utterances.len(), c.outcome)).collect();
-    assert_eq!(found, [(1, Outcome::Right), (2, Outcome::Wrong), (0, Outcome::Refused)]);
+    let found: Vec<(usize, Grade)> = decided.iter().map(|c| (c.utterances.len(), c.grade)).collect();
+    assert_eq!(found, [(1, Grade::Right), (2, Grade::Wrong), (0, Grade::Refused)]);
     let found: Vec<Option<bool>> = decided.iter().map(Clip::found).collect();
     assert_eq!(found, [Some(true), Some(true), Some(false)], "among the utterances of the clip");
     let confusions = Summary::of(&decided, None).confusions;

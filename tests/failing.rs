@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use hearken::act::gpio::simulated::SimulatedInputs;
 use hearken::act::gpio::{GpioError, Level, OutputPins};
-use hearken::audio::{AudioError, AudioSource, SAMPLE_RATE, Sound};
+use hearken::audio::{AudioError, AudioSource, SAMPLE_RATE, SourceEvent};
 use hearken::config;
 use hearken::daemon::error::Error;
 use hearken::daemon::{Options, Parts, serve};
@@ -60,10 +60,10 @@ struct Player {
 }
 
 impl AudioSource for Player {
-    fn read(&mut self, block: &mut [f32], _: Duration) -> Result<Sound, AudioError> {
+    fn read(&mut self, block: &mut [f32], _: Duration) -> Result<SourceEvent, AudioError> {
         let Some(at) = self.at else {
             self.at = Some(0);
-            return Ok(Sound::Opened { rate: SAMPLE_RATE });
+            return Ok(SourceEvent::Opened { rate: SAMPLE_RATE });
         };
         let first = self.parts[0].len();
         if at == first {
@@ -78,7 +78,7 @@ impl AudioSource for Player {
         let filled = rest.len().min(block.len());
         block[..filled].copy_from_slice(&rest[..filled]);
         self.at = Some(at + filled);
-        Ok(Sound::Samples(filled))
+        Ok(SourceEvent::Samples(filled))
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hearken::act::buttons::Talk;
-use hearken::audio::{AudioError, AudioSource, FRAME_LEN, SAMPLE_RATE, Sound};
+use hearken::audio::{AudioError, AudioSource, FRAME_LEN, SAMPLE_RATE, SourceEvent};
 use hearken::daemon::listener::{Listener, Spoken, listen};
 use hearken::decide::rules::{Reason, Verdict};
 use hearken::report::{Report, reporter};
@@ -30,21 +30,25 @@ impl Tape {
 }
 
 impl AudioSource for Tape {
-    fn read(&mut self, block: &mut [f32], _: Duration) -> Result<Sound, AudioError> {
+    fn read(&mut self, block: &mut [f32], _: Duration) -> Result<SourceEvent, AudioError> {
         let Some(part) = self.parts.last() else { return Err(AudioError::Ended) };
         let Some(at) = self.at.as_mut() else {
             self.at = Some(0);
-            return Ok(Sound::Opened { rate: SAMPLE_RATE });
+            return Ok(SourceEvent::Opened { rate: SAMPLE_RATE });
         };
         let left = &part[*at..];
         if left.is_empty() {
             (self.at, _) = (None, self.parts.pop());
-            return if self.parts.is_empty() { Err(AudioError::Ended) } else { Ok(Sound::Lost(AudioError::Ended)) };
+            return if self.parts.is_empty() {
+                Err(AudioError::Ended)
+            } else {
+                Ok(SourceEvent::Lost(AudioError::Ended))
+            };
         }
         let filled = left.len().min(block.len());
         block[..filled].copy_from_slice(&left[..filled]);
         *at += filled;
-        Ok(Sound::Samples(filled))
+        Ok(SourceEvent::Samples(filled))
     }
 }
 
@@ -190,14 +194,14 @@ struct Held {
 }
 
 impl AudioSource for Held {
-    fn read(&mut self, block: &mut [f32], _: Duration) -> Result<Sound, AudioError> {
+    fn read(&mut self, block: &mut [f32], _: Duration) -> Result<SourceEvent, AudioError> {
         while let Received::Item(spoken) = self.inbox.take(Duration::ZERO) {
             let kind = if spoken.finished { &mut self.finished } else { &mut self.drafts };
             kind.push((spoken.draft, spoken.recording.duration_ms()));
         }
         let Some(at) = self.at else {
             self.at = Some(0);
-            return Ok(Sound::Opened { rate: SAMPLE_RATE });
+            return Ok(SourceEvent::Opened { rate: SAMPLE_RATE });
         };
         if at > self.release {
             return Err(AudioError::Ended);
@@ -205,7 +209,7 @@ impl AudioSource for Held {
         self.talk.show(at < self.release);
         block[..FRAME_LEN].copy_from_slice(&self.frames[at]);
         self.at = Some(at + 1);
-        Ok(Sound::Samples(FRAME_LEN))
+        Ok(SourceEvent::Samples(FRAME_LEN))
     }
 }
 

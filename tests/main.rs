@@ -90,7 +90,7 @@ mod failing;
 /// Model files that are not what they should be.
 mod models;
 
-/// The story of a decision.
+/// The explanation of a decision.
 mod why;
 
 /// The pages of the book: made from the program where they say so, and true in what they show.

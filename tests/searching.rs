@@ -8,9 +8,9 @@ use hearken::grammar::template::parse;
 use hearken::grammar::{Grammar, List, Sentence, SlotValue};
 use hearken::recognize::search::{Ends, Found, LanguageModel, nearest, search};
 use hearken::recognize::settings::SearchSettings;
-use hearken::recognize::story::{Told, tell};
 use hearken::recognize::token_graph::{State, TokenGraph};
 use hearken::recognize::tokenizer::{Token, Tokenizer};
+use hearken::recognize::trace::{Hypothesis, NBest, n_best};
 use hearken::recognize::{Candidate, Limit};
 
 /// A model whose word on a prefix depends on nothing but the prefix and a seed: a few tokens likely, the rest not.
@@ -401,28 +401,29 @@ fn after_the_first_sentence_the_search_makes_as_many_calls_more_as_its_patience_
     assert!(all >= 20, "{all} searches used all their patience");
 }
 
-/// Whether the story of `found` is that of the decision: its sentence first with its scores, then others by their rank; each
+/// Whether the n-best list of `found` is that of the decision: its sentence first with its scores, then others by their rank; each
 /// as probable as its tokens together.
-fn is_of(told: &Told, found: &Found, graph: &TokenGraph) {
+fn is_of(list: &NBest<Token>, found: &Found, graph: &TokenGraph) {
     let best = found.best().unwrap();
-    assert_eq!(&told.sentences[0].0, best);
-    let ranks: Vec<f32> = told.sentences[1..].iter().map(|(c, _)| c.rank).collect();
+    assert_eq!(&list.hypotheses[0].candidate, best);
+    let ranks: Vec<f32> = list.hypotheses[1..].iter().map(|h| h.candidate.rank).collect();
     assert!(ranks.is_sorted_by(|a, b| a >= b), "{ranks:?}");
     if let Some(second) = found.runner_up() {
-        assert!(told.sentences.iter().any(|(c, _)| c == second), "{second:?}");
+        assert!(list.hypotheses.iter().any(|h| &h.candidate == second), "{second:?}");
     }
-    for (i, (candidate, choices)) in told.sentences.iter().enumerate() {
-        assert!(told.sentences[..i].iter().all(|(other, _)| !same_meaning(&other.sentence, &candidate.sentence)));
-        let Some((_, tokens)) = choices.split_last() else { continue };
-        let tokens: Vec<Token> = tokens.iter().map(|(token, _, _)| *token).collect();
+    for (i, Hypothesis { candidate, tokens: scores }) in list.hypotheses.iter().enumerate() {
+        let means_the_same = |h: &Hypothesis<Token>| same_meaning(&h.candidate.sentence, &candidate.sentence);
+        assert!(!list.hypotheses[..i].iter().any(means_the_same));
+        let Some((_, tokens)) = scores.split_last() else { continue };
+        let tokens: Vec<Token> = tokens.iter().map(|score| score.token).collect();
         assert_eq!(graph.sentence(&tokens).as_ref(), Some(&candidate.sentence));
-        let sum: f32 = choices.iter().map(|(_, p, _)| p).sum();
+        let sum: f32 = scores.iter().map(|score| score.log_probability).sum();
         assert!((sum - candidate.joint).abs() < 1e-3, "{sum}: {candidate:?}");
     }
 }
 
 #[test]
-fn a_story_begins_with_the_decisions_own_sentence_however_it_was_found_and_whenever_time_runs_out() {
+fn an_n_best_list_begins_with_the_decisions_own_sentence_however_it_was_found_and_whenever_time_runs_out() {
     let (tokenizer, ends) = tokenizer();
     let graph = wide(&tokenizer);
     let (mut elsewhere, mut overtaken) = (0, 0);
@@ -433,20 +434,24 @@ fn a_story_begins_with_the_decisions_own_sentence_however_it_was_found_and_whene
         let found = search(&mut model(60), &graph, &ends, &settings, 1).unwrap();
         let Some(best) = found.best() else { continue };
         let settings = SearchSettings { max_calls: 300, ..settings };
-        let at_once = |calls_left| tell(&mut model(calls_left), &graph, &ends, &settings, &found, 5).unwrap();
-        let told = at_once(usize::MAX);
-        is_of(&told, &found, &graph);
-        assert_eq!((told.sentences.len(), told.gave_up), (5, None), "seed {seed}");
-        assert!(told.sentences.iter().all(|(_, choices)| !choices.is_empty()), "seed {seed}");
-        for calls_left in 0..told.calls {
+        let at_once = |calls_left| n_best(&mut model(calls_left), &graph, &ends, &settings, &found, 5).unwrap();
+        let list = at_once(usize::MAX);
+        is_of(&list, &found, &graph);
+        assert_eq!((list.hypotheses.len(), list.gave_up), (5, None), "seed {seed}");
+        assert!(list.hypotheses.iter().all(|h| !h.tokens.is_empty()), "seed {seed}");
+        for calls_left in 0..list.calls {
             let cut = at_once(calls_left);
             is_of(&cut, &found, &graph);
             assert_eq!(cut.calls, calls_left, "seed {seed}");
-            assert_eq!(!cut.sentences[0].1.is_empty(), calls_left >= best.tokens, "seed {seed}, {calls_left} calls");
+            assert_eq!(
+                !cut.hypotheses[0].tokens.is_empty(),
+                calls_left >= best.tokens,
+                "seed {seed}, {calls_left} calls"
+            );
         }
         let without = nearest(&mut model(usize::MAX), &graph, &ends, &settings, vec![], 5).unwrap();
         elsewhere += usize::from(without.paths.iter().all(|(c, _)| c != best));
-        overtaken += usize::from(told.sentences[1..].iter().any(|(c, _)| c.rank > best.rank));
+        overtaken += usize::from(list.hypotheses[1..].iter().any(|h| h.candidate.rank > best.rank));
     }
     assert!(elsewhere >= 5 && overtaken >= 5, "{elsewhere} not come to otherwise, {overtaken} not the best in rank");
 }

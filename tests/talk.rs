@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hearken::act::buttons::input_claims;
 use hearken::act::gpio::simulated::SimulatedInputs;
-use hearken::audio::{AudioError, AudioSource, FRAME_LEN, SAMPLE_RATE, Sound};
+use hearken::audio::{AudioError, AudioSource, FRAME_LEN, SAMPLE_RATE, SourceEvent};
 use hearken::config;
 use hearken::daemon::{Options, Parts, serve};
 use hearken::recognize::{Heard, RecognizeError, Recognizer};
@@ -67,9 +67,9 @@ impl Script {
 }
 
 impl AudioSource for Script {
-    fn read(&mut self, block: &mut [f32], _: Duration) -> Result<Sound, AudioError> {
+    fn read(&mut self, block: &mut [f32], _: Duration) -> Result<SourceEvent, AudioError> {
         if !std::mem::replace(&mut self.begun, true) {
-            return Ok(Sound::Opened { rate: SAMPLE_RATE });
+            return Ok(SourceEvent::Opened { rate: SAMPLE_RATE });
         }
         match self.steps.pop_front() {
             Some(Step::Play(sound)) => {
@@ -78,7 +78,7 @@ impl AudioSource for Script {
                 if filled < sound.len() {
                     self.steps.push_front(Step::Play(sound[filled..].to_vec()));
                 }
-                return Ok(Sound::Samples(filled));
+                return Ok(SourceEvent::Samples(filled));
             }
             Some(Step::Press) => {
                 self.until_pressed_is(false);
@@ -94,7 +94,7 @@ impl AudioSource for Script {
             }
             None => self.stop.ask(),
         }
-        Ok(Sound::Samples(0))
+        Ok(SourceEvent::Samples(0))
     }
 }
 

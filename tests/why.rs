@@ -1,4 +1,4 @@
-//! The story of a decision: of a file, and of the daemon's last utterance.
+//! The explanation of a decision: of a file, and of the daemon's last utterance.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -41,16 +41,19 @@ fn nats(token: &Value) -> f64 {
     token["nats"].as_f64().unwrap()
 }
 
-/// Whether a story is whole: five sentences that do different things, each as probable as its tokens together; the first is
+/// Whether an explanation is whole: five sentences that do different things, each as probable as its tokens together; the first is
 /// the decision's own; and the rule named is the first that refuses.
-fn is_whole(story: &Value) {
-    let sentences = story["sentences"].as_array().unwrap();
-    assert_eq!(sentences.len(), 5, "{story}");
-    assert_eq!(sentences[0]["sentence"], story["nearest"]);
-    assert_eq!((&sentences[0]["log_odds"], &story["looked"]["gave_up"]), (&story["log_odds"], &Value::Null));
+fn is_whole(explanation: &Value) {
+    let sentences = explanation["sentences"].as_array().unwrap();
+    assert_eq!(sentences.len(), 5, "{explanation}");
+    assert_eq!(sentences[0]["sentence"], explanation["nearest"]);
+    assert_eq!(
+        (&sentences[0]["log_odds"], &explanation["looked"]["gave_up"]),
+        (&explanation["log_odds"], &Value::Null)
+    );
     for (i, sentence) in sentences.iter().enumerate() {
         let meaning = |s: &Value| (s["command"].clone(), s["slots"].clone());
-        assert!(sentences[..i].iter().all(|other| meaning(other) != meaning(sentence)), "{i}: {story}");
+        assert!(sentences[..i].iter().all(|other| meaning(other) != meaning(sentence)), "{i}: {explanation}");
         let tokens = sentence["tokens"].as_array().unwrap();
         let sum: f64 = tokens.iter().map(nats).sum();
         // Each is rounded to two decimals.
@@ -63,12 +66,12 @@ fn is_whole(story: &Value) {
             assert!(nats(&token["rather"]) >= nats(token) || token["text"] == "", "{token}");
         }
     }
-    let refused = story["rules"].as_array().unwrap().iter().find(|rule| rule["result"] == "refused");
-    assert_eq!(refused.map_or(&Value::Null, |rule| &rule["rule"]), &story["rule"]);
+    let refused = explanation["rules"].as_array().unwrap().iter().find(|rule| rule["result"] == "refused");
+    assert_eq!(refused.map_or(&Value::Null, |rule| &rule["rule"]), &explanation["rule"]);
 }
 
 #[test]
-fn the_story_of_a_file_is_whole_and_its_verdict_that_of_decide() {
+fn the_explanation_of_a_file_is_whole_and_its_verdict_that_of_decide() {
     let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
     let config = config(&dir);
@@ -78,17 +81,17 @@ fn the_story_of_a_file_is_whole_and_its_verdict_that_of_decide() {
     ];
     for (clip, rule) in cases {
         let clip = data(clip).display().to_string();
-        let story = object(run(&["why", "--json", "--config", &config, &clip]));
-        is_whole(&story);
-        assert_eq!(story["rule"], rule);
+        let explanation = object(run(&["why", "--json", "--config", &config, &clip]));
+        is_whole(&explanation);
+        assert_eq!(explanation["rule"], rule);
         let decision = object(run(&["decide", "--json", "--config", &config, &clip]));
         for key in [
             "file", "verdict", "reason", "rule", "command", "slots", "log_odds", "needed", "features", "nearest",
             "text", "calls",
         ] {
-            assert_eq!(story[key], decision[key], "{key}");
+            assert_eq!(explanation[key], decision[key], "{key}");
         }
-        let sound = &story["sound"];
+        let sound = &explanation["sound"];
         assert_eq!(sound["duration_ms"], decision["duration_ms"]);
         let at = |key: &str| sound[key].as_u64().unwrap();
         assert_eq!(sound["speech_ms"], decision["speech_ms"]);
@@ -98,10 +101,10 @@ fn the_story_of_a_file_is_whole_and_its_verdict_that_of_decide() {
         let mut why = hearken();
         why.args(["why", "--config", &config, "-"]).stdin(Stdio::from(fs::File::open(&clip).unwrap()));
         let words = said(why.output().unwrap());
-        let nearest = format!("{:?}", story["nearest"].as_str().unwrap());
+        let nearest = format!("{:?}", explanation["nearest"].as_str().unwrap());
         let first = if rule.is_null() { "-: accepted" } else { "-: refused by the rule unlike" };
         assert_eq!(words.lines().next(), Some(first), "{words}");
-        assert!(words.contains(&nearest) && words.contains(story["text"].as_str().unwrap()), "{words}");
+        assert!(words.contains(&nearest) && words.contains(explanation["text"].as_str().unwrap()), "{words}");
         assert_eq!(words.matches("REFUSED").count(), usize::from(!rule.is_null()), "{words}");
     }
 }
@@ -133,10 +136,10 @@ fn the_decisions_own_sentence_is_told_first_whatever_lies_near() {
     let dir = tempfile::tempdir().unwrap();
     for clip in ["other/set a trap for five minutes.wav", "other/turn around and go back.wav"] {
         let clip = data(clip).display().to_string();
-        let story = object(run(&["why", "--json", "--config", &config(&dir), &clip]));
-        let sentences = story["sentences"].as_array().unwrap();
-        assert_eq!(sentences[0]["sentence"], story["nearest"], "{story}");
-        assert_eq!(sentences[0]["log_odds"], story["log_odds"], "{story}");
+        let explanation = object(run(&["why", "--json", "--config", &config(&dir), &clip]));
+        let sentences = explanation["sentences"].as_array().unwrap();
+        assert_eq!(sentences[0]["sentence"], explanation["nearest"], "{explanation}");
+        assert_eq!(sentences[0]["log_odds"], explanation["log_odds"], "{explanation}");
     }
 }
 
@@ -182,13 +185,16 @@ fn the_daemon_tells_of_its_last_utterance_to_its_user_only_and_forgets_it_at_a_r
     for (number, (clip, verdict)) in (1..).zip(clips) {
         daemon.microphone.goes_on_with(&in_a_row(&[data(clip)]));
         let event = daemon.event();
-        let story: Value = serde_json::from_str(&why(&["--json"])).unwrap();
+        let explanation: Value = serde_json::from_str(&why(&["--json"])).unwrap();
         for key in ["verdict", "rule", "nearest", "text", "log_odds", "features", "ms", "calls"] {
-            assert_eq!(story[key], event[key], "{key}");
+            assert_eq!(explanation[key], event[key], "{key}");
         }
-        assert_eq!((&story["utterance"], &story["sound"]["duration_ms"]), (&number.into(), &event["duration_ms"]));
-        assert_eq!(story["rules"].as_array().unwrap().last().unwrap()["rule"], "state");
-        assert!(!story["sentences"].as_array().unwrap().is_empty(), "{story}");
+        assert_eq!(
+            (&explanation["utterance"], &explanation["sound"]["duration_ms"]),
+            (&number.into(), &event["duration_ms"])
+        );
+        assert_eq!(explanation["rules"].as_array().unwrap().last().unwrap()["rule"], "state");
+        assert!(!explanation["sentences"].as_array().unwrap().is_empty(), "{explanation}");
         let words = why(&[]);
         assert!(words.starts_with(&format!("#{number}, ")) && words.contains(&format!(" ago: {verdict}")), "{words}");
     }

@@ -33,7 +33,7 @@ pub fn duration_ms(samples: usize) -> u64 {
 
 /// The result of one read from an [`AudioSource`].
 #[derive(Debug)]
-pub enum Sound {
+pub enum SourceEvent {
     /// A stream begins, at `rate` samples a second. It does not continue an earlier stream.
     Opened {
         /// Samples per second.
@@ -41,7 +41,7 @@ pub enum Sound {
     },
     /// The number of samples at the front of the block; 0 if none came in time.
     Samples(usize),
-    /// The stream ended, for this reason. No samples come until the next [`Sound::Opened`].
+    /// The stream ended, for this reason. No samples come until the next [`SourceEvent::Opened`].
     Lost(AudioError),
     /// All samples of the last `seconds` were 0. No room is that quiet, so the input is muted or the wrong one.
     Zeros {
@@ -50,13 +50,13 @@ pub enum Sound {
     },
 }
 
-/// A source of mono samples, live or recorded. Its first result is [`Sound::Opened`].
+/// A source of mono samples, live or recorded. Its first result is [`SourceEvent::Opened`].
 pub trait AudioSource: Send {
-    /// Fills the front of `block`. Waits at most `patience` for samples.
+    /// Fills the front of `block`. Waits at most `timeout` for samples.
     ///
     /// # Errors
     /// When the source has ended for good.
-    fn read(&mut self, block: &mut [f32], patience: Duration) -> Result<Sound, AudioError>;
+    fn read(&mut self, block: &mut [f32], timeout: Duration) -> Result<SourceEvent, AudioError>;
 }
 
 /// A fault of a sound source.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::microphone::{MicrophoneSettings, Stream};
 use super::ring::{Ring, Signals, Tap};
-use super::{AudioError, AudioSource, Sound};
+use super::{AudioError, AudioSource, SourceEvent};
 
 /// A stream that delivers nothing for this long has failed, even if the audio library reports no error. It is 25
 /// periods.
@@ -116,7 +116,7 @@ enum State {
     /// A stream is open. `heard` is the time of its last samples, `samples` their number so far.
     Open { stream: Stream, since: Instant, heard: Option<Instant>, samples: u64 },
     /// A thread is opening the microphone.
-    Opening { outcome: Receiver<Result<Stream, AudioError>>, since: Instant },
+    Opening { result: Receiver<Result<Stream, AudioError>>, since: Instant },
     /// The next attempt is at the time `until`. The last stream was given up at the time `closed`.
     Waiting { until: Instant, closed: Instant },
 }
@@ -146,25 +146,25 @@ impl Supervisor {
     }
 
     /// Records and logs that samples begin to come.
-    fn announce(&mut self, id: &str, rate: u32) -> Sound {
+    fn announce(&mut self, id: &str, rate: u32) -> SourceEvent {
         self.counters.open.store(true, Ordering::Relaxed);
         (self.flowing, self.zeros) = (true, 0);
         let opened = count(&self.counters.opened);
         if self.flaps <= MOST_FLAPS {
             tracing::info!(microphone = id, rate, opened, "microphone open");
         }
-        Sound::Opened { rate }
+        SourceEvent::Opened { rate }
     }
 
     /// Handles a stream that failed or could not be opened: closes it, counts it, and plans the next attempt.
-    fn lose(&mut self, error: AudioError) -> Sound {
+    fn lose(&mut self, error: AudioError) -> SourceEvent {
         self.take_stock();
         self.close();
         self.pause = PAUSES[1].min(self.pause * 2);
         let due = Instant::now() >= self.remind;
         if !self.flowing {
             self.mention(due, &error);
-            return Sound::Samples(0);
+            return SourceEvent::Samples(0);
         }
         self.flowing = false;
         self.counters.open.store(false, Ordering::Relaxed);
@@ -172,7 +172,7 @@ impl Supervisor {
         count(&self.counters.faults);
         self.flaps += 1;
         self.mention(due || self.flaps <= MOST_FLAPS, &error);
-        Sound::Lost(error)
+        SourceEvent::Lost(error)
     }
 
     fn mention(&mut self, loud: bool, error: &AudioError) {
@@ -225,22 +225,22 @@ impl Supervisor {
             return Ok(());
         };
         count(&self.counters.attempts);
-        let (done, outcome) = sync_channel(1);
+        let (done, result) = sync_channel(1);
         let settings = self.settings.clone();
         let opening = move || drop(done.send(Stream::open(&settings, tap, signals)));
         thread::Builder::new()
             .name("hearken-open".into())
             .spawn(opening)
             .map_err(|e| self.past_help("cannot be opened", e.to_string()))?;
-        self.state = State::Opening { outcome, since: Instant::now() };
+        self.state = State::Opening { result, since: Instant::now() };
         Ok(())
     }
 
-    fn opened(&mut self, outcome: Result<Stream, AudioError>) -> Sound {
-        match outcome {
+    fn opened(&mut self, result: Result<Stream, AudioError>) -> SourceEvent {
+        match result {
             Ok(stream) => {
                 self.state = State::Open { stream, since: Instant::now(), heard: None, samples: 0 };
-                Sound::Samples(0)
+                SourceEvent::Samples(0)
             }
             Err(error) => self.lose(error),
         }
@@ -250,11 +250,11 @@ impl Supervisor {
         AudioError::Device { id: self.settings.device.clone(), doing, cause }
     }
 
-    fn hear(&mut self, block: &mut [f32], patience: Duration) -> Sound {
+    fn hear(&mut self, block: &mut [f32], timeout: Duration) -> SourceEvent {
         if !self.ring.ready() {
-            thread::park_timeout(patience);
+            thread::park_timeout(timeout);
         }
-        let State::Open { stream, since, heard, samples } = &mut self.state else { return Sound::Samples(0) };
+        let State::Open { stream, since, heard, samples } = &mut self.state else { return SourceEvent::Samples(0) };
         if self.ring.ready() {
             if heard.replace(Instant::now()).is_none() {
                 let (id, rate) = (stream.id.clone(), stream.rate);
@@ -268,21 +268,25 @@ impl Supervisor {
                 }
                 (self.pause, self.flaps) = (PAUSES[0], 0);
             }
-            return self.zeros(&block[..filled], rate).unwrap_or(Sound::Samples(filled));
+            return self.zeros(&block[..filled], rate).unwrap_or(SourceEvent::Samples(filled));
         }
-        let (quiet, patience) = heard.map_or((*since, FIRST_SAMPLES), |heard| (heard, STALL));
+        let (quiet, longest) = heard.map_or((*since, FIRST_SAMPLES), |heard| (heard, STALL));
         let id = stream.id.clone();
         if let Some(cause) = stream.signals.death() {
             let cause = cause.into();
             return self.lose(AudioError::Device { id, doing: "failed", cause });
         }
         let silent_ms = quiet.elapsed().as_millis() as u64;
-        if quiet.elapsed() > patience { self.lose(AudioError::Stalled { id, silent_ms }) } else { Sound::Samples(0) }
+        if quiet.elapsed() > longest {
+            self.lose(AudioError::Stalled { id, silent_ms })
+        } else {
+            SourceEvent::Samples(0)
+        }
     }
 
     /// Logs a minute of zeros once, and its end once. The samples of the read that completes the minute are dropped;
     /// they are zeros.
-    fn zeros(&mut self, samples: &[f32], rate: u64) -> Option<Sound> {
+    fn zeros(&mut self, samples: &[f32], rate: u64) -> Option<SourceEvent> {
         let mute = self.zeros >= ZEROS * rate;
         self.zeros = if samples.iter().all(|s| *s == 0.0) { self.zeros + samples.len() as u64 } else { 0 };
         let now_mute = self.zeros >= ZEROS * rate;
@@ -292,7 +296,7 @@ impl Supervisor {
                 tracing::warn!(
                     "the microphone has delivered nothing but zeros for {ZEROS} s: muted, or the wrong input"
                 );
-                Some(Sound::Zeros { seconds: ZEROS })
+                Some(SourceEvent::Zeros { seconds: ZEROS })
             }
             (true, false) => {
                 tracing::info!("the microphone delivers sound again");
@@ -326,19 +330,19 @@ impl Drop for Supervisor {
 }
 
 impl AudioSource for Supervisor {
-    fn read(&mut self, block: &mut [f32], patience: Duration) -> Result<Sound, AudioError> {
+    fn read(&mut self, block: &mut [f32], timeout: Duration) -> Result<SourceEvent, AudioError> {
         self.take_stock();
         match &self.state {
-            State::Open { .. } => return Ok(self.hear(block, patience)),
+            State::Open { .. } => return Ok(self.hear(block, timeout)),
             State::Waiting { until, closed } => {
                 let (left, closed) = (until.saturating_duration_since(Instant::now()), *closed);
-                thread::park_timeout(left.min(patience));
-                if left <= patience {
+                thread::park_timeout(left.min(timeout));
+                if left <= timeout {
                     self.open(closed)?;
                 }
             }
-            State::Opening { outcome, since } => match outcome.recv_timeout(patience) {
-                Ok(outcome) => return Ok(self.opened(outcome)),
+            State::Opening { result, since } => match result.recv_timeout(timeout) {
+                Ok(opened) => return Ok(self.opened(opened)),
                 Err(RecvTimeoutError::Timeout) if since.elapsed() < OPENING => {}
                 Err(RecvTimeoutError::Timeout) => {
                     let cause = format!("it has not answered for {} s", OPENING.as_secs());
@@ -350,6 +354,6 @@ impl AudioSource for Supervisor {
                 }
             },
         }
-        Ok(Sound::Samples(0))
+        Ok(SourceEvent::Samples(0))
     }
 }

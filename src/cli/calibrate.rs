@@ -12,7 +12,7 @@ use crate::audio::{SAMPLE_RATE, wav};
 use crate::config::{self, ConfigError, Settings, edit};
 use crate::daemon::error::Error;
 use crate::decide::thresholds::Thresholds;
-use crate::measure::calibrate::{self, Data, LEAST, MOST, Tally};
+use crate::measure::calibrate::{self, Data, ErrorCounts, LEAST, MOST};
 use crate::measure::eval::expected::{Case, Expected, cases, warnings};
 use crate::measure::eval::summary::{estimate, percent, three_digits};
 use crate::measure::eval::{Clip, Condition};
@@ -211,7 +211,7 @@ const CHOSEN: &str = "chosen";
 const NOW: &str = "now";
 
 /// The result of the data with several thresholds: those in whole nats, the present one and the chosen one.
-fn trade_off(calibrated: &Calibrated) -> Vec<(f32, Tally, &'static str)> {
+fn trade_off(calibrated: &Calibrated) -> Vec<(f32, ErrorCounts, &'static str)> {
     let Calibrated { before, after, data } = calibrated;
     let base = data.base(before);
     let marked = [(before.clone(), NOW), (after.settings.thresholds.clone(), CHOSEN)];
@@ -224,7 +224,12 @@ fn trade_off(calibrated: &Calibrated) -> Vec<(f32, Tally, &'static str)> {
     rows
 }
 
-fn table(out: &mut dyn Write, arguments: &Arguments, calibrated: &Calibrated, held_out: &Tally) -> io::Result<()> {
+fn table(
+    out: &mut dyn Write,
+    arguments: &Arguments,
+    calibrated: &Calibrated,
+    held_out: &ErrorCounts,
+) -> io::Result<()> {
     let tally = calibrated.data.tally(&calibrated.before);
     writeln!(
         out,
@@ -250,7 +255,7 @@ fn table(out: &mut dyn Write, arguments: &Arguments, calibrated: &Calibrated, he
     )
 }
 
-fn accepted(tally: &Tally) -> String {
+fn accepted(tally: &ErrorCounts) -> String {
     let rate = tally.false_accept_rate().map_or(0.0, |rate| rate.is);
     format!("{} ({}), {}", three_digits(rate), three_digits(tally.bound()), tally.false_accepts)
 }
@@ -277,7 +282,7 @@ fn summary(out: &mut dyn Write, arguments: &Arguments, calibrated: &Calibrated) 
     if arguments.dry_run { Ok(()) } else { writeln!(out, "{then}") }
 }
 
-fn object(arguments: &Arguments, calibrated: &Calibrated, held_out: &Tally) -> Value {
+fn object(arguments: &Arguments, calibrated: &Calibrated, held_out: &ErrorCounts) -> Value {
     let Calibrated { before, after: Read { settings, .. }, data } = calibrated;
     let number = |offset: f32| format!("{offset}").parse::<f64>().unwrap_or(f64::from(offset));
     let thresholds = |thresholds: &Thresholds| {
@@ -285,14 +290,14 @@ fn object(arguments: &Arguments, calibrated: &Calibrated, held_out: &Tally) -> V
             named(thresholds, &settings.commands).into_iter().map(|(name, offset)| (name, number(offset))).collect();
         json!({"offset": number(thresholds.offset), "offsets": own})
     };
-    let tally = |tally: &Tally| {
+    let tally = |tally: &ErrorCounts| {
         json!({
             "refused": tally.refused, "wrong": tally.wrong, "false_accepts": tally.false_accepts,
             "refused_share": estimate(tally.refused_share()),
             "false_accepts_per_hour": estimate(tally.false_accept_rate()), "at_most": tally.bound(),
         })
     };
-    let row = |(offset, counted, mark): (f32, Tally, &str)| {
+    let row = |(offset, counted, mark): (f32, ErrorCounts, &str)| {
         let mut row = tally(&counted);
         row["offset"] = json!(number(offset));
         row["is"] = json!((!mark.is_empty()).then_some(mark));
@@ -310,7 +315,7 @@ fn object(arguments: &Arguments, calibrated: &Calibrated, held_out: &Tally) -> V
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::calibrate::{Recording, Scored};
+    use crate::measure::calibrate::{Example, Scored};
 
     const TEXT: &str = r#"board = "host"
 [[commands]]
@@ -347,12 +352,12 @@ lamp = -5.0
 
     /// An hour of other sound taken for these; and of each command so many sentences, heard right with this excess.
     fn data(other: &[(usize, f32)], said: [(usize, f32); 3]) -> Data {
-        let recording = |positive, command, excess| Recording {
+        let recording = |positive, command, excess| Example {
             positive,
             hours: 0.0,
             scored: vec![Scored { excess, command, right: positive }],
         };
-        let mut recordings = vec![Recording { positive: false, hours: 1.0, scored: Vec::new() }];
+        let mut recordings = vec![Example { positive: false, hours: 1.0, scored: Vec::new() }];
         recordings.extend(other.iter().map(|(command, excess)| recording(false, *command, *excess)));
         for (command, (count, excess)) in said.into_iter().enumerate() {
             recordings.extend(std::iter::repeat_n(recording(true, command, excess), count));

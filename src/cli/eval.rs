@@ -18,7 +18,7 @@ use crate::measure::eval::groups::{self, COLUMNS, Counts};
 use crate::measure::eval::mix::{Noise, SEED};
 use crate::measure::eval::page::{self, MOST_SOUNDS};
 use crate::measure::eval::summary::Summary;
-use crate::measure::eval::{Clip, Condition, Evaluator, Outcome};
+use crate::measure::eval::{Clip, Condition, Evaluator, Grade};
 use crate::recognize;
 use crate::recognize::settings::RecognizerSettings;
 use crate::runtime::stop::Stop;
@@ -196,7 +196,7 @@ pub(super) fn decide(
         progress("")?;
         match decided {
             Ok(clip) => {
-                right += usize::from(clip.outcome == Outcome::Right);
+                right += usize::from(clip.grade == Grade::Right);
                 if each {
                     writeln!(io::stdout(), "{}", Value::Object(clip.json(condition.snr_db())))?;
                 }

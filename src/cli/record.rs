@@ -105,10 +105,10 @@ pub fn record(arguments: &Arguments) -> Result<(), Error> {
         return session.end();
     }
     let rounds = Rounds::default();
-    let ear_parts = Listener { gain_db, endpoint, scratch, outbox, drafts, talk, reporter, rounds };
+    let listener = Listener { gain_db, endpoint, scratch, outbox, drafts, talk, reporter, rounds };
     thread::scope(|scope| {
         let _hang_up = stop.raise_on_drop();
-        let listen = || listener::listen(&mut source, ear_parts, &stop);
+        let listen = || listener::listen(&mut source, listener, &stop);
         let listener = thread::Builder::new().name("listener".into()).spawn_scoped(scope, listen)?;
         let worked = session.work(&reports, &inbox, &typed()?, &stop);
         stop.raise();

@@ -12,7 +12,7 @@ use crate::daemon::decider::SENTENCES;
 use crate::daemon::error::Error;
 use crate::decide::rules::{checks, judge};
 use crate::recognize;
-use crate::report::explanation::{STORY, WORDS, Why};
+use crate::report::explanation::{OBJECT, WORDS, Why};
 use crate::runtime::status::Question;
 use crate::runtime::stop::Stop;
 
@@ -30,12 +30,12 @@ pub fn file(config: &Path, file: &Path, as_json: bool) -> Result<(), Error> {
     let samples = wav::read(file).map_err(|e| named(e.to_string()))?;
     let heard = recognizer.hear(&samples).map_err(|e| named(e.to_string()))?;
     let ((_, verdict), rules) = (judge(&heard, &thresholds), checks(&heard, &thresholds));
-    let story = recognizer.explain(SENTENCES)?;
+    let trace = recognizer.explain(SENTENCES)?;
     let why = Why {
         heard: Some(&heard),
         verdict: &verdict,
         rules: &rules,
-        story: story.as_ref(),
+        trace: trace.as_ref(),
         commands: &commands,
         thresholds: &thresholds,
     };
@@ -46,6 +46,6 @@ fn print(told: &Value, as_json: bool) -> Result<(), Error> {
     let mut out = io::stdout().lock();
     match told[WORDS].as_str().filter(|_| !as_json) {
         Some(words) => Ok(write!(out, "{words}")?),
-        None => Ok(writeln!(out, "{}", told[STORY])?),
+        None => Ok(writeln!(out, "{}", told[OBJECT])?),
     }
 }

@@ -8,7 +8,7 @@ use super::{named_entries, outputs, units, unknown};
 use crate::act::command::{Action, Blink, Output, Requirement, Setting, setting as meaning};
 use crate::act::gpio::Duty;
 use crate::document::{Placed, Section, Value, nearest};
-use crate::grammar::graph::Filled;
+use crate::grammar::build::Filled;
 use crate::grammar::{List, SlotValue};
 
 /// Reads `[scenes]`: for each name the outputs that it sets and their states, in the order of the file.

@@ -7,7 +7,7 @@ use super::actions::{self, Says};
 use super::{keys, named_entries};
 use crate::act::command::{Command, Output};
 use crate::document::{Placed, Section, Value};
-use crate::grammar::graph::{BuildError, Builder, Filled};
+use crate::grammar::build::{BuildError, Builder, Filled};
 use crate::grammar::template::{self, Node};
 use crate::grammar::{Grammar, List, SlotValue, TemplateError, walk};
 

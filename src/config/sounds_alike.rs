@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::grammar::walk::Class;
-use crate::language::sound::Sound;
+use crate::language::pronunciation::Pronunciation;
 use crate::language::{number, spelling};
 use crate::recognize::tokenizer::{Token, Tokenizer};
 
@@ -18,7 +18,7 @@ const SHORT_TOKEN: usize = 2;
 /// wrote has a few dozen in a group.
 const MOST_COMPARED: usize = 500;
 
-fn is_near(one: &Sound, other: &Sound, words: [&str; 2]) -> bool {
+fn is_near(one: &Pronunciation, other: &Pronunciation, words: [&str; 2]) -> bool {
     let apart = strsim::damerau_levenshtein(&one.consonants, &other.consonants);
     let shorter = one.consonants.len().min(other.consonants.len());
     let vowels_apart = strsim::damerau_levenshtein(&one.vowels, &other.vowels);
@@ -29,7 +29,7 @@ fn is_near(one: &Sound, other: &Sound, words: [&str; 2]) -> bool {
 
 /// The first consonant and the last two of a long word. In a test with 16 sentences by the voices named below, at 10
 /// dB, "bedroom" was taken for "bathroom" in two.
-fn frame(sound: &Sound) -> Option<String> {
+fn frame(sound: &Pronunciation) -> Option<String> {
     let consonants: Vec<char> = sound.consonants.chars().collect();
     let [first, _, .., last_but_one, last] = consonants[..] else { return None };
     Some([first, last_but_one, last].iter().collect())
@@ -37,7 +37,7 @@ fn frame(sound: &Sound) -> Option<String> {
 
 /// The approximate number of syllables of a word: the number of its vowels.
 pub fn syllables(word: &str) -> usize {
-    Sound::of(word).vowels.chars().count().max(1)
+    Pronunciation::of(word).vowels.chars().count().max(1)
 }
 
 /// Why two words are similar.
@@ -55,10 +55,10 @@ pub fn near(
     tokenizer: Option<&Tokenizer>,
 ) -> BTreeMap<Class, Vec<(Class, Likeness)>> {
     let spoken = |word: &str| word.chars().count() >= LEAST_LETTERS && number::of(word).is_none();
-    let words: Vec<(Class, String, Sound)> = vocabulary
+    let words: Vec<(Class, String, Pronunciation)> = vocabulary
         .iter()
         .filter(|(_, word)| spoken(word))
-        .map(|(class, word)| (*class, word.to_lowercase(), Sound::of(word)))
+        .map(|(class, word)| (*class, word.to_lowercase(), Pronunciation::of(word)))
         .collect();
     let mut near = BTreeSet::new();
     for group in groups(&words, |(_, _, sound)| Some(sound.vowels.clone()))
@@ -80,7 +80,7 @@ pub fn near(
     of
 }
 
-type Word = (Class, String, Sound);
+type Word = (Class, String, Pronunciation);
 
 /// The words of equal `key`, at most [`MOST_COMPARED`] of each, and none of those without one.
 fn groups(words: &[Word], key: impl Fn(&Word) -> Option<String>) -> impl Iterator<Item = Vec<&Word>> {
@@ -190,7 +190,7 @@ mod tests {
                 !near(&vocabulary, None).is_empty(),
                 expected,
                 "{one} {other}: {:?}",
-                [one, other].map(Sound::of)
+                [one, other].map(Pronunciation::of)
             );
         }
     }
@@ -215,7 +215,7 @@ mod tests {
             ("hmm", 1),
         ];
         for (word, expected) in cases {
-            assert_eq!(syllables(word), expected, "{word}: {:?}", Sound::of(word));
+            assert_eq!(syllables(word), expected, "{word}: {:?}", Pronunciation::of(word));
         }
     }
 

@@ -195,12 +195,12 @@ impl Decider<'_> {
         let settings = self.settings;
         // Without a result the recognizer may still have the sound before this one, and would explain that.
         let known = heard.as_ref().filter(|_| !drafting);
-        let story = known.map_or(Ok(None), |_| self.recognizer.explain(SENTENCES));
-        let story = story.inspect_err(|e| tracing::warn!(utterance, "no story: {e}")).unwrap_or_default();
+        let trace = known.map_or(Ok(None), |_| self.recognizer.explain(SENTENCES));
+        let trace = trace.inspect_err(|e| tracing::warn!(utterance, "no trace: {e}")).unwrap_or_default();
         let mut rules: Rules = heard.as_ref().map(|heard| checks(heard, &settings.thresholds)).unwrap_or_default();
         rules.push(("state", state.clone()));
-        let (heard, story, commands) = (heard.as_ref(), story.as_ref(), &settings.commands);
-        let why = Why { heard, verdict, rules: &rules, story, commands, thresholds: &settings.thresholds };
+        let (heard, trace, commands) = (heard.as_ref(), trace.as_ref(), &settings.commands);
+        let why = Why { heard, verdict, rules: &rules, trace, commands, thresholds: &settings.thresholds };
         why.of_utterance(*utterance, decided.elapsed())
     }
 

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use crate::act::buttons::Talk;
 use crate::audio::resample::Framer;
-use crate::audio::{AudioError, AudioSource, Frame, Sound};
+use crate::audio::{AudioError, AudioSource, Frame, SourceEvent};
 use crate::decide::rules::Reason;
 use crate::report::{MicrophoneNews, Opened, Outcome, Reporter};
 use crate::runtime::mailbox::Sender;
@@ -68,21 +68,21 @@ pub fn listen(source: &mut dyn AudioSource, listener: Listener, stop: &Stop) -> 
     while !stop.raised() && !hearing.alone {
         hearing.listener.rounds.count(Loop::Listener);
         match source.read(&mut block, POLL_INTERVAL)? {
-            Sound::Samples(filled) => {
+            SourceEvent::Samples(filled) => {
                 let Some(stream) = &mut stream else { continue };
                 hearing.follow(stream, &block[..filled])?;
             }
-            Sound::Opened { rate } => {
+            SourceEvent::Opened { rate } => {
                 hearing.interrupt(LOST);
                 stream = Some(Stream::new(rate, &hearing.listener)?);
                 hearing.listener.reporter.microphone(MicrophoneNews::Open { rate });
             }
-            Sound::Lost(error) => {
+            SourceEvent::Lost(error) => {
                 hearing.interrupt(LOST);
                 stream = None;
                 hearing.listener.reporter.microphone(MicrophoneNews::Lost { reason: error.to_string() });
             }
-            Sound::Zeros { seconds } => hearing.listener.reporter.microphone(MicrophoneNews::Zeros { seconds }),
+            SourceEvent::Zeros { seconds } => hearing.listener.reporter.microphone(MicrophoneNews::Zeros { seconds }),
         }
     }
     if stop.next().is_some() {

@@ -5,7 +5,7 @@
 //! count as the same here. Lengths are counted in words, letters and seconds, not in tokens, which depend on the model.
 
 use crate::language::pace::usual_seconds;
-use crate::language::sound::Sound;
+use crate::language::pronunciation::Pronunciation;
 use crate::language::spelling::canonical;
 use crate::recognize::{Candidate, Heard};
 
@@ -133,7 +133,8 @@ fn at_most(number: f32, most: f32) -> f32 {
 
 /// How similar two texts sound, 0 to 1: the normalized Levenshtein similarity of the sounds of their words.
 pub fn likeness(one: &[String], other: &[String]) -> f32 {
-    let [one, other] = [one, other].map(|words| words.iter().map(|word| Sound::of(word).whole).collect::<String>());
+    let [one, other] =
+        [one, other].map(|words| words.iter().map(|word| Pronunciation::of(word).whole).collect::<String>());
     strsim::normalized_levenshtein(&one, &other) as f32
 }
 

@@ -304,8 +304,24 @@ mod tests {
         judge(heard, thresholds).1
     }
 
+    /// Thresholds with which any log-odds are enough, or none are, whatever the weights.
+    fn shifted(offset: f32) -> Thresholds {
+        Thresholds { offset, ..Thresholds::default() }
+    }
+
+    const ANY: f32 = 100.0;
+    const NONE: f32 = -100.0;
+
     #[test]
-    fn a_clear_command_is_accepted_and_each_rule_refuses_under_its_code() {
+    fn a_clear_command_is_accepted_and_other_words_are_less_likely() {
+        let other = Heard { text: "Then he went to bed.".into(), free: 14.0, ..heard() };
+        let log_odds = |heard: &Heard| Thresholds::default().assess(heard).unwrap().log_odds;
+        assert_eq!(judged(&heard(), &Thresholds::default()), Verdict::Accepted);
+        assert!(log_odds(&other) < log_odds(&heard()), "{:?}", Features::of(&other));
+    }
+
+    #[test]
+    fn each_rule_refuses_under_its_code() {
         let cases = [
             ("clear", heard(), ""),
             ("no runner-up at all", Heard { runner_up: None, ..heard() }, ""),
@@ -314,8 +330,7 @@ mod tests {
             ("nothing near", Heard { best: None, ..heard() }, "no-sentence"),
             ("too late", Heard { gave_up: Some(Limit::Deadline), ..heard() }, "too-late"),
             ("nothing in so many calls", Heard { best: None, gave_up: Some(Limit::Calls), ..heard() }, "gave-up"),
-            ("other words", Heard { text: "Then he went to bed.".into(), free: 14.0, ..heard() }, "unlike"),
-            ("no number", with_best(heard(), |best| best.joint = f32::NAN), "unlike"),
+            ("no log-odds", with_best(heard(), |best| best.joint = f32::NAN), "unlike"),
             ("a stop in mid-sentence", saying("turn on the lamp", "Turn on. The lamb. Oh, no."), ""),
             ("more follows", saying("turn on the lamp", "Turn on the lamp. Oh no, I do."), "goes-on"),
             ("more before the stop", saying("turn on the lamp", "Turn on the lamp in here."), "goes-on"),
@@ -324,13 +339,17 @@ mod tests {
             ("it repeats itself", saying("turn on the lamp", "Turn on the lamp. Turn on on the lamp."), ""),
             ("another word", saying("turn on the office light", "Turn on the office light off, no."), "goes-on"),
         ];
-        for (what, heard, code) in cases {
-            let said = match judged(&heard, &Thresholds::default()) {
+        let cases = cases.map(|(what, heard, code)| (what, heard, ANY, code));
+        let unlikely =
+            [("none are enough", heard(), NONE, "unlike"), ("nor is it said", saying("go", "Oh."), NONE, "unlike")];
+        for (what, heard, offset, code) in cases.into_iter().chain(unlikely) {
+            let thresholds = shifted(offset);
+            let refused_by = match judged(&heard, &thresholds) {
                 Verdict::Accepted => "",
                 Verdict::Rejected(reason) => reason.code(),
             };
-            assert_eq!(said, code, "{what}: {:?}", Features::of(&heard));
-            let refusals = checks(&heard, &Thresholds::default()).into_iter();
+            assert_eq!(refused_by, code, "{what}: {:?}", Features::of(&heard));
+            let refusals = checks(&heard, &thresholds).into_iter();
             let first = refusals.filter_map(|(code, check)| Some((code, check?.refusal?))).next();
             assert_eq!(first.as_ref().map_or("", |(code, _)| code), code, "{what}");
             assert!(first.is_none_or(|(code, reason)| code == reason.code()), "{what}");
@@ -394,8 +413,7 @@ mod tests {
     #[test]
     fn every_rule_is_told_also_after_the_one_that_refuses() {
         let told = |heard: &Heard| -> Vec<(&str, Option<bool>)> {
-            // No log-odds are enough.
-            let told = checks(heard, &Thresholds { offset: -100.0, ..Thresholds::default() }).into_iter();
+            let told = checks(heard, &shifted(NONE)).into_iter();
             told.map(|(code, check)| (code, check.map(|check| check.refusal.is_some()))).collect()
         };
         let unlike_and_silent = told(&Heard { voiced: 0.0, ..heard() });

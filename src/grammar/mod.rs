@@ -3,6 +3,7 @@
 //! The template language is a strict subset of Home Assistant's hassil: words, `(a|b)`, `[optional]`, `{list}`,
 //! `{list:slot}`, `<rule>`, `(a;b)`. Anything else is refused, with its place. Sentences are never enumerated.
 
+pub mod build;
 pub mod follow;
 pub mod graph;
 pub mod read;
@@ -126,7 +127,7 @@ impl Grammar {
         lists: &BTreeMap<String, List>,
         rules: &BTreeMap<String, template::Node>,
     ) -> Result<Grammar, TemplateError> {
-        let mut builder = graph::Builder::new(lists, rules);
+        let mut builder = build::Builder::new(lists, rules);
         for (command, template) in templates.iter().enumerate() {
             builder.add(command as u32, &template::parse(template)?).map_err(|e| e.error)?;
         }

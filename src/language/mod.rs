@@ -7,8 +7,8 @@ pub mod names;
 pub mod number;
 /// How long people take to say something.
 pub mod pace;
-/// The sound of words, roughly, so that they can be compared.
-pub mod sound;
+/// How words are pronounced, roughly, so that they can be compared.
+pub mod pronunciation;
 /// The different ways to write the same word.
 pub mod spelling;
 

@@ -57,9 +57,9 @@ pub struct Scored {
     pub right: bool,
 }
 
-/// A recording: of a sentence, or of other sound.
+/// A recording of a sentence, or of other sound, and what was heard in it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Recording {
+pub struct Example {
     /// Whether it is a recording of a sentence.
     pub positive: bool,
     /// How long it is, in hours.
@@ -72,12 +72,12 @@ pub struct Recording {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Data {
     /// The recordings.
-    pub recordings: Vec<Recording>,
+    pub recordings: Vec<Example>,
 }
 
-/// The results of the recordings with some thresholds.
+/// The errors on the recordings with some thresholds.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Tally {
+pub struct ErrorCounts {
     /// Recordings of sentences.
     pub positives: usize,
     /// How many of them were refused.
@@ -90,7 +90,7 @@ pub struct Tally {
     pub hours: f64,
 }
 
-impl Tally {
+impl ErrorCounts {
     /// Sentences that were not decided right.
     pub fn errors(&self) -> usize {
         self.refused + self.wrong
@@ -122,7 +122,7 @@ impl Data {
                 Some(Scored { excess: u.excess()? - u.offset, command, right: u.is_expected })
             });
             let positive = clip.expected != Expected::Rejected;
-            Recording { positive, hours: clip.seconds / 3600.0, scored: scored.collect() }
+            Example { positive, hours: clip.seconds / 3600.0, scored: scored.collect() }
         };
         Data { recordings: clips.iter().map(recording).collect() }
     }
@@ -134,9 +134,9 @@ impl Data {
 
     /// The results with `thresholds`. A recording of a sentence is correct only if that sentence is accepted and no
     /// other utterance in the recording is.
-    pub fn tally(&self, thresholds: &Thresholds) -> Tally {
-        let mut tally = Tally { hours: self.hours(), ..Tally::default() };
-        for Recording { positive, scored, .. } in &self.recordings {
+    pub fn tally(&self, thresholds: &Thresholds) -> ErrorCounts {
+        let mut tally = ErrorCounts { hours: self.hours(), ..ErrorCounts::default() };
+        for Example { positive, scored, .. } in &self.recordings {
             let mut accepted = scored.iter().filter(|s| s.excess + thresholds.offset_of(s.command) >= 0.0);
             if !positive {
                 tally.false_accepts += accepted.count();
@@ -176,7 +176,7 @@ impl Data {
     /// Splits the data: the first part lacks every [`PARTS`]th recording of either kind, the second consists of those.
     fn without(&self, part: usize) -> (Data, Data) {
         let mut seen = [0; 2];
-        let (out, left): (Vec<Recording>, Vec<Recording>) = self.recordings.iter().cloned().partition(|recording| {
+        let (out, left): (Vec<Example>, Vec<Example>) = self.recordings.iter().cloned().partition(|recording| {
             let seen = &mut seen[usize::from(recording.positive)];
             *seen += 1;
             *seen % PARTS == part
@@ -230,7 +230,7 @@ pub fn fit(data: &Data, target: f64, others: &Thresholds) -> Option<Thresholds> 
             thresholds.offsets.insert(command, 0.0 - level);
             thresholds
         };
-        let better = |tally: &Tally| tally.errors() < now.errors() && tally.false_accepts <= now.false_accepts;
+        let better = |tally: &ErrorCounts| tally.errors() < now.errors() && tally.false_accepts <= now.false_accepts;
         if let Some(level) = best(data, |one| one == command, own, better) {
             chosen.offsets.insert(command, 0.0 - level);
         }
@@ -249,7 +249,7 @@ pub fn at(excess: f32, base: &Thresholds) -> Thresholds {
 struct Gap {
     low: f32,
     high: f32,
-    tally: Tally,
+    tally: ErrorCounts,
 }
 
 impl Gap {
@@ -264,7 +264,7 @@ fn best(
     data: &Data,
     of: impl Fn(usize) -> bool,
     with: impl Fn(f32) -> Thresholds,
-    good: impl Fn(&Tally) -> bool,
+    good: impl Fn(&ErrorCounts) -> bool,
 ) -> Option<f32> {
     let scored: Vec<&Scored> = data.scored().filter(|s| of(s.command)).collect();
     let right = scored.iter().filter(|s| s.right).map(|s| s.excess);
@@ -299,10 +299,10 @@ fn in_few_digits(level: f32, low: f32, high: f32) -> Option<f32> {
 /// Cross-validation: each part of the data is decided with the thresholds that the other parts choose (M. Stone,
 /// "Cross-validatory choice and assessment of statistical predictions", J. R. Stat. Soc. B 36, 1974). Recordings of one
 /// person on one day are similar, so results on another day may be worse.
-pub fn cross_validated(data: &Data, target: f64, others: &Thresholds) -> Tally {
+pub fn cross_validated(data: &Data, target: f64, others: &Thresholds) -> ErrorCounts {
     // The offsets in the configuration may come from the same data, so no part starts from them.
     let base = data.base(others);
-    let mut sum = Tally { hours: data.hours(), ..Tally::default() };
+    let mut sum = ErrorCounts { hours: data.hours(), ..ErrorCounts::default() };
     for part in 0..PARTS {
         let (kept, left_out) = data.without(part);
         // Allows as many false accepts as in all data, so the rate is higher for the fewer hours.
@@ -331,15 +331,15 @@ mod tests {
         let of = |positive| move |excess: &f32| recording(positive, Some((0, *excess)));
         let mut data = Data { recordings: right.iter().map(of(true)).chain(other.iter().map(of(false))).collect() };
         // In silence, a share for every part.
-        let share = Recording { hours: hours / PARTS as f64, ..recording(false, None) };
+        let share = Example { hours: hours / PARTS as f64, ..recording(false, None) };
         data.recordings.extend(std::iter::repeat_n(share, PARTS));
         data
     }
 
     /// A recording in which this command is heard with this excess: right, if it is of a sentence.
-    fn recording(positive: bool, heard: Option<(usize, f32)>) -> Recording {
+    fn recording(positive: bool, heard: Option<(usize, f32)>) -> Example {
         let scored = heard.into_iter().map(|(command, excess)| scored(excess, command, positive)).collect();
-        Recording { positive, hours: 0.0, scored }
+        Example { positive, hours: 0.0, scored }
     }
 
     fn chosen(data: &Data, target: f64) -> Option<(f32, Vec<(usize, f32)>)> {
@@ -378,11 +378,11 @@ mod tests {
 
     #[test]
     fn taken_for_something_else_is_an_error_and_so_are_two_at_once() {
-        let twice = Recording { scored: vec![scored(5.0, 0, true), scored(-2.0, 1, false)], ..recording(true, None) };
+        let twice = Example { scored: vec![scored(5.0, 0, true), scored(-2.0, 1, false)], ..recording(true, None) };
         let mut data = data(&[-1.0, 3.0], &[], 1.0);
         data.recordings.push(twice);
         let tally = |data: &Data, excess| {
-            let Tally { refused, wrong, .. } = data.tally(&at(excess, &Thresholds::default()));
+            let ErrorCounts { refused, wrong, .. } = data.tally(&at(excess, &Thresholds::default()));
             (refused, wrong)
         };
         assert_eq!([-3.0, -1.5, 0.0, 6.0].map(|excess| tally(&data, excess)), [(0, 1), (0, 0), (1, 0), (3, 0)]);
@@ -494,8 +494,8 @@ mod tests {
 
     #[test]
     fn a_part_has_the_hours_of_its_own_recordings() {
-        let other = [1.0, 0.5, 0.25].map(|hours| Recording { hours, ..recording(false, None) });
-        let spoken = Recording { hours: 9.0, ..recording(true, None) };
+        let other = [1.0, 0.5, 0.25].map(|hours| Example { hours, ..recording(false, None) });
+        let spoken = Example { hours: 9.0, ..recording(true, None) };
         let data = Data { recordings: [&other[..], &[spoken]].concat() };
         let hours: Vec<(f64, f64)> = (0..PARTS)
             .map(|part| {
@@ -509,7 +509,7 @@ mod tests {
     #[test]
     fn other_sound_in_a_single_recording_is_decided_by_thresholds_that_know_of_none() {
         let mut data = data(&[2.0; 50], &[], 0.0);
-        data.recordings.push(Recording { hours: 1.0, ..recording(false, Some((0, 1.0))) });
+        data.recordings.push(Example { hours: 1.0, ..recording(false, Some((0, 1.0))) });
         assert_eq!(chosen(&data, 3.0), Some((1.5, Vec::new())));
         let left_out = cross_validated(&data, 3.0, &Thresholds::default());
         assert_eq!((left_out.refused, left_out.false_accepts, left_out.hours), (0, 1, 1.0));

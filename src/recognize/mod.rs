@@ -13,9 +13,9 @@ pub mod mel;
 pub mod models;
 pub mod search;
 pub mod settings;
-pub mod story;
 pub mod token_graph;
 pub mod tokenizer;
+pub mod trace;
 pub mod trial;
 pub mod whisper;
 
@@ -173,7 +173,7 @@ pub trait Recognizer {
     ///
     /// # Errors
     /// [`RecognizeError`].
-    fn explain(&mut self, most: usize) -> Result<Option<story::Story>, RecognizeError> {
+    fn explain(&mut self, most: usize) -> Result<Option<trace::Trace>, RecognizeError> {
         let _ = most;
         Ok(None)
     }

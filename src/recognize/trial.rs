@@ -24,7 +24,7 @@ use crate::runtime::stop::{POLL_INTERVAL, Stop};
 /// The hidden subcommand that the other process runs.
 pub const SUBCOMMAND: &str = "try-model";
 /// Longest time that the process may take: enough for the large model on a small Pi.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 /// Memory, in bytes, that the process may use on top of four times the size of the file.
 const MEMORY: u64 = 3 << 30;
 
@@ -46,7 +46,7 @@ pub(super) fn in_child(settings: &RecognizerSettings, stop: &Stop) -> Result<(),
     let words = std::thread::spawn(move || stderr.map(last_words).unwrap_or_default());
     let begun = Instant::now();
     let mut ended = child.try_wait()?;
-    while ended.is_none() && begun.elapsed() < PATIENCE && !stop.raised() {
+    while ended.is_none() && begun.elapsed() < TIMEOUT && !stop.raised() {
         std::thread::sleep(POLL_INTERVAL);
         service::alive();
         ended = child.try_wait()?;
@@ -60,7 +60,7 @@ pub(super) fn in_child(settings: &RecognizerSettings, stop: &Stop) -> Result<(),
         _ if stop.raised() => return Err(RecognizeError::Stopped),
         Some(status) if status.success() => return Ok(()),
         Some(status) => death(status, &words.join().unwrap_or_default()),
-        None => format!("did not end within {} s", PATIENCE.as_secs()),
+        None => format!("did not end within {} s", TIMEOUT.as_secs()),
     };
     let fault = format!("a process that tried to load it {fault}");
     Err(ModelError::Unusable { path, fault }.into())

@@ -18,10 +18,10 @@ use whisper_rs::{
 use super::mel::Mel;
 use super::search::{Ends, Found, LanguageModel, search};
 use super::settings::{RecognizerSettings, SearchSettings};
-use super::story::{self, Choice, Story, Told, Traits, Weighed};
 use super::token_graph::TokenGraph;
 use super::tokenizer::{Token, Tokenizer};
-use super::{Candidate, Heard, MAX_SAMPLES, RecognizeError, Recognizer, Timings};
+use super::trace::{self, SoundStats, Trace};
+use super::{Heard, MAX_SAMPLES, RecognizeError, Recognizer, Timings};
 use crate::audio::{SAMPLE_RATE, duration_ms, level_dbfs};
 use crate::grammar::Grammar;
 use crate::recognize::models::{self, Verified};
@@ -325,8 +325,8 @@ pub struct WhisperRecognizer {
     graph: TokenGraph,
     search: SearchSettings,
     deadline: Duration,
-    /// The traits of the last encoded sound, and the result of its search.
-    last: Option<(Traits, Found)>,
+    /// The levels of the last encoded sound, and the result of its search.
+    last: Option<(SoundStats, Found)>,
 }
 
 impl WhisperRecognizer {
@@ -381,10 +381,10 @@ impl WhisperRecognizer {
         let speech = self.speech.windows(sound)?;
         let voiced = speech.iter().copied().fold(0.0, f32::max);
         let own = &sound[..samples.len()];
-        let traits = Traits::of(own, &speech, SILERO_WINDOW);
+        let stats = SoundStats::of(own, &speech, SILERO_WINDOW);
         let dbfs = level_dbfs(own);
         let (mel, encode) = self.whisper.listen(sound)?;
-        Ok(Listened { begun, voiced, traits, dbfs, samples: samples.len(), mel, encode })
+        Ok(Listened { begun, voiced, stats, dbfs, samples: samples.len(), mel, encode })
     }
 
     /// Searches the grammar for the encoded sound.
@@ -404,7 +404,7 @@ impl WhisperRecognizer {
             gave_up: found.gave_up,
             calls: found.calls + 1,
             duration_ms: duration_ms(sound.samples),
-            speech_ms: sound.traits.speech_ms,
+            speech_ms: sound.stats.speech_ms,
             voiced: sound.voiced,
             dbfs: sound.dbfs,
             took: Timings { mel, encode, search: searching.elapsed(), total: sound.begun.elapsed() },
@@ -418,7 +418,7 @@ struct Listened {
     begun: Instant,
     /// The highest speech probability of any of its windows.
     voiced: f32,
-    traits: Traits,
+    stats: SoundStats,
     dbfs: f32,
     samples: usize,
     mel: Duration,
@@ -429,7 +429,7 @@ impl Recognizer for WhisperRecognizer {
     fn hear(&mut self, samples: &[f32]) -> Result<Heard, RecognizeError> {
         let sound = self.listen(samples)?;
         let (heard, found) = self.decide(&sound, &self.search.clone())?;
-        self.last = Some((sound.traits, found));
+        self.last = Some((sound.stats, found));
         Ok(heard)
     }
 
@@ -440,20 +440,15 @@ impl Recognizer for WhisperRecognizer {
         heard.map(|heard| heard.filter(|_| drafts.wanted(number)))
     }
 
-    fn explain(&mut self, most: usize) -> Result<Option<Story>, RecognizeError> {
+    fn explain(&mut self, most: usize) -> Result<Option<Trace>, RecognizeError> {
         let Some((sound, found)) = self.last.clone() else { return Ok(None) };
         let begun = Instant::now();
         self.whisper.deadline = Some(begun + self.deadline);
-        let settings = SearchSettings { max_calls: story::SEARCH_CALLS, ..self.search.clone() };
+        let settings = SearchSettings { max_calls: trace::SEARCH_CALLS, ..self.search.clone() };
         let ends = self.whisper.ends.clone();
-        let told = story::tell(&mut self.whisper, &self.graph, &ends, &settings, &found, most)?;
-        let Told { sentences, gave_up, calls } = told;
-        let weighed = |(candidate, choices): (Candidate, Vec<Choice>)| {
-            let steps = story::spelled(&choices, &self.whisper.tokenizer);
-            Weighed { candidate, steps }
-        };
-        let sentences = sentences.into_iter().map(weighed).collect();
-        Ok(Some(Story { sound, sentences, gave_up, calls, took: begun.elapsed() }))
+        let n_best = trace::n_best(&mut self.whisper, &self.graph, &ends, &settings, &found, most)?;
+        let n_best = n_best.spelled(&self.whisper.tokenizer);
+        Ok(Some(Trace { sound, n_best, took: begun.elapsed() }))
     }
 }
 

@@ -11,13 +11,13 @@ use crate::decide::rules::{Check, Reason, Verdict, with_probability};
 use crate::decide::thresholds::{Assessment, Thresholds};
 use crate::decide::weights::Part;
 use crate::grammar::Sentence;
-use crate::recognize::story::{Step, Story, Traits};
+use crate::recognize::trace::{SoundStats, TokenScore, Trace};
 use crate::recognize::{Candidate, Heard, Limit};
 
 /// Key of the explanation in words.
 pub const WORDS: &str = "words";
 /// Key of the explanation as an object.
-pub const STORY: &str = "story";
+pub const OBJECT: &str = "story";
 
 /// Most characters in a line of tokens.
 const WIDTH: usize = 88;
@@ -34,7 +34,7 @@ pub struct Why<'a> {
     /// The result of each rule.
     pub rules: &'a Rules,
     /// The levels of the sound, and the nearest sentences.
-    pub story: Option<&'a Story>,
+    pub trace: Option<&'a Trace>,
     /// The commands of the configuration.
     pub commands: &'a [Command],
     /// The thresholds of the decision.
@@ -43,7 +43,7 @@ pub struct Why<'a> {
 
 /// The answer before anything was decided.
 pub fn nothing_yet() -> Value {
-    json!({WORDS: "no utterance yet: say something, then ask again\n", STORY: {"utterance": null}})
+    json!({WORDS: "no utterance yet: say something, then ask again\n", OBJECT: {"utterance": null}})
 }
 
 impl Why<'_> {
@@ -56,13 +56,13 @@ impl Why<'_> {
             _ => format!("{} h", seconds / 3600),
         };
         let place = [("utterance", json!(utterance)), ("ago_s", json!(seconds))];
-        json!({WORDS: self.words(&format!("#{utterance}, {ago} ago")), STORY: self.json(place)})
+        json!({WORDS: self.words(&format!("#{utterance}, {ago} ago")), OBJECT: self.json(place)})
     }
 
     /// The explanation of the decision on a file.
     pub fn of_file(&self, file: &Path) -> Value {
         let name = file.to_string_lossy();
-        json!({WORDS: self.words(&name), STORY: self.json([("file", json!(name))])})
+        json!({WORDS: self.words(&name), OBJECT: self.json([("file", json!(name))])})
     }
 
     /// The best sentence of the decision.
@@ -70,12 +70,12 @@ impl Why<'_> {
         self.heard.and_then(|heard| heard.best.as_ref()).map(|best| &best.sentence)
     }
 
-    /// The nearest sentences with their tokens, the best one of the decision first. Without a story these are only the
+    /// The nearest sentences with their tokens, the best one of the decision first. Without a trace these are only the
     /// best sentence and the runner-up.
-    pub(super) fn sentences(&self) -> Vec<(&Candidate, &[Step])> {
+    pub(super) fn sentences(&self) -> Vec<(&Candidate, &[TokenScore])> {
         let decided = || self.heard.into_iter().flat_map(|heard| [&heard.best, &heard.runner_up]).flatten();
-        match self.story {
-            Some(story) => story.sentences.iter().map(|told| (&told.candidate, &told.steps[..])).collect(),
+        match self.trace {
+            Some(trace) => trace.n_best.hypotheses.iter().map(|h| (&h.candidate, &h.tokens[..])).collect(),
             None => decided().map(|candidate| (candidate, &[][..])).collect(),
         }
     }
@@ -102,9 +102,9 @@ impl Why<'_> {
 
     fn words(&self, title: &str) -> String {
         let mut lines = self.headline(title);
-        if let Some(story) = self.story {
+        if let Some(trace) = self.trace {
             lines.push(String::new());
-            lines.extend(labelled("sound", sound_lines(&story.sound)));
+            lines.extend(labelled("sound", sound_lines(&trace.sound)));
         }
         if let Some(heard) = self.heard {
             lines.extend(labelled("free text", heard_lines(heard)));
@@ -143,20 +143,20 @@ impl Why<'_> {
         let sentences = self.sentences();
         let found = sentences.len();
         let mut lines = vec!["sentences     rank    joint log-odds   (nats: 2.3 less is a tenth as likely)".into()];
-        for (i, (candidate, steps)) in sentences.into_iter().enumerate() {
+        for (i, (candidate, tokens)) in sentences.into_iter().enumerate() {
             let Candidate { sentence, rank, joint, .. } = candidate;
             let (log_odds, meaning) = (self.log_odds(candidate).unwrap_or(0.0), self.meaning(sentence));
             lines.push(format!("{:>8}  {rank:>8.2} {joint:>8.2} {log_odds:>8.2}   {meaning}", i + 1));
             if i == 0 {
-                lines.extend(steps.iter().map(full));
+                lines.extend(tokens.iter().map(full));
             } else {
-                lines.extend(wrapped(steps.iter().map(short)).map(|line| format!("{:10}  {line}", "")));
+                lines.extend(wrapped(tokens.iter().map(short)).map(|line| format!("{:10}  {line}", "")));
             }
-            if steps.is_empty() && self.story.is_some() {
+            if tokens.is_empty() && self.trace.is_some() {
                 lines.push(format!("{:10}  no time was left for its tokens", ""));
             }
         }
-        match self.story.map(|story| story.gave_up) {
+        match self.trace.map(|trace| trace.n_best.gave_up) {
             None => lines.push("          no more can be looked for now".into()),
             Some(Some((limit, calls))) => {
                 lines.push(format!("          {found} found: {} after {calls} calls of the decoder", in_words(limit)));
@@ -226,7 +226,7 @@ fn seconds(ms: u64) -> f64 {
     ms as f64 / 1000.0
 }
 
-fn sound_lines(sound: &Traits) -> Vec<String> {
+fn sound_lines(sound: &SoundStats) -> Vec<String> {
     let long = format!("{:.2} s", seconds(sound.duration_ms));
     let first = match sound.bounds_ms {
         None => format!("{long}, no speech in it"),
@@ -254,10 +254,10 @@ fn heard_lines(heard: &Heard) -> Vec<String> {
 }
 
 /// A token on a line of its own, with its log-probability in the column of the joint one, so that they can be added up.
-fn full(step: &Step) -> String {
+fn full(score: &TokenScore) -> String {
     let rather = |(text, nats): &(String, f32)| format!("rather {} {nats:.2}", quoted(text));
-    let rather = step.rather.as_ref().map(rather).unwrap_or_default();
-    format!("{:>27.2}            {:<14} {rather}", step.log_probability, quoted(&step.text))
+    let rather = score.likeliest.as_ref().map(rather).unwrap_or_default();
+    format!("{:>27.2}            {:<14} {rather}", score.log_probability, quoted(&score.token))
 }
 
 fn quoted(text: &str) -> String {
@@ -265,14 +265,14 @@ fn quoted(text: &str) -> String {
 }
 
 /// `unlock -8.2 (Then -0.2)`
-fn short(step: &Step) -> String {
+fn short(score: &TokenScore) -> String {
     let bare = |text: &str| match text.trim() {
         word if word.chars().any(char::is_alphanumeric) => word.to_string(),
         _ => quoted(text),
     };
     let rather = |(text, nats): &(String, f32)| format!(" ({} {nats:.1})", bare(text));
-    let rather = step.rather.as_ref().map(rather).unwrap_or_default();
-    format!("{} {:.1}{rather}", bare(&step.text), step.log_probability)
+    let rather = score.likeliest.as_ref().map(rather).unwrap_or_default();
+    format!("{} {:.1}{rather}", bare(&score.token), score.log_probability)
 }
 
 fn rule_lines(rules: &Rules) -> Vec<String> {
@@ -298,7 +298,7 @@ mod tests {
     use crate::decide::rules::{checks, judge};
     use crate::grammar::{SlotValue, Slots};
     use crate::recognize::Timings;
-    use crate::recognize::story::Weighed;
+    use crate::recognize::trace::{Hypothesis, NBest};
 
     fn command(name: &str) -> Command {
         Command { name: name.into(), requires: Vec::new(), actions: Vec::new() }
@@ -326,14 +326,14 @@ mod tests {
         }
     }
 
-    fn story() -> Story {
-        let step = |text: &str, log_probability, rather: Option<(&str, f32)>| Step {
-            text: text.into(),
+    fn trace() -> Trace {
+        let score = |text: &str, log_probability, likeliest: Option<(&str, f32)>| TokenScore {
+            token: text.into(),
             log_probability,
-            rather: rather.map(|(text, nats)| (text.into(), nats)),
+            likeliest: likeliest.map(|(text, nats)| (text.into(), nats)),
         };
-        let weighed = |candidate, steps| Weighed { candidate, steps };
-        let sound = Traits {
+        let hypothesis = |candidate, tokens| Hypothesis { candidate, tokens };
+        let sound = SoundStats {
             duration_ms: 1980,
             bounds_ms: Some((256, 1760)),
             speech_ms: 1312,
@@ -341,26 +341,27 @@ mod tests {
             quiet_dbfs: Some(-58.2),
             clipped: 3,
         };
-        let unlock = vec![step(" unlock", -19.0, Some((" Then", -0.25))), step("", -0.5, None)];
-        let lock = vec![step(" lock", -19.75, None), step(",", -0.25, Some(("", -0.5)))];
-        let sentences = vec![
-            weighed(candidate(1, "unlock the front door", -9.0, -19.5), unlock),
-            weighed(candidate(2, "resume", -7.0, -30.0), vec![]),
-            weighed(candidate(0, "lock the front door", -8.0, -20.0), lock),
+        let unlock = vec![score(" unlock", -19.0, Some((" Then", -0.25))), score("", -0.5, None)];
+        let lock = vec![score(" lock", -19.75, None), score(",", -0.25, Some(("", -0.5)))];
+        let hypotheses = vec![
+            hypothesis(candidate(1, "unlock the front door", -9.0, -19.5), unlock),
+            hypothesis(candidate(2, "resume", -7.0, -30.0), vec![]),
+            hypothesis(candidate(0, "lock the front door", -8.0, -20.0), lock),
         ];
-        Story { sound, sentences, gave_up: Some((Limit::Calls, 300)), calls: 312, took: Duration::from_secs(1) }
+        let n_best = NBest { hypotheses, gave_up: Some((Limit::Calls, 300)), calls: 312 };
+        Trace { sound, n_best, took: Duration::from_secs(1) }
     }
 
-    fn told(heard: Option<&Heard>, story: Option<&Story>, lost: Option<&str>) -> Value {
-        told_by(&Thresholds::default(), heard, story, lost)
+    fn told(heard: Option<&Heard>, trace: Option<&Trace>, lost: Option<&str>) -> Value {
+        told_by(&Thresholds::default(), heard, trace, lost)
     }
 
-    fn told_by(thresholds: &Thresholds, heard: Option<&Heard>, story: Option<&Story>, lost: Option<&str>) -> Value {
+    fn told_by(thresholds: &Thresholds, heard: Option<&Heard>, trace: Option<&Trace>, lost: Option<&str>) -> Value {
         let rules = heard.map(|heard| checks(heard, thresholds)).unwrap_or_default();
         let verdict = lost.map(|why| Verdict::Rejected(Reason::Lost(why.into())));
         let verdict = verdict.unwrap_or_else(|| judge(heard.unwrap(), thresholds).1);
         let commands = ["lock", "unlock", "resume"].map(command);
-        let why = Why { heard, verdict: &verdict, rules: &rules, story, commands: &commands, thresholds };
+        let why = Why { heard, verdict: &verdict, rules: &rules, trace, commands: &commands, thresholds };
         why.of_utterance(6, Duration::from_secs(4))
     }
 
@@ -388,7 +389,7 @@ mod tests {
     #[test]
     fn a_refusal_is_told_from_the_sound_to_the_rule() {
         let thresholds = just_missed(&heard());
-        let told = told_by(&thresholds, Some(&heard()), Some(&story()), None);
+        let told = told_by(&thresholds, Some(&heard()), Some(&trace()), None);
         let words = told[WORDS].as_str().unwrap();
         let sections = ["\nsound ", "\nfree text ", "\n\nsentences ", "\n\nlog-odds ", "\n\nrules "];
         in_order(words, &[&["#6, 4 s ago: refused by the rule unlike\n"], &sections[..]].concat());
@@ -405,7 +406,7 @@ mod tests {
         );
         assert_eq!(words_of(words, "REFUSED"), ["unlike"], "{words}");
         assert!(words.lines().all(|line| line.trim_end() == line), "{words}");
-        let object = &told[STORY];
+        let object = &told[OBJECT];
         let place = (&object["utterance"], &object["rule"], &object["nearest"]);
         assert_eq!(place, (&6.into(), &"unlike".into(), &"unlock the front door".into()));
         assert_eq!(
@@ -425,8 +426,8 @@ mod tests {
         let close = |heard: Heard| Heard { text: "Unlock the front door.".into(), ..heard };
         for (heard, offset) in [(heard(), 0.0), (heard(), -2.25), (close(heard()), 1.5)] {
             let thresholds = Thresholds { offset, wrong_costs: 20.0, ..Thresholds::default() };
-            let told = told_by(&thresholds, Some(&heard), Some(&story()), None);
-            let (object, words) = (&told[STORY], told[WORDS].as_str().unwrap());
+            let told = told_by(&thresholds, Some(&heard), Some(&trace()), None);
+            let (object, words) = (&told[OBJECT], told[WORDS].as_str().unwrap());
             let number = |value: &Value| value.as_f64().unwrap();
             let (sum, features) = (&object["sum"], object["sum"]["features"].as_object().unwrap());
             // Each is rounded to three decimals.
@@ -466,7 +467,7 @@ mod tests {
     fn what_is_not_known_is_not_told() {
         let lost = told(None, None, Some("scratch is full"));
         assert_eq!(lost[WORDS], "#6, 4 s ago: lost\n  scratch is full\n");
-        assert_eq!((&lost[STORY]["sentences"], &lost[STORY]["sound"]), (&json!([]), &Value::Null));
+        assert_eq!((&lost[OBJECT]["sentences"], &lost[OBJECT]["sound"]), (&json!([]), &Value::Null));
         let text = "Unlock the front door.".into();
         let good = Heard { text, best: Some(candidate(1, "unlock the front door", -1.0, -1.6)), ..heard() };
         let lenient = Thresholds { offset: 100.0, ..Thresholds::default() };
@@ -478,19 +479,19 @@ mod tests {
         assert!(!words.contains("sound  "), "{words}");
         let own = "   \"unlock the front door\" = unlock, lock front door\n          no more can be looked for now\n";
         assert!(words.contains(own), "{words}");
-        let mut late = story();
-        late.sentences.truncate(1);
-        late.sentences[0].steps.clear();
-        late.gave_up = Some((Limit::Deadline, 0));
+        let mut late = trace();
+        late.n_best.hypotheses.truncate(1);
+        late.n_best.hypotheses[0].tokens.clear();
+        late.n_best.gave_up = Some((Limit::Deadline, 0));
         let words = told(Some(&heard()), Some(&late), None)[WORDS].as_str().unwrap().to_string();
         let end = "no time was left for its tokens\n          1 found: out of time after 0 calls of the decoder\n";
         assert!(words.contains(end), "{words}");
-        let nothing = Traits::of(&[], &[], 512);
+        let nothing = SoundStats::of(&[], &[], 512);
         assert_eq!(sound_lines(&nothing), ["0.00 s, no speech in it"]);
         let without = told(Some(&Heard { best: None, ..heard() }), None, None);
-        assert_eq!((&without[STORY]["sum"], &without[STORY]["log_odds"]), (&Value::Null, &Value::Null));
+        assert_eq!((&without[OBJECT]["sum"], &without[OBJECT]["log_odds"]), (&Value::Null, &Value::Null));
         assert_eq!(section(without[WORDS].as_str().unwrap(), "log-odds"), [""; 0], "no sum without a sentence");
-        assert_eq!(nothing_yet()[STORY]["utterance"], Value::Null);
+        assert_eq!(nothing_yet()[OBJECT]["utterance"], Value::Null);
     }
 
     #[test]
@@ -508,7 +509,7 @@ mod tests {
             assert!(words.starts_with(&format!("#6, 4 s ago: refused by the rule {refuses}\n")), "{what}: {words}");
             assert_eq!(words_of(words, "REFUSED"), [refuses], "{what}: {words}");
             assert_eq!(words_of(words, "fails too"), fail_too, "{what}: {words}");
-            assert_eq!(told[STORY]["rule"], refuses, "{what}");
+            assert_eq!(told[OBJECT]["rule"], refuses, "{what}");
         }
     }
 

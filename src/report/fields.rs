@@ -16,7 +16,7 @@ use crate::decide::rules::{Check, Reason, Verdict};
 use crate::decide::thresholds::Assessment;
 use crate::decide::weights::{Part, probability};
 use crate::grammar::{Sentence, SlotValue, Slots};
-use crate::recognize::story::{Step, Story, Traits};
+use crate::recognize::trace::{SoundStats, TokenScore, Trace};
 use crate::recognize::{Candidate, Heard};
 use crate::utterance::scratch::Usage;
 
@@ -170,23 +170,23 @@ impl Why<'_> {
         map.append(&mut decision(self.heard, self.assessment().as_ref(), self.verdict, self.commands));
         map.insert("sum".into(), self.sum().map_or(Value::Null, |sum| sum.json()));
         map.insert("free".into(), json!(self.heard.map(|heard| round(heard.free))));
-        map.insert("sound".into(), self.story.map_or(Value::Null, |story| sound(&story.sound)));
-        let sentence = |(candidate, steps): (&Candidate, &[Step])| {
+        map.insert("sound".into(), self.trace.map_or(Value::Null, |trace| sound(&trace.sound)));
+        let sentence = |(candidate, tokens): (&Candidate, &[TokenScore])| {
             let Sentence { command, words, slots: values } = &candidate.sentence;
             json!({
                 "sentence": words, "command": self.commands[*command].name, "slots": slots(values),
                 "rank": round(candidate.rank), "joint": round(candidate.joint),
                 "log_odds": self.log_odds(candidate).map(round),
-                "tokens": steps.iter().map(token).collect::<Value>(),
+                "tokens": tokens.iter().map(token).collect::<Value>(),
             })
         };
         map.insert("sentences".into(), self.sentences().into_iter().map(sentence).collect());
         map.insert("rules".into(), self.rules.iter().map(rule).collect());
-        let looked = |story: &Story| {
-            let gave_up = story.gave_up.map(|(limit, _)| in_words(limit));
-            json!({"calls": story.calls, "ms": story.took.as_millis() as u64, "gave_up": gave_up})
+        let looked = |Trace { n_best, took, .. }: &Trace| {
+            let gave_up = n_best.gave_up.map(|(limit, _)| in_words(limit));
+            json!({"calls": n_best.calls, "ms": took.as_millis() as u64, "gave_up": gave_up})
         };
-        map.insert("looked".into(), json!(self.story.map(looked)));
+        map.insert("looked".into(), json!(self.trace.map(looked)));
         map.into()
     }
 }
@@ -208,7 +208,7 @@ impl Sum {
     }
 }
 
-fn sound(sound: &Traits) -> Value {
+fn sound(sound: &SoundStats) -> Value {
     let bounds = sound.bounds_ms;
     json!({
         "duration_ms": sound.duration_ms,
@@ -219,9 +219,9 @@ fn sound(sound: &Traits) -> Value {
     })
 }
 
-fn token(step: &Step) -> Value {
-    let rather = step.rather.as_ref().map(|(text, nats)| json!({"text": text, "nats": round(*nats)}));
-    json!({"text": step.text, "nats": round(step.log_probability), "rather": rather})
+fn token(score: &TokenScore) -> Value {
+    let rather = score.likeliest.as_ref().map(|(text, nats)| json!({"text": text, "nats": round(*nats)}));
+    json!({"text": score.token, "nats": round(score.log_probability), "rather": rather})
 }
 
 fn rule((code, check): &(&str, Option<Check>)) -> Value {

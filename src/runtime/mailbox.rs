@@ -96,10 +96,10 @@ impl<T> Drop for Sender<T> {
 }
 
 impl<T> Receiver<T> {
-    /// Takes the oldest item. Waits at most `patience` for one.
-    pub fn take(&self, patience: Duration) -> Received<T> {
+    /// Takes the oldest item. Waits at most `timeout` for one.
+    pub fn take(&self, timeout: Duration) -> Received<T> {
         let empty = |inside: &mut Inside<T>| inside.items.is_empty() && !inside.sender_gone;
-        let waited = self.0.changed.wait_timeout_while(self.0.lock(), patience, empty);
+        let waited = self.0.changed.wait_timeout_while(self.0.lock(), timeout, empty);
         let (mut inside, _) = waited.unwrap_or_else(PoisonError::into_inner);
         match inside.items.pop_front() {
             Some(item) => Received::Item(item),

@@ -34,7 +34,7 @@ impl Question {
 
     /// Longest wait for the answer. The answer to [`Question::Why`] comes after the decision that is in progress, and
     /// may take as long as a decision itself.
-    fn patience(self) -> Duration {
+    fn timeout(self) -> Duration {
         Duration::from_secs(match self {
             Question::Status => 2,
             Question::Why => 180,
@@ -115,7 +115,7 @@ pub fn is_served(dir: &Path) -> bool {
 /// kernel.
 pub fn ask(dir: &Path, question: Question) -> io::Result<Value> {
     let mut daemon = UnixStream::connect(dir.join(question.socket()))?;
-    daemon.set_read_timeout(Some(question.patience()))?;
+    daemon.set_read_timeout(Some(question.timeout()))?;
     let mut said = String::new();
     daemon.read_to_string(&mut said)?;
     if said.is_empty() {

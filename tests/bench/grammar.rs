@@ -1,7 +1,8 @@
 //! `cargo bench --bench grammar`: what large grammars cost: time to read and build them, and the most memory that takes.
 //!
 //! Each round is a process of its own, so that `VmHWM` is that round's. What the program takes before it begins is
-//! subtracted. No model is loaded.
+//! subtracted. No model is loaded. Last, what ten times as many faults cost to find and print: ten times as much if that is
+//! linear.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -22,6 +23,9 @@ type Writer = fn() -> String;
 /// The grammars: name, and how to write its configuration.
 const GRAMMARS: [(&str, Writer); 4] =
     [("10,000 commands", commands), ("10,000 templates", templates), ("coffee in any order", coffee), ("home", home)];
+
+/// The numbers of faults that are compared.
+const FAULTS: [usize; 2] = [10_000, 100_000];
 
 /// A word for each number, from syllables: "bafo", "kisubi".
 fn word(number: usize) -> String {
@@ -71,6 +75,15 @@ fn templates() -> String {
     text
 }
 
+/// A configuration with so many faults: commands that name a list, and have a key, that do not exist.
+fn faulty(faults: usize) -> String {
+    let mut text = lists();
+    for n in 0..faults / 2 {
+        let _ = writeln!(text, "[[commands]]\nname = \"c{n}\"\nsay = \"{} {{romm}}\"\nsya = {n}", word(n));
+    }
+    text
+}
+
 fn coffee() -> String {
     file("coffee.toml")
 }
@@ -105,6 +118,17 @@ fn round(text: &str) -> String {
     format!("{built} {memory} {linted} {last}")
 }
 
+/// Milliseconds to find and print the faults of `text`, of which there are so many.
+fn refused(text: &str, faults: usize) -> f64 {
+    let begun = Instant::now();
+    let found = config::parse("bench.toml", text).map(drop);
+    let Err(problems) = found else { panic!("this configuration should be refused") };
+    let printed = problems.to_string().len();
+    let ms = begun.elapsed().as_secs_f64() * 1e3;
+    assert!(problems.list.len() == faults && printed > faults, "{} of {faults} faults", problems.list.len());
+    ms
+}
+
 fn main() {
     if let Some((_, write)) = std::env::var(ROUND).ok().and_then(|name| GRAMMARS.into_iter().find(|(n, _)| *n == name))
     {
@@ -128,4 +152,10 @@ fn main() {
         let rest = rounds[0].splitn(4, ' ').nth(3).unwrap_or_default();
         println!("{name}: built in {} ms, {} MiB; warnings in {} ms; {rest}", median(0), median(1), median(2));
     }
+    let texts = FAULTS.map(faulty);
+    let mut times: Vec<[f64; 2]> =
+        (0..ROUNDS).map(|_| [0, 1].map(|which| refused(&texts[which], FAULTS[which]))).collect();
+    times.sort_by(|[a, more], [b, more_of_b]| (more / a).total_cmp(&(more_of_b / b)));
+    let [few, many] = times[ROUNDS / 2];
+    println!("{} faults in {few:.1} ms, {} in {many:.1} ms: {:.1} times", FAULTS[0], FAULTS[1], many / few);
 }

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use hearken::audio::microphone::MicrophoneSettings;
 use hearken::audio::supervisor::Supervisor;
-use hearken::audio::{AudioSource, FRAME, FRAME_LEN, SAMPLE_RATE, Sound};
+use hearken::audio::{AudioSource, FRAME, FRAME_LEN, SAMPLE_RATE, SourceEvent};
 use hearken::config::{self, Settings};
 use hearken::decide::rules::{Verdict, judge};
 use hearken::decide::thresholds::Thresholds;
@@ -152,7 +152,7 @@ fn waiting_costs() {
     let (begun, before, mut block) = (Instant::now(), support::processor_ticks(std::process::id()) as f64, [0.0; 960]);
     while begun.elapsed() < Duration::from_secs(20) {
         let sound = supervisor.read(&mut block, POLL_INTERVAL);
-        assert!(matches!(sound, Ok(Sound::Samples(0))), "there should be no such microphone: {sound:?}");
+        assert!(matches!(sound, Ok(SourceEvent::Samples(0))), "there should be no such microphone: {sound:?}");
     }
     let (share, attempts) = (
         (support::processor_ticks(std::process::id()) as f64 - before) / begun.elapsed().as_secs_f64(),

@@ -41,7 +41,7 @@ const PERIOD_MS: f64 = 20.0;
 const QUIET_MS: f64 = 1000.0;
 
 /// More than the daemon needs to start and to decide its last utterance on the slowest machine.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 fn main() -> ExitCode {
     match demonstrate() {
@@ -65,7 +65,7 @@ fn demonstrate() -> io::Result<bool> {
     let mut command = Command::new(program());
     command.args(["run", "--watch", "--events", "-", "--config"]).arg(config).arg("--scratch").arg(scratch.path());
     let mut daemon = Running(microphone.plug_into(&mut command).stdout(Stdio::piped()).spawn()?);
-    give_up_after(&daemon, length + PATIENCE);
+    give_up_after(&daemon, length + TIMEOUT);
     let stdout = daemon.0.stdout.take().expect("its output should be piped");
     let mut events: Vec<(Value, f64)> = Vec::new();
     for line in BufReader::new(stdout).lines() {

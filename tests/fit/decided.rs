@@ -8,7 +8,7 @@ use hearken::audio::{SAMPLE_RATE, wav};
 use hearken::config::{self, Settings};
 use hearken::measure::eval::expected::{Case, Expected, listed_cases};
 use hearken::measure::eval::mix::Noise;
-use hearken::measure::eval::{Evaluator, Utterance};
+use hearken::measure::eval::{Evaluator, Segment};
 use hearken::recognize::MAX_SAMPLES;
 use hearken::recognize::models;
 use hearken::recognize::settings::RecognizerSettings;
@@ -183,9 +183,9 @@ impl Folder {
     }
 
     /// A row for each utterance of a recording. A sentence in which none was found has one too: it was missed.
-    fn rows(&self, case: &Case, condition: &str, utterances: &[Utterance]) -> Vec<Row> {
+    fn rows(&self, case: &Case, condition: &str, utterances: &[Segment]) -> Vec<Row> {
         let said = if case.expected == Expected::Rejected { Said::Other } else { Said::Sentence };
-        let row = |utterance: Option<&Utterance>| Row {
+        let row = |utterance: Option<&Segment>| Row {
             grammar: self.name.clone(),
             set: case.set.clone().unwrap_or_else(|| self.name.clone()),
             speaker: hash(case.speaker.as_deref().unwrap_or(&case.name)) >> 32,

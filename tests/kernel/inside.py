@@ -32,7 +32,7 @@ LONG = "other/it was the best of times it was the worst of times.wav"
 # Debian's numbers; gpio has none of its own there.
 NOBODY, AUDIO, GPIO = 65534, 29, 997
 # Longer than anything takes that works: what is waited for has not happened by then.
-PATIENCE = 120
+TIMEOUT = 120
 
 # The outputs of hearken.toml: offset of the line, level at rest.
 OUTPUTS = {"lights": (17, 0), "tv": (22, 1), "bell": (27, 0)}
@@ -57,12 +57,12 @@ def contains(said, wanted):
 
 def until(condition, what):
     """Waits until `condition` gives something, and returns that."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while time.monotonic() < deadline:
         if result := condition():
             return result
         time.sleep(0.01)
-    raise Failure(f"not within {PATIENCE} s: {what}")
+    raise Failure(f"not within {TIMEOUT} s: {what}")
 
 
 # The machine.
@@ -164,7 +164,7 @@ def unprivileged(groups):
 def hearken(*arguments, groups=(AUDIO, GPIO)):
     """The program's exit code and all that it says."""
     ended = subprocess.run([PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                           timeout=PATIENCE, **unprivileged(groups))
+                           timeout=TIMEOUT, **unprivileged(groups))
     return ended.returncode, ended.stdout.strip()
 
 
@@ -186,11 +186,11 @@ class Daemon:
 
     def event(self):
         try:
-            event = self.events.get(timeout=PATIENCE)
+            event = self.events.get(timeout=TIMEOUT)
         except queue.Empty:
-            raise Failure(f"no event within {PATIENCE} s") from None
+            raise Failure(f"no event within {TIMEOUT} s") from None
         if event is None:
-            raise Failure(f"the daemon ended with {self.process.wait(PATIENCE)} where an event should come")
+            raise Failure(f"the daemon ended with {self.process.wait(TIMEOUT)} where an event should come")
         return event
 
     def microphone(self, state):
@@ -200,7 +200,7 @@ class Daemon:
 
     def hears(self, clip):
         """The one event that a recorded sentence comes to."""
-        expect(play(clip).wait(PATIENCE), 0, f"aplay's exit code for {clip}")
+        expect(play(clip).wait(TIMEOUT), 0, f"aplay's exit code for {clip}")
         event = self.event()
         if "verdict" not in event:
             raise Failure(f"an event that is no decision: {event}")
@@ -213,7 +213,7 @@ class Daemon:
 
     def end(self, how):
         self.process.send_signal(how)
-        return self.process.wait(PATIENCE)
+        return self.process.wait(TIMEOUT)
 
 
 def play(clip):
@@ -340,7 +340,7 @@ def unplug(daemon):
     """the sound card goes, and comes back"""
     goes = subprocess.Popen(["sh", "-c", f"echo snd_aloop.0 > {CARD}/unbind"])
     lost = daemon.microphone("lost")
-    expect(goes.wait(PATIENCE), 0, "unbinding the card, which waits until its streams are closed")
+    expect(goes.wait(TIMEOUT), 0, "unbinding the card, which waits until its streams are closed")
     (CARD / "bind").write_text("snd_aloop.0")
     allow()
     daemon.microphone("open")
@@ -375,7 +375,7 @@ def scratch(daemon):
     player = play(LONG)
     until(lambda: taken.append(in_scratch()) or not daemon.events.empty(), "the end of the recording")
     counted = daemon.event()["scratch"]["high_water"]
-    player.wait(PATIENCE)
+    player.wait(TIMEOUT)
     if not 0 < max(taken) <= counted + PAGE:
         raise Failure(f"scratch took {max(taken)} bytes, while {counted} were counted")
     until(lambda: in_scratch() == 0, "an empty scratch")
@@ -390,7 +390,7 @@ def kill(daemon):
     recorded = until(lambda: in_scratch() if in_scratch() > PAGE else 0, "a recording")
     expect(levels(), {"lights": 1, "tv": 0, "bell": 0}, "levels before")
     expect(daemon.end(signal.SIGKILL), -signal.SIGKILL, "exit code")
-    player.wait(PATIENCE)
+    player.wait(TIMEOUT)
     expect((in_scratch(), os.listdir(SCRATCH)), (0, ["hearken.sock"]), "bytes and files in scratch")
     expect(lines_in_use(), {}, "lines in use")
     return f"of {recorded} bytes none is left; the kernel let go of the lines, now {shown()}"

@@ -17,7 +17,7 @@ import time
 import wave
 
 # Longest wait for anything but the boot under systemd.
-PATIENCE = 120
+TIMEOUT = 120
 # Registers of the SoC: what the pins are for, ten in a word, and their levels.
 FUNCTION, LEVEL = 0x3F200000, 0x3F200034
 # Its clock goes by its instructions, 8 ns each, and leaps when it has nothing to do. So it is never too slow for the sound,
@@ -76,7 +76,7 @@ class Pi:
 
     def _connect(self, path):
         connection = socket.socket(socket.AF_UNIX)
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while True:
             try:
                 connection.connect(path)
@@ -118,7 +118,7 @@ class Pi:
         """Seconds since it was switched on."""
         return time.monotonic() - self.begun
 
-    def until(self, what, holds, seconds=PATIENCE):
+    def until(self, what, holds, seconds=TIMEOUT):
         """Waits until `holds()` gives something, and returns it."""
         deadline = time.monotonic() + seconds
         while not (found := holds()):
@@ -127,7 +127,7 @@ class Pi:
             self._pump(0.1)
         return found
 
-    def says(self, pattern, seconds=PATIENCE):
+    def says(self, pattern, seconds=TIMEOUT):
         """Waits for a line of the console that has `pattern`; the match."""
         match = lambda: next(filter(None, (re.search(pattern, line) for line in self.lines)), None)
         return self.until(f"a line on the console like {pattern!r}", match, seconds)
@@ -188,7 +188,7 @@ class Pi:
     def cost(self):
         """Ends it; processor seconds that it took."""
         self.monitor.sendall(b"quit\n")
-        self.qemu.wait(PATIENCE)
+        self.qemu.wait(TIMEOUT)
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         return used.ru_utime + used.ru_stime
 
@@ -199,7 +199,7 @@ def expect(what, found, right):
         raise Failed(f"{what} should be {right}; found {found}")
 
 
-def test(name, boot, parts, seconds=PATIENCE):
+def test(name, boot, parts, seconds=TIMEOUT):
     """Boots a Pi and prints each fact that the `parts` find; at the first fault the end of the console. The exit code."""
     # Whoever ends this ends QEMU too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))

@@ -1,25 +1,25 @@
 //! Recordings with any scores: the offsets that are chosen for them keep their word.
 
 use hearken::decide::thresholds::Thresholds;
-use hearken::measure::calibrate::{Data, LEAST, LEAST_OF_COMMAND, MOST, Recording, Scored, at, fit};
+use hearken::measure::calibrate::{Data, Example, LEAST, LEAST_OF_COMMAND, MOST, Scored, at, fit};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::for_any;
 
 /// Scores by the tenth of a nat, so that some are the same.
-fn recordings(positive: bool, most: usize, hours: f64) -> impl Strategy<Value = Vec<Recording>> {
+fn recordings(positive: bool, most: usize, hours: f64) -> impl Strategy<Value = Vec<Example>> {
     let scored = (-200..100i32, 0..3usize, any::<bool>()).prop_map(move |(tenths, command, right)| Scored {
         excess: tenths as f32 / 10.0,
         command,
         right: positive && right,
     });
-    vec(vec(scored, 0..3).prop_map(move |scored| Recording { positive, hours, scored }), 0..most)
+    vec(vec(scored, 0..3).prop_map(move |scored| Example { positive, hours, scored }), 0..most)
 }
 
 #[test]
 fn what_is_chosen_keeps_the_target_and_no_whole_nat_is_better() {
-    let silent = (0.1..40.0f64).prop_map(|hours| Recording { positive: false, hours, scored: Vec::new() });
+    let silent = (0.1..40.0f64).prop_map(|hours| Example { positive: false, hours, scored: Vec::new() });
     let data = (recordings(true, 120, 1.0), recordings(false, 30, 0.0), silent);
     for_any((data, 0.1..40.0f64), |((sentences, other, silent), target)| {
         let data = Data { recordings: [sentences, other, vec![silent]].concat() };

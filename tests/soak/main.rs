@@ -43,7 +43,7 @@ const LINE_EVERY: Duration = Duration::from_secs(60);
 /// What the microphone is given to come back.
 const RECOVERY: Duration = Duration::from_secs(5);
 /// What the daemon is given to load its model, to decide what is left, and to end.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 /// How much the resident memory may grow after the warm-up, in KiB: more than the C library's heaps come and go by.
 const GROWTH: u64 = 8 << 10;
 /// One sample in so many may be lost: at 30 times real time the queue to the listener, 2.7 s long, holds 90 ms, and a machine that
@@ -151,7 +151,7 @@ impl Soak {
         let mut daemon = Running(microphone.plug_into(&mut command).spawn()?);
         let tally = Tally::of(daemon.0.stdout.take().expect("its output should be piped"));
         let mut soak = Soak { daemon, microphone, scratch, dir, tally, begun: Instant::now(), faults: 0, problems: 0 };
-        soak.wait(PATIENCE, "listen", |soak| Ok(soak.tally().opened > 0))?;
+        soak.wait(TIMEOUT, "listen", |soak| Ok(soak.tally().opened > 0))?;
         soak.begun = Instant::now();
         Ok(soak)
     }
@@ -163,7 +163,7 @@ impl Soak {
         let start = self.sample("start")?;
         self.disturb(WARM_UP.min(length / 10), pause)?;
         let enough = 2 * KEPT.0 as u64;
-        self.wait(PATIENCE, "decide enough to keep", |soak| Ok(soak.tally().decided() >= enough))?;
+        self.wait(TIMEOUT, "decide enough to keep", |soak| Ok(soak.tally().decided() >= enough))?;
         let warm = self.sample("warm")?;
         self.disturb(length, pause)?;
         let played = self.sample("played")?;
@@ -213,7 +213,7 @@ impl Soak {
     /// Lets the microphone hear noise only, and waits until no recording is left.
     fn drain(&mut self) -> io::Result<()> {
         self.microphone.becomes(MICROPHONE_RATE, &quiet(10_000));
-        self.wait(PATIENCE, "empty scratch", |soak| {
+        self.wait(TIMEOUT, "empty scratch", |soak| {
             let now = soak.look()?;
             Ok(now.gauge("/scratch/used") == 0 && now.recordings == 0 && now.microphone_open())
         })
@@ -224,7 +224,7 @@ impl Soak {
         self.daemon.signal(Signal::TERM);
         let asked = Instant::now();
         let mut code = self.daemon.0.try_wait()?;
-        while code.is_none() && asked.elapsed() < PATIENCE {
+        while code.is_none() && asked.elapsed() < TIMEOUT {
             sleep(POLL_INTERVAL);
             code = self.daemon.0.try_wait()?;
         }
@@ -301,12 +301,12 @@ impl Soak {
     }
 
     /// Waits until `done`; that it took too long is a problem, not the end.
-    fn wait(&mut self, patience: Duration, what: &str, done: impl Fn(&Soak) -> io::Result<bool>) -> io::Result<()> {
+    fn wait(&mut self, timeout: Duration, what: &str, done: impl Fn(&Soak) -> io::Result<bool>) -> io::Result<()> {
         let begun = Instant::now();
         while !done(self)? {
             self.alive()?;
-            let in_time = begun.elapsed() < patience;
-            self.check(in_time, || format!("it did not {what} within {} s", patience.as_secs()));
+            let in_time = begun.elapsed() < timeout;
+            self.check(in_time, || format!("it did not {what} within {} s", timeout.as_secs()));
             if !in_time {
                 break;
             }

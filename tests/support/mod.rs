@@ -241,7 +241,7 @@ pub fn busy(programs: usize) -> Vec<Running> {
 }
 
 /// Longest that a test waits for a program.
-const PATIENCE: Timespec = Timespec { tv_sec: 180, tv_nsec: 0 };
+const TIMEOUT: Timespec = Timespec { tv_sec: 180, tv_nsec: 0 };
 
 impl Running {
     /// A program that is killed if it runs for three minutes: what waits for it then fails instead of waiting for ever.
@@ -249,7 +249,7 @@ impl Running {
         let pid = rustix::process::Pid::from_child(&child);
         let program = pidfd_open(pid, PidfdFlags::empty()).expect("the program should be there");
         std::thread::spawn(move || {
-            let ended = poll(&mut [PollFd::new(&program, PollFlags::IN)], Some(&PATIENCE));
+            let ended = poll(&mut [PollFd::new(&program, PollFlags::IN)], Some(&TIMEOUT));
             if ended == Ok(0) {
                 let _ = pidfd_send_signal(&program, rustix::process::Signal::KILL);
             }

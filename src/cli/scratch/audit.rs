@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::findings::{ENDS, Ending, Findings, Left, Rounds, STATES, WAYS, name};
+use super::findings::{ENDS, Ending, Findings, Kills, Left, STATES, WAYS, name};
 use super::victim::{End, HERE, Orders, State, Way};
 use crate::daemon::error::Error;
 use crate::recognize::RecognizeError;
@@ -29,7 +29,7 @@ use crate::utterance::scratch::{self, Scratch, ScratchSettings};
 
 /// Longest wait for a victim to reach its state, and for its end. It may have to load and use a model on the smallest
 /// Pi.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 /// Latest moment to kill a looping victim, which has made some rounds by then.
 const LATEST: Duration = Duration::from_millis(3);
 
@@ -103,9 +103,9 @@ fn ending(place: &Place, way: Way, state: State, end: End) -> Result<Left, Strin
     left_in(&dir).and_then(|left| Ok(Left { open: open_in(&dir)?, ..left })).map_err(|e| e.to_string())
 }
 
-fn kill(place: &Place, way: Way, rounds: u32, stop: &Stop) -> io::Result<Rounds> {
+fn kill(place: &Place, way: Way, rounds: u32, stop: &Stop) -> io::Result<Kills> {
     let dir = place.room(&format!("{}-rounds", name(way)))?;
-    let mut sum = Rounds { way, killed: 0, leaving: 0, left: Ok(Left::default()) };
+    let mut sum = Kills { way, killed: 0, leaving: 0, left: Ok(Left::default()) };
     for round in 0..rounds {
         let room = dir.join(round.to_string());
         fs::create_dir(&room)?;
@@ -132,7 +132,7 @@ fn kill(place: &Place, way: Way, rounds: u32, stop: &Stop) -> io::Result<Rounds>
 fn meet(orders: &Orders, moment: Duration) -> Result<(), String> {
     let mut victim = start(orders).map_err(|e| format!("cannot be started: {e}"))?;
     let words = words(&mut victim);
-    let reached = words.recv_timeout(PATIENCE).is_ok_and(|word| word == HERE);
+    let reached = words.recv_timeout(TIMEOUT).is_ok_and(|word| word == HERE);
     let signal = match orders.end {
         End::Sigterm => Some(Signal::TERM),
         End::Sigkill => Some(Signal::KILL),
@@ -144,7 +144,7 @@ fn meet(orders: &Orders, moment: Duration) -> Result<(), String> {
         thread::sleep(moment);
         kill_process(Pid::from_child(&victim), signal).map_err(|e| format!("cannot be signalled: {e}"))?;
     }
-    let over = words.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Disconnected);
+    let over = words.recv_timeout(TIMEOUT) == Err(mpsc::RecvTimeoutError::Disconnected);
     if !over {
         let _ = victim.kill();
     }

@@ -45,7 +45,7 @@ pub struct Ending {
 }
 
 /// Victims that were killed at random moments and what all of them left, or why one was not killed.
-pub struct Rounds {
+pub struct Kills {
     pub way: Way,
     pub killed: u32,
     pub leaving: u32,
@@ -55,7 +55,7 @@ pub struct Rounds {
 /// The findings of an audit.
 pub struct Findings {
     pub endings: Vec<Ending>,
-    pub rounds: Vec<Rounds>,
+    pub rounds: Vec<Kills>,
 }
 
 impl std::ops::Add for Left {
@@ -102,7 +102,7 @@ impl Findings {
         let ending =
             |e: &Ending| json!({"way": name(e.way), "state": name(e.state), "end": name(e.end), "left": left(&e.left)});
         let rounds =
-            |r: &Rounds| json!({"way": name(r.way), "killed": r.killed, "leaving": r.leaving, "left": left(&r.left)});
+            |r: &Kills| json!({"way": name(r.way), "killed": r.killed, "leaving": r.leaving, "left": left(&r.left)});
         json!({
             "endings": self.endings.iter().map(ending).collect::<Vec<_>>(),
             "rounds": self.rounds.iter().map(rounds).collect::<Vec<_>>(),
@@ -185,7 +185,7 @@ mod tests {
         for left in [A_FILE, Left { bytes: 1, ..NOTHING }, Left { open: 1, ..NOTHING }] {
             assert_eq!(faults(Ok(A_FILE), Ok(left)), [format!("hearken sealed sigkill: left {left}")]);
         }
-        let killed = |left| Rounds { way: Way::Hearken, killed: 7, leaving: 1, left };
+        let killed = |left| Kills { way: Way::Hearken, killed: 7, leaving: 1, left };
         let ending = Ending { way: Way::Leaky, state: State::Sealed, end: End::Sigkill, left: Ok(A_FILE) };
         let findings = Findings { endings: vec![ending], rounds: vec![killed(Ok(A_FILE))] };
         assert_eq!(findings.faults(), ["hearken looping sigkill: left 1 file 0 B"]);

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::act::buttons::Talk;
-use crate::audio::{AudioError, AudioSource, FRAME_LEN, SAMPLE_RATE, Sound};
+use crate::audio::{AudioError, AudioSource, FRAME_LEN, SAMPLE_RATE, SourceEvent};
 use crate::daemon::listener::{Listener, Spoken, listen};
 use crate::decide::rules::Verdict;
 use crate::recognize::Heard;
@@ -69,14 +69,14 @@ impl Tape {
 }
 
 impl AudioSource for Tape {
-    fn read(&mut self, block: &mut [f32], _: Duration) -> Result<Sound, AudioError> {
+    fn read(&mut self, block: &mut [f32], _: Duration) -> Result<SourceEvent, AudioError> {
         if let Err(why) = self.collect() {
             self.failed = Some(why);
             return Err(AudioError::Ended);
         }
         let Some(at) = self.at.as_mut() else {
             self.at = Some(0);
-            return Ok(Sound::Opened { rate: SAMPLE_RATE });
+            return Ok(SourceEvent::Opened { rate: SAMPLE_RATE });
         };
         let left = &self.sound[*at..];
         if left.is_empty() {
@@ -86,7 +86,7 @@ impl AudioSource for Tape {
         let filled = left.len().min(FRAME_LEN);
         block[..filled].copy_from_slice(&left[..filled]);
         *at += filled;
-        Ok(Sound::Samples(filled))
+        Ok(SourceEvent::Samples(filled))
     }
 }
 

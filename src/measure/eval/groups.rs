@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::expected::Expected;
 use super::statistics::{Estimate, share};
 use super::summary::three_digits;
-use super::{Clip, Outcome};
+use super::{Clip, Grade};
 
 /// Most speakers in a table, so that it fits on a screen. The JSON has all of them.
 pub const WORST_SPEAKERS: usize = 5;
@@ -41,9 +41,9 @@ impl Counts {
     fn add(&mut self, clip: &Clip) {
         self.clips += 1;
         self.found += usize::from(clip.found() == Some(true));
-        self.right += usize::from(clip.outcome == Outcome::Right);
-        self.wrong += usize::from(clip.outcome == Outcome::Wrong);
-        self.refused += usize::from(clip.outcome == Outcome::Refused);
+        self.right += usize::from(clip.grade == Grade::Right);
+        self.wrong += usize::from(clip.grade == Grade::Wrong);
+        self.refused += usize::from(clip.grade == Grade::Refused);
         if clip.expected == Expected::Rejected {
             self.negatives += 1;
             self.false_accepts += clip.utterances.iter().filter(|u| u.accepted()).count();
@@ -119,7 +119,7 @@ pub fn json(groups: &Groups) -> Value {
 mod tests {
     use super::*;
 
-    fn clip(expected: Expected, outcome: Outcome, set: &str, speaker: Option<&str>) -> Clip {
+    fn clip(expected: Expected, grade: Grade, set: &str, speaker: Option<&str>) -> Clip {
         Clip {
             name: String::new(),
             set: Some(set.into()),
@@ -129,7 +129,7 @@ mod tests {
             cut: false,
             utterances: Vec::new(),
             sound: None,
-            outcome,
+            grade,
         }
     }
 
@@ -137,11 +137,11 @@ mod tests {
     fn clips_are_counted_by_their_sets_and_those_without_a_name_are_not() {
         let sentence = || Expected::Sentence("on".into());
         let clips = [
-            clip(sentence(), Outcome::Right, "near", Some("ann")),
-            clip(sentence(), Outcome::Wrong, "far", Some("ann")),
-            clip(sentence(), Outcome::Refused, "far", None),
-            clip(Expected::Rejected, Outcome::Right, "far", None),
-            clip(Expected::Rejected, Outcome::FalseAccept, "far", Some("bob")),
+            clip(sentence(), Grade::Right, "near", Some("ann")),
+            clip(sentence(), Grade::Wrong, "far", Some("ann")),
+            clip(sentence(), Grade::Refused, "far", None),
+            clip(Expected::Rejected, Grade::Right, "far", None),
+            clip(Expected::Rejected, Grade::FalseAccept, "far", Some("bob")),
         ];
         let sets = counted(&clips, |clip| clip.set.as_ref());
         let far = Counts { clips: 4, negatives: 2, right: 1, wrong: 1, refused: 1, hours: 1.0, ..Counts::default() };

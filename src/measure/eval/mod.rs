@@ -58,9 +58,9 @@ impl Condition<'_> {
     }
 }
 
-/// One utterance and the decision on it.
+/// A segment of a clip that was taken for an utterance, and the decision on it.
 #[derive(Debug, Clone)]
-pub struct Utterance {
+pub struct Segment {
     /// The result of recognition.
     pub heard: Heard,
     /// The decision.
@@ -81,7 +81,7 @@ pub struct Utterance {
     pub sound: Option<Vec<f32>>,
 }
 
-impl Utterance {
+impl Segment {
     /// Whether it is accepted.
     pub fn accepted(&self) -> bool {
         self.verdict == Verdict::Accepted
@@ -99,9 +99,9 @@ impl Utterance {
     }
 }
 
-/// The result of a clip.
+/// Whether a clip was decided right, and what is wrong if not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum Grade {
     /// Decided as expected.
     Right,
     /// Accepted as something else than what was said.
@@ -112,14 +112,14 @@ pub enum Outcome {
     FalseAccept,
 }
 
-impl Outcome {
-    /// The outcome in one word, for programs.
+impl Grade {
+    /// The grade in one word, for programs.
     pub fn code(self) -> &'static str {
         match self {
-            Outcome::Right => "right",
-            Outcome::Wrong => "wrong",
-            Outcome::Refused => "refused",
-            Outcome::FalseAccept => "false-accept",
+            Grade::Right => "right",
+            Grade::Wrong => "wrong",
+            Grade::Refused => "refused",
+            Grade::FalseAccept => "false-accept",
         }
     }
 }
@@ -140,11 +140,11 @@ pub struct Clip {
     /// Whether the listener cut it.
     pub cut: bool,
     /// The utterances in it.
-    pub utterances: Vec<Utterance>,
+    pub utterances: Vec<Segment>,
     /// Its first 30 s of samples, if no utterance was found, the result is not right, and they are kept.
     pub sound: Option<Vec<f32>>,
-    /// Its result.
-    pub outcome: Outcome,
+    /// Whether that was right.
+    pub grade: Grade,
 }
 
 impl Clip {
@@ -163,7 +163,7 @@ impl Clip {
         map.insert("speaker".into(), json!(self.speaker));
         map.insert("snr_db".into(), json!(snr_db));
         map.insert("expected".into(), self.expected.json());
-        map.insert("outcome".into(), json!(self.outcome.code()));
+        map.insert("outcome".into(), json!(self.grade.code()));
         map.insert("found".into(), json!(self.found()));
         map.insert("seconds".into(), json!((self.seconds * 1000.0).round() / 1000.0));
         let decisions = self.utterances.iter().map(|utterance| {
@@ -180,15 +180,15 @@ impl Clip {
     }
 }
 
-/// The result of a clip. If a sentence is expected, exactly one utterance must be accepted, and as that sentence.
-fn outcome(expected: &Expected, utterances: &[Utterance]) -> Outcome {
+/// The grade of a clip. If a sentence is expected, exactly one utterance must be accepted, and as that sentence.
+fn grade(expected: &Expected, utterances: &[Segment]) -> Grade {
     let mut accepted = utterances.iter().filter(|u| u.accepted());
     match (expected, accepted.next(), accepted.next()) {
-        (Expected::Rejected, None, _) => Outcome::Right,
-        (Expected::Rejected, Some(_), _) => Outcome::FalseAccept,
-        (_, None, _) => Outcome::Refused,
-        (_, Some(only), None) if only.is_expected => Outcome::Right,
-        _ => Outcome::Wrong,
+        (Expected::Rejected, None, _) => Grade::Right,
+        (Expected::Rejected, Some(_), _) => Grade::FalseAccept,
+        (_, None, _) => Grade::Refused,
+        (_, Some(only), None) if only.is_expected => Grade::Right,
+        _ => Grade::Wrong,
     }
 }
 
@@ -229,15 +229,15 @@ impl Evaluator {
         };
         let mut utterances: Vec<_> =
             pieces.into_iter().map(|(sound, heard)| self.judge(sound, heard, &expected)).collect();
-        let outcome = outcome(&expected, &utterances);
+        let grade = grade(&expected, &utterances);
         for utterance in &mut utterances {
-            let telling = outcome != Outcome::FalseAccept || utterance.accepted();
-            utterance.sound = utterance.sound.take().filter(|_| outcome != Outcome::Right && telling && self.keeps());
+            let telling = grade != Grade::FalseAccept || utterance.accepted();
+            utterance.sound = utterance.sound.take().filter(|_| grade != Grade::Right && telling && self.keeps());
         }
-        let unheard = outcome != Outcome::Right && utterances.is_empty();
+        let unheard = grade != Grade::Right && utterances.is_empty();
         let sound = whole.filter(|_| unheard && self.keeps());
         let sound = sound.map(|sound| sound[..sound.len().min(MAX_SAMPLES)].to_vec());
-        Ok(Clip { name, set, speaker, expected, seconds, cut, utterances, sound, outcome })
+        Ok(Clip { name, set, speaker, expected, seconds, cut, utterances, sound, grade })
     }
 
     /// Whether the listener cuts a clip of so many samples. Other sound that is longer than an utterance can be is
@@ -265,11 +265,11 @@ impl Evaluator {
         cut::utterances(sound, endpoint, scratch, &mut recognize)
     }
 
-    fn judge(&self, sound: Vec<f32>, heard: Heard, expected: &Expected) -> Utterance {
+    fn judge(&self, sound: Vec<f32>, heard: Heard, expected: &Expected) -> Segment {
         let (assessment, verdict) = judge(&heard, &self.thresholds);
         let nearest = heard.best.as_ref().map(|best| &best.sentence);
         let accepted = nearest.filter(|_| verdict == Verdict::Accepted);
-        Utterance {
+        Segment {
             is_expected: nearest.is_some_and(|sentence| expected.is(sentence, &self.commands, &self.grammar)),
             extra: accepted.map(|sentence| expected.extra(sentence)).unwrap_or_default(),
             decision: report::fields::decision(Some(&heard), assessment.as_ref(), &verdict, &self.commands),

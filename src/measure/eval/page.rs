@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::groups::{self, COLUMNS, Counts};
 use super::spectrogram::{ROWS, bitmap};
 use super::summary::{Confusion, Summary};
-use super::{Clip, Outcome, Utterance, charts};
+use super::{Clip, Grade, Segment, charts};
 use crate::audio::{duration_ms, wav};
 use crate::decide::thresholds::Thresholds;
 
@@ -106,7 +106,7 @@ fn section(out: &mut dyn Write, summary: &Summary, clips: &[Clip]) -> io::Result
     }
     write!(out, "</table></div>")?;
     let mut silent = 0;
-    for clip in clips.iter().filter(|c| c.outcome != Outcome::Right) {
+    for clip in clips.iter().filter(|c| c.grade != Grade::Right) {
         let of_utterances = clip.utterances.iter().filter_map(|u| Some((Some(u), u.sound.as_ref()?)));
         let sounds = || of_utterances.clone().chain(clip.sound.iter().map(|sound| (None, sound)));
         sounds().try_for_each(|(utterance, sound)| card(out, clip, utterance, sound))?;
@@ -150,7 +150,7 @@ fn group_table<'a>(
 }
 
 /// A section on one clip: what was expected, what was decided, and why.
-fn card(out: &mut dyn Write, clip: &Clip, utterance: Option<&Utterance>, sound: &[f32]) -> io::Result<()> {
+fn card(out: &mut dyn Write, clip: &Clip, utterance: Option<&Segment>, sound: &[f32]) -> io::Result<()> {
     let word = |key: &str| match utterance.and_then(|utterance| utterance.decision.get(key)) {
         None | Some(Value::Null) => "-".into(),
         Some(Value::String(text)) => escaped(text),

@@ -8,7 +8,7 @@ use super::expected::Expected;
 use super::groups::{self, Groups};
 use super::reliability::Reliability;
 use super::statistics::{Bins, Estimate, quantile, rate, share};
-use super::{Clip, Outcome, Utterance};
+use super::{Clip, Grade, Segment};
 use crate::decide::weights::probability;
 
 /// Bins of the log-odds less what is needed. Other speech is far below 0, most sentences between 1 and 5.
@@ -114,20 +114,20 @@ impl Summary {
     /// Counts `clips`.
     pub fn of(clips: &[Clip], snr_db: Option<f32>) -> Summary {
         let all = || clips.iter();
-        let are = |outcome| all().filter(|c| c.outcome == outcome).count();
+        let are = |grade| all().filter(|c| c.grade == grade).count();
         let negatives = || all().filter(|c| c.expected == Expected::Rejected);
-        let utterances: Vec<&Utterance> = all().flat_map(|c| &c.utterances).collect();
+        let utterances: Vec<&Segment> = all().flat_map(|c| &c.utterances).collect();
         let ms: Vec<f64> = utterances.iter().map(|u| u.heard.took.total.as_secs_f64() * 1000.0).collect();
         Summary {
             snr_db,
             clips: clips.len(),
             found: all().filter(|c| c.found() == Some(true)).count(),
-            right: are(Outcome::Right),
-            wrong: are(Outcome::Wrong),
-            refused: are(Outcome::Refused),
+            right: are(Grade::Right),
+            wrong: are(Grade::Wrong),
+            refused: are(Grade::Refused),
             false_accepts: negatives().flat_map(|c| &c.utterances).filter(|u| u.accepted()).count(),
             negatives: negatives().count(),
-            negatives_accepted: are(Outcome::FalseAccept),
+            negatives_accepted: are(Grade::FalseAccept),
             hours: hours(negatives()),
             audio_hours: hours(all()),
             utterances: utterances.len(),
@@ -136,7 +136,7 @@ impl Summary {
             sets: groups::counted(clips, |clip| clip.set.as_ref()),
             speakers: groups::counted(clips, |clip| clip.speaker.as_ref()),
             confusions: confusions(clips),
-            excess: distribution(EXCESS, clips, Utterance::excess),
+            excess: distribution(EXCESS, clips, Segment::excess),
             lead: distribution(LEAD, clips, |u| u.assessment?.features.get("lead")),
             reliability: Reliability::of(probabilities(clips)),
             det: det(clips),
@@ -264,8 +264,8 @@ impl Distribution {
     }
 }
 
-fn distribution(bins: Bins, clips: &[Clip], score: impl Fn(&Utterance) -> Option<f32>) -> Distribution {
-    let of = |group: &dyn Fn(&Clip, &Utterance) -> bool| {
+fn distribution(bins: Bins, clips: &[Clip], score: impl Fn(&Segment) -> Option<f32>) -> Distribution {
+    let of = |group: &dyn Fn(&Clip, &Segment) -> bool| {
         let members = clips.iter().flat_map(|c| c.utterances.iter().filter(move |u| group(c, u)));
         bins.count(members.filter_map(&score))
     };
@@ -290,12 +290,12 @@ fn decided(clip: &Clip) -> Vec<String> {
         let utterances = clip.utterances.iter().filter(|u| u.accepted() == wanted);
         utterances.filter_map(|u| u.decision.get(key)?.as_str().map(String::from)).collect()
     };
-    match clip.outcome {
-        Outcome::Right => Vec::new(),
-        Outcome::FalseAccept => of("sentence", true),
-        Outcome::Wrong => vec![of("sentence", true).join(" + ")],
-        Outcome::Refused if clip.utterances.is_empty() => vec!["not heard".into()],
-        Outcome::Refused => vec![format!("refused: {}", of("rule", false).join(" + "))],
+    match clip.grade {
+        Grade::Right => Vec::new(),
+        Grade::FalseAccept => of("sentence", true),
+        Grade::Wrong => vec![of("sentence", true).join(" + ")],
+        Grade::Refused if clip.utterances.is_empty() => vec!["not heard".into()],
+        Grade::Refused => vec![format!("refused: {}", of("rule", false).join(" + "))],
     }
 }
 

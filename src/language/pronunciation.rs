@@ -63,7 +63,7 @@ const SOUNDS: [(&str, &str); 49] = [
 
 /// The sound of a word.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sound {
+pub struct Pronunciation {
     /// Its consonants. A word that begins with a vowel has an apostrophe first, because such a start sounds like a
     /// consonant.
     pub consonants: String,
@@ -73,15 +73,15 @@ pub struct Sound {
     pub whole: String,
 }
 
-impl Sound {
+impl Pronunciation {
     /// The sound of `word`.
-    pub fn of(word: &str) -> Sound {
+    pub fn of(word: &str) -> Pronunciation {
         let lower = word.to_lowercase();
         let lower =
             IRREGULAR.iter().find(|(written, _)| *written == lower).map_or(lower, |(_, spoken)| spoken.to_string());
         let lower = without_silent_e(&lower);
         let mut rest = lower.as_str();
-        let mut sound = Sound { consonants: String::new(), vowels: String::new(), whole: String::new() };
+        let mut sound = Pronunciation { consonants: String::new(), vowels: String::new(), whole: String::new() };
         while let Some(letter) = rest.chars().next() {
             let soft = letter == 'c' && rest[1..].starts_with(['e', 'i', 'y']);
             let (length, sounds) = match SOUNDS.iter().find(|(letters, _)| rest.starts_with(letters)) {
@@ -136,11 +136,14 @@ mod tests {
         let same =
             [("two", "too"), ("one", "won"), ("off", "of"), ("right", "rite"), ("night", "knight"), ("sea", "see")];
         for (one, other) in same {
-            assert_eq!(Sound::of(one).whole, Sound::of(other).whole, "{one} {other}");
+            assert_eq!(Pronunciation::of(one).whole, Pronunciation::of(other).whole, "{one} {other}");
         }
         for (one, other) in [("one", "on"), ("eight", "right"), ("left", "let"), ("go", "no"), ("stop", "start")] {
-            assert_ne!(Sound::of(one).whole, Sound::of(other).whole, "{one} {other}");
+            assert_ne!(Pronunciation::of(one).whole, Pronunciation::of(other).whole, "{one} {other}");
         }
-        assert_eq!(Sound::of(""), Sound { consonants: String::new(), vowels: String::new(), whole: String::new() });
+        assert_eq!(
+            Pronunciation::of(""),
+            Pronunciation { consonants: String::new(), vowels: String::new(), whole: String::new() }
+        );
     }
 }

@@ -21,7 +21,7 @@ const SPEECH: f32 = 0.5;
 
 /// The length and the levels of a sound.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Traits {
+pub struct SoundStats {
     /// Its length, in milliseconds.
     pub duration_ms: u64,
     /// Where its speech begins and ends, in milliseconds from the start; `None` without speech.
@@ -36,10 +36,10 @@ pub struct Traits {
     pub clipped: usize,
 }
 
-impl Traits {
+impl SoundStats {
     /// Measures `samples` at 16 kHz. `probabilities` has for each `window` of samples the probability, 0 to 1, that it
     /// is speech. The last window may reach beyond the end.
-    pub fn of(samples: &[f32], probabilities: &[f32], window: usize) -> Traits {
+    pub fn of(samples: &[f32], probabilities: &[f32], window: usize) -> SoundStats {
         let is_speech = |probability: &f32| *probability > SPEECH;
         let (mut speech, mut quiet) = (Vec::new(), Vec::new());
         for (sound, probability) in samples.chunks(window).zip(probabilities) {
@@ -49,7 +49,7 @@ impl Traits {
         let first = probabilities.iter().position(is_speech);
         let last = probabilities.iter().rposition(is_speech);
         let bound = |windows: usize| duration_ms((windows * window).min(samples.len()));
-        Traits {
+        SoundStats {
             duration_ms: duration_ms(samples.len()),
             bounds_ms: first.zip(last).map(|(first, last)| (bound(first), bound(last + 1))),
             speech_ms: duration_ms((probabilities.iter().sum::<f32>() * window as f32) as usize),
@@ -65,54 +65,48 @@ impl Traits {
     }
 }
 
-/// One token of a sentence.
+/// One token of a sentence: its number in the model, or its text with the space before it, which is empty for the end
+/// of the sentence.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Step {
-    /// Its text, with the space before it; empty for the end of the sentence.
-    pub text: String,
+pub struct TokenScore<T = String> {
+    /// The token.
+    pub token: T,
     /// Its log-probability after the tokens before it.
     pub log_probability: f32,
     /// The token that the model finds most likely here, if it is another one, and its log-probability.
-    pub rather: Option<(String, f32)>,
+    pub likeliest: Option<(T, f32)>,
 }
 
 /// A sentence, token by token.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Weighed {
+pub struct Hypothesis<T = String> {
     /// The sentence and its scores.
     pub candidate: Candidate,
     /// Its tokens and its end; empty if time ran out. Their log-probabilities add up to that of the candidate.
-    pub steps: Vec<Step>,
+    pub tokens: Vec<TokenScore<T>>,
 }
 
-/// The details of the last sound.
+/// The nearest sentences of a sound.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Story {
-    /// Its length and levels.
-    pub sound: Traits,
+pub struct NBest<T = String> {
     /// The best sentence of the decision, then others by their rank. Each has another meaning.
-    pub sentences: Vec<Weighed>,
+    pub hypotheses: Vec<Hypothesis<T>>,
     /// The limit that ended the search for other sentences before there were enough, if one did, and the calls of the
     /// decoder until then.
     pub gave_up: Option<(Limit, usize)>,
     /// Calls of the decoder for all this.
     pub calls: usize,
-    /// How long it took.
-    pub took: Duration,
 }
 
-/// A token, its log-probability, and the most likely token with its log-probability, if that is another one.
-pub type Choice = (Token, f32, Option<(Token, f32)>);
-
-/// The nearest sentences of a sound.
+/// The details of the last sound.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Told {
-    /// As in [`Story::sentences`], with their choices. A sentence for which time ran out has none.
-    pub sentences: Vec<(Candidate, Vec<Choice>)>,
-    /// As in [`Story::gave_up`].
-    pub gave_up: Option<(Limit, usize)>,
-    /// Calls of the model.
-    pub calls: usize,
+pub struct Trace {
+    /// Its length and levels.
+    pub sound: SoundStats,
+    /// Its nearest sentences.
+    pub n_best: NBest,
+    /// How long it took to find them.
+    pub took: Duration,
 }
 
 /// Returns the sentences that were `found` and others near them, at most `most` in all. The tokens of those found are
@@ -120,39 +114,39 @@ pub struct Told {
 ///
 /// # Errors
 /// The model's.
-pub fn tell<M: LanguageModel>(
+pub fn n_best<M: LanguageModel>(
     model: &mut M,
     graph: &TokenGraph,
     ends: &Ends,
     settings: &SearchSettings,
     found: &Found,
     most: usize,
-) -> Result<Told, M::Error> {
+) -> Result<NBest<Token>, M::Error> {
     let known: Vec<Path> = found.paths.iter().take(most).cloned().collect();
-    let (mut choices, asked) = weigh(model, ends, &tokens(&known))?;
+    let (mut scores, asked) = score(model, ends, &tokens(&known))?;
     let Nearest { paths, gave_up, calls } = nearest(model, graph, ends, settings, known, most)?;
-    let (others, asked_more) = weigh(model, ends, &tokens(&paths[choices.len()..]))?;
-    choices.extend(others);
-    let mut sentences: Vec<_> = paths.into_iter().map(|(candidate, _)| candidate).zip(choices).collect();
-    let own = usize::from(found.best().is_some()).min(sentences.len());
-    sentences[own..].sort_by(|(a, _), (b, _)| b.rank.total_cmp(&a.rank));
-    Ok(Told { sentences, gave_up: gave_up.map(|limit| (limit, calls)), calls: asked + calls + asked_more })
+    let (others, asked_more) = score(model, ends, &tokens(&paths[scores.len()..]))?;
+    scores.extend(others);
+    let hypothesis = |((candidate, _), tokens): (Path, _)| Hypothesis { candidate, tokens };
+    let mut hypotheses: Vec<_> = paths.into_iter().zip(scores).map(hypothesis).collect();
+    let own = usize::from(found.best().is_some()).min(hypotheses.len());
+    hypotheses[own..].sort_by(|a, b| b.candidate.rank.total_cmp(&a.candidate.rank));
+    Ok(NBest { hypotheses, gave_up: gave_up.map(|limit| (limit, calls)), calls: asked + calls + asked_more })
 }
 
 fn tokens(paths: &[Path]) -> Vec<&[Token]> {
     paths.iter().map(|(_, tokens)| &tokens[..]).collect()
 }
 
+/// The scores of the tokens of one path and its end.
+type Scores = Vec<TokenScore<Token>>;
+
 /// Scores each token of `paths` and their ends with `model`, in the order of the paths, until time runs out. Returns
-/// the choices of each path, none for a path that was not finished, and the number of calls.
-fn weigh<M: LanguageModel>(
-    model: &mut M,
-    ends: &Ends,
-    paths: &[&[Token]],
-) -> Result<(Vec<Vec<Choice>>, usize), M::Error> {
+/// the scores of each path, none for a path that was not finished, and the number of calls.
+fn score<M: LanguageModel>(model: &mut M, ends: &Ends, paths: &[&[Token]]) -> Result<(Vec<Scores>, usize), M::Error> {
     let mut known = HashSet::new();
     let prefixes = paths.iter().flat_map(|path| (0..=path.len()).map(|n| &path[..n]));
-    let mut choices: Vec<Vec<Choice>> = vec![Vec::new(); paths.len()];
+    let mut scores: Vec<Scores> = vec![Vec::new(); paths.len()];
     let mut calls = 0;
     for prefix in prefixes.filter(|prefix| known.insert(*prefix)) {
         if !model.in_time() {
@@ -161,35 +155,44 @@ fn weigh<M: LanguageModel>(
         calls += 1;
         let (logits, normalizer) = model.next(prefix)?;
         let (first, best) = argmax(&logits[..=ends.text as usize]);
-        for (path, choices) in paths.iter().zip(&mut choices).filter(|(path, _)| path.starts_with(prefix)) {
-            choices.push(match path.get(prefix.len()) {
-                Some(&token) => {
-                    let log_probability = or_impossible(logits[token as usize] - normalizer).min(0.0);
-                    (token, log_probability, (token != first).then_some((first, best - normalizer)))
-                }
-                None => {
-                    let end = ends.log_probability(logits, normalizer).min(0.0);
-                    (ends.text, end, (!ends.contains(first)).then_some((first, best - normalizer)))
-                }
-            });
+        for (path, scores) in paths.iter().zip(&mut scores).filter(|(path, _)| path.starts_with(prefix)) {
+            let (token, log_probability, is_first) = match path.get(prefix.len()) {
+                Some(&token) => (token, or_impossible(logits[token as usize] - normalizer), token == first),
+                None => (ends.text, ends.log_probability(logits, normalizer), ends.contains(first)),
+            };
+            let likeliest = (!is_first).then_some((first, best - normalizer));
+            scores.push(TokenScore { token, log_probability: log_probability.min(0.0), likeliest });
         }
     }
-    for (path, choices) in paths.iter().zip(&mut choices) {
-        if choices.len() <= path.len() {
-            choices.clear();
+    for (path, scores) in paths.iter().zip(&mut scores) {
+        if scores.len() <= path.len() {
+            scores.clear();
         }
     }
-    Ok((choices, calls))
+    Ok((scores, calls))
 }
 
-/// The choices, with their tokens as text.
-pub fn spelled(choices: &[Choice], tokenizer: &Tokenizer) -> Vec<Step> {
-    let step = |(token, log_probability, rather): &Choice| Step {
-        text: tokenizer.decode(&[*token]),
-        log_probability: *log_probability,
-        rather: rather.map(|(token, log_probability)| (tokenizer.decode(&[token]), log_probability)),
-    };
-    choices.iter().map(step).collect()
+impl TokenScore<Token> {
+    fn spelled(self, tokenizer: &Tokenizer) -> TokenScore {
+        let text = |token| tokenizer.decode(&[token]);
+        TokenScore {
+            token: text(self.token),
+            log_probability: self.log_probability,
+            likeliest: self.likeliest.map(|(token, log_probability)| (text(token), log_probability)),
+        }
+    }
+}
+
+impl NBest<Token> {
+    /// The same with the tokens as text.
+    pub fn spelled(self, tokenizer: &Tokenizer) -> NBest {
+        let spelled = |Hypothesis { candidate, tokens }: Hypothesis<Token>| Hypothesis {
+            candidate,
+            tokens: tokens.into_iter().map(|score| score.spelled(tokenizer)).collect(),
+        };
+        let hypotheses = self.hypotheses.into_iter().map(spelled).collect();
+        NBest { hypotheses, gave_up: self.gave_up, calls: self.calls }
+    }
 }
 
 #[cfg(test)]
@@ -201,10 +204,10 @@ mod tests {
         // Windows of 16 samples, 1 ms: quiet, speech, quiet, speech, and a cut one of quiet.
         let sound: Vec<f32> = [0.01, 0.1, 0.01, 0.1].iter().flat_map(|x| [*x; 16]).chain([0.01; 8]).collect();
         let (yes, no) = (1.0, 0.0);
-        let traits = Traits::of(&sound, &[no, yes, no, yes, no], 16);
-        assert_eq!((traits.duration_ms, traits.bounds_ms, traits.speech_ms), (4, Some((1, 4)), 2));
-        let levels = [traits.speech_dbfs, traits.quiet_dbfs, traits.ratio_db()].map(|l| l.unwrap().round());
-        assert_eq!((levels, traits.clipped), ([-20.0, -40.0, 20.0], 0));
+        let stats = SoundStats::of(&sound, &[no, yes, no, yes, no], 16);
+        assert_eq!((stats.duration_ms, stats.bounds_ms, stats.speech_ms), (4, Some((1, 4)), 2));
+        let levels = [stats.speech_dbfs, stats.quiet_dbfs, stats.ratio_db()].map(|l| l.unwrap().round());
+        assert_eq!((levels, stats.clipped), ([-20.0, -40.0, 20.0], 0));
         type Case<'a> = (&'a str, Vec<f32>, &'a [f32], Option<(u64, u64)>, [bool; 2], usize);
         let cases: [Case<'_>; 4] = [
             ("nothing", vec![], &[no], None, [false, false], 0),
@@ -220,10 +223,10 @@ mod tests {
             ),
         ];
         for (what, sound, windows, bounds, levels, clipped) in cases {
-            let traits = Traits::of(&sound, windows, 16);
-            assert_eq!(traits.bounds_ms, bounds, "{what}");
-            assert_eq!([traits.speech_dbfs.is_some(), traits.quiet_dbfs.is_some()], levels, "{what}");
-            assert_eq!((traits.ratio_db(), traits.clipped), (None, clipped), "{what}");
+            let stats = SoundStats::of(&sound, windows, 16);
+            assert_eq!(stats.bounds_ms, bounds, "{what}");
+            assert_eq!([stats.speech_dbfs.is_some(), stats.quiet_dbfs.is_some()], levels, "{what}");
+            assert_eq!((stats.ratio_db(), stats.clipped), (None, clipped), "{what}");
         }
     }
 
@@ -245,27 +248,28 @@ mod tests {
     }
 
     #[test]
-    fn each_token_has_its_log_probability_and_what_the_model_would_rather_write_as_long_as_there_is_time() {
+    fn each_token_has_its_log_probability_and_the_likeliest_one_as_long_as_there_is_time() {
         let logits = [0.5f32, 0.25, 0.125, 0.125].map(f32::ln);
         let ends = Ends { text: 3, punctuation: vec![] };
         let [half, quarter, eighth, end] = logits;
         let rather = Some((0, half));
-        let first = vec![(0, half, None), (1, quarter, rather), (3, end, rather)];
-        let second = vec![(0, half, None), (2, eighth, rather), (3, end, rather)];
+        let score = |(token, log_probability, likeliest)| TokenScore { token, log_probability, likeliest };
+        let first = [(0, half, None), (1, quarter, rather), (3, end, rather)].map(score).to_vec();
+        let second = [(0, half, None), (2, eighth, rather), (3, end, rather)].map(score).to_vec();
         // Four prefixes, two of them of both; the longer ones of the second come last.
-        for (calls, weighed) in [(9, [first.clone(), second.clone()]), (3, [first, vec![]]), (0, [vec![], vec![]])] {
-            let (choices, used) = weigh(&mut Halves(calls, logits), &ends, &[&[0, 1], &[0, 2]]).unwrap();
-            assert_eq!((&choices[..], used), (&weighed[..], calls.min(4)), "{calls} calls");
+        for (calls, expected) in [(9, [first.clone(), second.clone()]), (3, [first, vec![]]), (0, [vec![], vec![]])] {
+            let (scores, used) = super::score(&mut Halves(calls, logits), &ends, &[&[0, 1], &[0, 2]]).unwrap();
+            assert_eq!((&scores[..], used), (&expected[..], calls.min(4)), "{calls} calls");
         }
         for logit in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             let logits = [half, logit, eighth, logit];
-            let (choices, _) = weigh(&mut Halves(9, logits), &ends, &[&[1]]).unwrap();
-            let told: Vec<_> = choices[0].iter().map(|choice| choice.1).collect();
-            assert!(told[0] == f32::NEG_INFINITY && told[1] < -87.0, "{logit}: {told:?}");
+            let (scores, _) = super::score(&mut Halves(9, logits), &ends, &[&[1]]).unwrap();
+            let nats: Vec<_> = scores[0].iter().map(|score| score.log_probability).collect();
+            assert!(nats[0] == f32::NEG_INFINITY && nats[1] < -87.0, "{logit}: {nats:?}");
         }
         let tokenizer = Tokenizer::new([" on", " of", "f"].map(|t| t.as_bytes().to_vec()).to_vec());
-        let steps = spelled(&[(1, -1.0, Some((0, -0.5))), (3, -2.0, None)], &tokenizer);
-        let told: Vec<_> = steps.iter().map(|s| (&s.text[..], s.rather.as_ref().map(|r| &r.0[..]))).collect();
-        assert_eq!(told, [(" of", Some(" on")), ("", None)]);
+        let spelled = [(1, -1.0, Some((0, -0.5))), (3, -2.0, None)].map(|s| score(s).spelled(&tokenizer));
+        let texts = spelled.each_ref().map(|s| (&s.token[..], s.likeliest.as_ref().map(|l| &l.0[..])));
+        assert_eq!(texts, [(" of", Some(" on")), ("", None)]);
     }
 }
