@@ -5,8 +5,9 @@ use hearken::audio::level_dbfs;
 /// Samples in a step of the energy measure: 10 ms.
 const STEP: usize = 160;
 /// How far below the loudest step a step still counts as speech, and how far above the clip's own noise it must lie, in
-/// dB. The noise is the level that a tenth of the steps stay below.
-const BELOW_PEAK_DB: f32 = 30.0;
+/// dB. The noise is the level that a tenth of the steps stay below. With 30 dB the echo of a room would count as speech,
+/// and the felt time would look shorter than it is.
+const BELOW_PEAK_DB: f32 = 20.0;
 const ABOVE_NOISE_DB: f32 = 9.0;
 
 /// The sample at which the last word of a clip ends.
