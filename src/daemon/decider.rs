@@ -92,13 +92,18 @@ pub fn decide(
     stop: &Stop,
 ) {
     let socket = decider.socket.take();
-    let mut last = None;
-    let mut drafted = None;
+    let (mut last, mut drafted) = (None, None);
+    // The number of the utterance whose sound the recognizer may have.
+    let mut sound_of = 0;
     while !stop.raised() {
         decider.rounds.count(Loop::Decider);
         match inbox.take(POLL_INTERVAL) {
-            Received::Item(spoken) if !spoken.finished => drafted = decider.draft(spoken),
+            Received::Item(spoken) if !spoken.finished => {
+                sound_of = spoken.recording.number();
+                drafted = decider.draft(spoken);
+            }
             Received::Item(spoken) => {
+                sound_of = spoken.recording.number();
                 let known = drafted.take().filter(|drafted: &Drafted| drafted.number == spoken.draft);
                 let (decided, state) = decider.consider(spoken, known.map(|drafted| drafted.heard));
                 let Decided { utterance, heard, verdict, .. } = &decided;
@@ -110,9 +115,7 @@ pub fn decide(
             }
             Received::Nothing => {
                 if let Some(socket) = &socket {
-                    socket.answer(|| {
-                        last.as_ref().map_or_else(nothing_yet, |last| decider.tell(last, drafted.is_some()))
-                    });
+                    socket.answer(|| last.as_ref().map_or_else(nothing_yet, |last| decider.tell(last, sound_of)));
                 }
             }
             Received::Closed => return,
@@ -189,12 +192,13 @@ impl Decider<'_> {
         (Decided { utterance, heard, assessment, verdict, actions, fell_silent, scratch, recording }, state)
     }
 
-    /// The explanation of the last decision. `drafting` says that the recognizer has the sound of a draft after it.
-    fn tell(&mut self, last: &Last, drafting: bool) -> Value {
+    /// The explanation of the last decision. The recognizer has the sound of the utterance `sound_of`.
+    fn tell(&mut self, last: &Last, sound_of: u64) -> Value {
         let Last { utterance, decided, heard, verdict, state } = last;
         let settings = self.settings;
-        // Without a result the recognizer may still have the sound before this one, and would explain that.
-        let known = heard.as_ref().filter(|_| !drafting);
+        // Without a result the recognizer may still have the sound before this one, and would explain that. While a later
+        // utterance is spoken it has a draft of that.
+        let known = heard.as_ref().filter(|_| sound_of == *utterance);
         let trace = known.map_or(Ok(None), |_| self.recognizer.explain(SENTENCES));
         let trace = trace.inspect_err(|e| tracing::warn!(utterance, "no trace: {e}")).unwrap_or_default();
         let mut rules: Rules = heard.as_ref().map(|heard| checks(heard, &settings.thresholds)).unwrap_or_default();
