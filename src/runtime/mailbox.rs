@@ -131,6 +131,17 @@ mod tests {
     }
 
     #[test]
+    fn an_offer_is_taken_only_where_there_is_room_and_what_is_not_kept_makes_room() {
+        let (sender, receiver) = mailbox(2);
+        assert_eq!((sender.offer(1), sender.offer(2), sender.offer(3)), (Ok(()), Ok(()), Err(3)));
+        sender.retain(|item| *item > 1);
+        assert_eq!((sender.offer(4), receiver.take(Duration::ZERO)), (Ok(()), Received::Item(2)));
+        assert_eq!(receiver.take(Duration::ZERO), Received::Item(4));
+        drop(receiver);
+        assert_eq!(sender.offer(5), Err(5));
+    }
+
+    #[test]
     fn what_was_sent_before_the_sender_went_is_still_received() {
         let (sender, receiver) = mailbox(2);
         sender.put(7).unwrap();
