@@ -67,6 +67,7 @@ pub fn listen(source: &mut dyn AudioSource, listener: Listener, stop: &Stop) -> 
     let mut block = [0.0; BLOCK];
     while !stop.raised() && !hearing.alone {
         hearing.listener.rounds.count(Loop::Listener);
+        source.hurry(hearing.open.is_some());
         match source.read(&mut block, POLL_INTERVAL)? {
             SourceEvent::Samples(filled) => {
                 let Some(stream) = &mut stream else { continue };
