@@ -246,6 +246,16 @@ fn a_bad_configuration_says_where_what_and_what_would_be_right() {
         ),
         (
             "[recognizer]",
+            "[metrics]\nfile = \"/run/hearken.txt\"\n[recognizer]",
+            "8:8: metrics.file: a path from / on that ends in .prom is needed; node_exporter reads no other file",
+        ),
+        (
+            "[recognizer]",
+            "[metrics]\nevery = \"1 ms\"\n[recognizer]",
+            "8:9: metrics.every: \"1 ms\" is out of range; 1 s to 1 h is needed",
+        ),
+        (
+            "[recognizer]",
             "[thresholds.offsets]\nlmap = -5.0\n[recognizer]",
             "8:1: thresholds.offsets.lmap: there is no command \"lmap\"; did you mean \"lamp\"?",
         ),

@@ -81,6 +81,9 @@ mod microphone;
 /// The built program's audit of its recordings.
 mod audit;
 
+/// Metrics, checked by the tools of Prometheus.
+mod metrics;
+
 /// Recordings kept as named files, and the sweep.
 mod keep;
 

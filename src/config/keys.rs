@@ -145,6 +145,16 @@ pub(super) const INPUTS: Key = key(
     "For simulated pins: a file of lines such as `GPIO27 0`, from which the buttons are read.",
 );
 
+pub(super) const METRICS_FILE: Key = key(
+    "file",
+    Text,
+    Usual::None,
+    "A file for node_exporter's textfile collector, as in \"/var/lib/prometheus/node-exporter/hearken.prom\". It is removed at the end.",
+);
+/// Prometheus asks every 15 s where nothing else is set, and a second is enough for a person who watches.
+pub(super) const METRICS_EVERY: Key =
+    key("every", Time(1_000, HOUR), Is("\"15 s\""), "Time between two writes of the file.");
+
 pub(super) const PIN: Key =
     key("pin", Pin, Needed("pin = 17"), "The pin: its BCM number, or its offset on another chip.");
 pub(super) const ACTIVE_LOW: Key =
@@ -239,7 +249,7 @@ pub(super) const COMMAND_COSTS: Key =
     key("wrong_costs", COSTS, Told("that of [thresholds]"), "The same as in [thresholds], for this command alone.");
 
 /// All sections, in the order in which a person writes them.
-pub const SECTIONS: [Keys; 16] = [
+pub const SECTIONS: [Keys; 17] = [
     Keys { section: "", about: "What stands at the head of the file.", keys: &[BOARD] },
     Keys { section: "microphone", about: "Where sound comes from.", keys: &[DEVICE, GAIN_DB] },
     Keys {
@@ -263,6 +273,11 @@ pub const SECTIONS: [Keys; 16] = [
         keys: &[CAPACITY_OF_SCRATCH, REQUIRE_TMPFS, KEEP, SWEEP_AFTER],
     },
     Keys { section: "scratch.keep", about: "Recordings that stay.", keys: &[LAST, CAPACITY_OF_KEEP] },
+    Keys {
+        section: "metrics",
+        about: "Numbers for Prometheus. They are not counted where this section is missing.",
+        keys: &[METRICS_FILE, METRICS_EVERY],
+    },
     Keys { section: "gpio", about: "How pins are driven.", keys: &[BACKEND, CHIP, STATE, INPUTS] },
     Keys {
         section: "outputs.NAME",

@@ -20,6 +20,7 @@ use crate::language::Language;
 use crate::recognize::models;
 use crate::recognize::settings::RecognizerSettings;
 use crate::recognize::settings::SearchSettings;
+use crate::report::metrics::MetricsSettings;
 use crate::utterance::endpoint::EndpointSettings;
 use crate::utterance::scratch::{KeepSettings, ScratchSettings};
 
@@ -65,6 +66,8 @@ pub struct Settings {
     pub recognizer: RecognizerSettings,
     /// The thresholds of the decision.
     pub thresholds: Thresholds,
+    /// Where metrics are written to, if they are counted.
+    pub metrics: Option<MetricsSettings>,
     /// The driver of the pins.
     pub gpio: GpioSettings,
     /// The outputs.
@@ -166,6 +169,7 @@ fn read(root: Section<'_>) -> Option<Settings> {
     let endpoint = section(&root, "endpoint", endpoint);
     let scratch = section(&root, "scratch", scratch);
     let recognizer = section(&root, "recognizer", |s| recognizer(s, board.as_ref()));
+    let metrics = section(&root, "metrics", |s| s.map(metrics));
     let gpio = section(&root, "gpio", |s| gpio(s, board.as_ref()));
     let outputs = outputs::read(&root, board.as_ref(), &gpio);
     let (commands, grammar, command_costs) = sentences::read(&root, &outputs)?;
@@ -181,6 +185,7 @@ fn read(root: Section<'_>) -> Option<Settings> {
         scratch,
         recognizer,
         thresholds,
+        metrics,
         gpio,
         outputs,
         commands,
@@ -339,6 +344,19 @@ fn thresholds(section: Option<&Section<'_>>, commands: &[Command], usual: Thresh
             }
         }
     }
+    settings
+}
+
+fn metrics(section: &Section<'_>) -> MetricsSettings {
+    let mut settings = MetricsSettings::default();
+    if let Some(file) = keys::METRICS_FILE.text(section) {
+        if !(file.value.starts_with('/') && file.value.ends_with(".prom")) {
+            section
+                .problem_at(&file, "a path from / on that ends in .prom is needed; node_exporter reads no other file");
+        }
+        settings.file = Some(file.value.into());
+    }
+    assign(&mut settings.every, keys::METRICS_EVERY.time(section));
     settings
 }
 

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use crate::act::command::{Action, Output};
-use crate::act::gpio::{Claim, GpioError, OutputPins};
+use crate::act::gpio::{Claim, Duty, GpioError, OutputPins};
 use crate::act::outputs::{Change, Outputs};
 use crate::act::states::States;
 use crate::daemon::decider::Decided;
@@ -125,8 +125,14 @@ impl<'a> Actuator<'a> {
         let mut switched = Vec::new();
         while let Some(change) = self.logic.due(now) {
             let result = self.switch(change);
+            let before = self.logic.duty(change.output);
             match &result {
-                Ok(()) => self.logic.switched(change, now),
+                Ok(()) => {
+                    if (before == Duty::NONE) != (change.duty == Duty::NONE) {
+                        self.states.count_change(change.output);
+                    }
+                    self.logic.switched(change, now);
+                }
                 Err(_) => self.logic.not_switched(change, now + AGAIN),
             }
             switched.push(self.switched(change, result));

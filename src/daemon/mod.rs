@@ -9,7 +9,7 @@
 //! | `buttons` | turns presses into commands, and shows whether a talk button is held | stop |
 //! | `actuator` | switches pins by decisions and presses | stop, or main has ended |
 //! | `hearken-pwm` | dims a pin without a hardware generator | its pin is released |
-//! | `housekeeper` | kept files, the sweep, the status, saved output states, the reload | stop |
+//! | `housekeeper` | kept files, the sweep, the status, saved output states, the file of metrics, the reload | stop |
 //! | `report` | writes reports to every sink | all senders of reports were dropped |
 
 use std::io;
@@ -40,6 +40,8 @@ use crate::grammar::{Grammar, Slots};
 use crate::recognize::settings::RecognizerSettings;
 use crate::recognize::{self, RecognizeError, Recognizer};
 use crate::report::destination::{Destination, Events};
+use crate::report::metrics::{self, Metrics};
+use crate::report::textfile::TextFile;
 use crate::report::watch::Watch;
 use crate::report::{self, Outcome, Reporter, Sink, ToKeep};
 use crate::runtime::mailbox::{Received, Receiver, mailbox};
@@ -198,12 +200,14 @@ fn permit(place: PathBuf, settings: &ScratchSettings) -> Result<(), Error> {
 pub fn serve(parts: Parts, settings: &Settings, options: &Options, stop: &Stop) -> Result<(), Error> {
     let Parts { source, microphone, mut recognizer, pins, inputs } = parts;
     let scratch = Scratch::new(options.scratch_dir(), &settings.scratch).numbered_after(&options.numbers);
-    let (reporter, telling, to_keep) = reporting(settings, options, stop)?;
     let remembered = remembered(options, &settings.outputs);
     let before = remembered.as_ref().map(Remembered::recall).unwrap_or_default();
     let remembered = Mutex::new(remembered);
     let actuator = Actuator::new(&settings.outputs, pins).beginning_with(before);
     let (states, contacts, rounds) = (actuator.states(), Contacts::unknown(&settings.buttons), Rounds::default());
+    let metrics = counted(settings, &states, &scratch, microphone.clone());
+    let (reporter, telling, to_keep) = reporting(settings, options, stop)?;
+    let reporter = reporter.counting(metrics.clone());
     let (outbox, inbox) = mailbox(WAITING_RECORDINGS);
     let (drafts, talk) = (Drafts::default(), Talk::default());
     let threads = Threads {
@@ -240,6 +244,7 @@ pub fn serve(parts: Parts, settings: &Settings, options: &Options, stop: &Stop) 
             service: Service::new(rounds),
             states: states.clone(),
             tally: reporter.tally(),
+            textfile: settings.metrics.as_ref().zip(metrics).and_then(|(to, metrics)| TextFile::new(to, metrics)),
             scratch: scratch.clone(),
             reread: &|| reread(options.config.as_deref()),
             remembered: &remembered,
@@ -273,6 +278,17 @@ fn reporting(
     let (to_housekeeper, to_keep) = mailbox(WAITING_KEPT);
     let reporter = reporter.keeping(to_housekeeper);
     Ok((reporter, ReportThread::start(reports, sinks, &settings.commands, stop)?, to_keep))
+}
+
+/// The metrics, if anybody wants them.
+fn counted(
+    settings: &Settings,
+    states: &States,
+    scratch: &Scratch,
+    microphone: Option<Arc<Counters>>,
+) -> Option<Metrics> {
+    let parts = || metrics::Parts::new(&settings.commands, (&settings.outputs, states), scratch, microphone);
+    settings.metrics.as_ref().map(|_| Metrics::new(parts()))
 }
 
 fn remembered(options: &Options, outputs: &[Output]) -> Option<Remembered> {
