@@ -35,9 +35,11 @@ mod outputs;
 pub mod reference;
 mod sentences;
 mod sounds_alike;
+mod tasks;
 mod units;
 
 pub use sentences::Templates;
+pub use tasks::PostSettings;
 
 /// Former keys of `[thresholds]`, and what replaces each of them.
 const OLD_THRESHOLDS: [(&str, &str); 5] = [
@@ -70,6 +72,8 @@ pub struct Settings {
     pub metrics: Option<MetricsSettings>,
     /// The driver of the pins.
     pub gpio: GpioSettings,
+    /// How the requests of commands are sent.
+    pub posting: PostSettings,
     /// The outputs.
     pub outputs: Vec<Output>,
     /// The commands. A sentence of the grammar has the index of its command.
@@ -171,8 +175,9 @@ fn read(root: Section<'_>) -> Option<Settings> {
     let recognizer = section(&root, "recognizer", |s| recognizer(s, board.as_ref()));
     let metrics = section(&root, "metrics", |s| s.map(metrics));
     let gpio = section(&root, "gpio", |s| gpio(s, board.as_ref()));
+    let posting = section(&root, "post", tasks::posting);
     let outputs = outputs::read(&root, board.as_ref(), &gpio);
-    let (commands, grammar, command_costs) = sentences::read(&root, &outputs)?;
+    let (commands, grammar, command_costs) = sentences::read(&root, &outputs, &posting)?;
     let buttons = buttons::read(&root, board.as_ref(), &gpio, &outputs, &commands);
     let weights = Weights::of_model(&recognizer.model, recognizer.sha256.as_deref()).into();
     let usual = Thresholds { weights, command_costs, ..Thresholds::default() };
@@ -187,6 +192,7 @@ fn read(root: Section<'_>) -> Option<Settings> {
         thresholds,
         metrics,
         gpio,
+        posting,
         outputs,
         commands,
         buttons,

@@ -10,9 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::levels::Levels;
-use super::{Outcome, Press, Report};
+use super::{Fate, Outcome, Press, Report, TaskEnd};
 use crate::act::command::{Command, Output};
 use crate::act::states::States;
+use crate::act::task::Task;
 use crate::audio::FRAME;
 use crate::audio::supervisor::Counters;
 use crate::decide::rules::{Reason, Verdict};
@@ -158,6 +159,8 @@ struct Counts {
     decision: Histogram,
     response: Histogram,
     levels: Levels,
+    /// By the place of the kind in [`Task::KINDS`], and that of the fate in [`Fate::CODES`].
+    tasks: [[u64; Fate::CODES.len()]; Task::KINDS.len()],
     /// By output: requests that its pin did not follow.
     faults: Vec<u64>,
     dropped: u64,
@@ -179,6 +182,7 @@ impl Counts {
                 self.press(press, parts);
                 &press.switched
             }
+            Report::Task(end) => return self.task(end),
             Report::Level { .. } | Report::Microphone(_) => return,
         };
         for failed in switched.iter().filter(|switched| switched.duty.is_err()) {
@@ -217,6 +221,12 @@ impl Counts {
                 command.into_iter().for_each(|command| self.command(command, 1));
             }
         }
+    }
+
+    fn task(&mut self, end: &TaskEnd) {
+        let kind = Task::KINDS.iter().position(|kind| *kind == end.task);
+        let fate = Fate::CODES.iter().position(|code| *code == end.fate.code());
+        kind.zip(fate).into_iter().for_each(|(kind, fate)| self.tasks[kind][fate] += 1);
     }
 
     fn command(&mut self, command: usize, source: usize) {
@@ -287,6 +297,13 @@ impl Text {
         }
         let help = "Presses of buttons whose command was refused.";
         self.single("counter", "hearken_presses_refused_total", help, counts.presses_refused);
+        let name = "hearken_tasks_total";
+        self.family("counter", name, "Tasks of commands, by kind and by what became of them.");
+        for (kind, fates) in Task::KINDS.iter().zip(counts.tasks) {
+            for (code, count) in Fate::CODES.iter().zip(fates) {
+                self.sample(name, &[("task", kind), ("outcome", code)], count);
+            }
+        }
         let name = "hearken_stage_duration_seconds";
         self.family("histogram", name, "Time that the stages of a decision took.");
         for (stage, histogram) in ["mel", "encode", "search"].iter().zip(&counts.stages) {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
+pub use self::ending::{Fate, TaskEnd};
 use self::metrics::Metrics;
 use crate::act::command::Command;
 use crate::act::gpio::Duty;
@@ -19,6 +20,7 @@ use crate::runtime::mailbox::Sender;
 use crate::utterance::scratch::{Recording, Usage};
 
 pub mod destination;
+mod ending;
 pub mod explanation;
 pub mod fields;
 mod levels;
@@ -111,6 +113,8 @@ pub enum Report {
     Press(Press),
     /// The microphone was opened or lost, or delivers only zeros.
     Microphone(MicrophoneNews),
+    /// A task has ended, or was not begun.
+    Task(TaskEnd),
 }
 
 /// A destination of reports: a file, a socket or a terminal. `reporting` in `daemon/mod.rs` makes the list of those in use.
@@ -181,7 +185,7 @@ impl Tally {
                 Verdict::Rejected(_) => &self.rejected,
             },
             Report::Press(_) => &self.pressed,
-            Report::Level { .. } | Report::Microphone(_) => return,
+            Report::Level { .. } | Report::Microphone(_) | Report::Task(_) => return,
         };
         kind.fetch_add(1, Ordering::Relaxed);
     }
