@@ -34,7 +34,8 @@ PACKAGES += libstd-rust-web-dev:arm64
 endif
 endif
 
-.PHONY: help setup build for-a-board check-binary instructions deb for-a-device flash logs unflash demo test test-page test-service \
+.PHONY: help setup build for-a-board check-binary instructions deb for-a-device flash logs unflash demo test test-page \
+  promtool test-metrics test-service \
   test-package test-flash test-kernel pi test-pi test-sd fuzz fuzz-ci bench bench-check book pages endpoint fit fit-search soak \
   false-accepts lint clean
 
@@ -42,6 +43,7 @@ help:
 	@echo 'make demo    the daemon on a virtual microphone: recorded sentences switch simulated pins (sets up first)'
 	@echo 'make test    all tests (sets up first)'
 	@echo 'make test-page   the page of hearken eval --html in chromium, which it installs; make test does that where there is one'
+	@echo 'make test-metrics   the metrics, alert rules and dashboard with the tools of Prometheus, which it downloads'
 	@echo 'make test-kernel   the program on a real kernel with a gpiochip and a sound card; the first time makes the kernel'
 	@echo 'make fuzz    a million made-up configurations, templates, sounds and events: a minute or two'
 	@echo 'make build   target/release/hearken; with BOARD=pi-5 (or pi-4, pi-3, pi-zero-2w) the program for that board'
@@ -184,6 +186,19 @@ test: setup
 test-page: PACKAGES += chromium
 test-page: setup
 	NEEDS_BROWSER=1 $(CARGO) test --release --locked --test hearken the_page_stands_alone
+
+# promtool and node_exporter of Debian, which check the metrics. They are unpacked and not installed: their packages would
+# start servers.
+PROMTOOL := target/tools/debian/usr/bin/promtool
+promtool: $(PROMTOOL)
+$(PROMTOOL): | setup
+	mkdir -p target/tools/deb && $(SUDO) apt-get update -q
+	cd target/tools/deb && apt-get download prometheus prometheus-node-exporter
+	for package in target/tools/deb/prometheus*.deb; do dpkg-deb -x "$$package" target/tools/debian || exit 1; done
+	touch $@
+
+test-metrics: promtool
+	CI=1 $(CARGO) test --release --locked --test hearken metrics::
 
 # The program on a kernel in user mode, with a gpiochip and a sound card. Making the kernel takes minutes, once.
 test-kernel: PACKAGES += linux-source flex bison bc patch xz-utils alsa-utils python3

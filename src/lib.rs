@@ -38,6 +38,9 @@ pub mod decide;
 /// Reports of what happened, for people and for programs.
 pub mod report;
 
+/// Tasks: what commands do besides switching outputs. Running programs, and sending requests.
+pub mod tasks;
+
 /// The configuration: reads one TOML file into checked settings; the boards; warnings about weak configurations.
 pub mod config;
 

@@ -49,6 +49,7 @@ fn decided(actions: Vec<Action>) -> Order {
         assessment: None,
         verdict,
         actions,
+        asked: None,
         fell_silent,
         scratch,
         recording: None,

@@ -8,6 +8,7 @@ use hearken::act::buttons::{Button, Purpose};
 use hearken::act::command::{Action, Blink, Dimmer, Interlock, Limits, Setting};
 use hearken::act::gpio::Backend;
 use hearken::act::gpio::{Duty, Line, Pull, Pwm, PwmChannel};
+use hearken::act::task::Task;
 use hearken::config::{self, Settings, parse};
 use hearken::decide::thresholds::Thresholds;
 
@@ -243,6 +244,21 @@ fn a_bad_configuration_says_where_what_and_what_would_be_right() {
             "capacity = \"8 MiB\"",
             "sweep_after = \"1 s\"",
             "6:15: scratch.sweep_after: \"1 s\" is out of range; 1 min to ",
+        ),
+        (
+            "[recognizer]",
+            "[metrics]\nfile = \"/run/hearken.txt\"\n[recognizer]",
+            "8:8: metrics.file: a path from / on that ends in .prom is needed; node_exporter reads no other file",
+        ),
+        (
+            "[recognizer]",
+            "[post]\nretries = 6\n[recognizer]",
+            "8:11: post.retries: 6 is out of range; a whole number from 0 to 5 is needed",
+        ),
+        (
+            "[recognizer]",
+            "[metrics]\nevery = \"1 ms\"\n[recognizer]",
+            "8:9: metrics.every: \"1 ms\" is out of range; 1 s to 1 h is needed",
         ),
         (
             "[recognizer]",
@@ -641,4 +657,55 @@ fn a_file_that_is_not_there_or_no_file_is_named() {
         let said = config::load(Path::new(path)).unwrap_err().to_string();
         assert!(said.starts_with(words), "{said}");
     }
+}
+
+#[test]
+fn what_a_command_runs_and_sends_is_checked() {
+    const SET: &str = "set = { lamp = \"{state}\" }";
+    let cases = [
+        ("run = [\"x\"]", "25:8: commands[0].run[0]: \"x\" is not the path of a program from / on"),
+        ("run = \"/bin/{state}\"", "25:7: commands[0].run: \"/bin/{state}\" is not the path"),
+        ("run = []", "25:7: commands[0].run: the path of a program is needed; as in: run = [\"/usr/local/bin/x\""),
+        ("run = [\"/bin/x\", 5]", "this is an integer; a string"),
+        (
+            "run = [\"/bin/x\", \"{stat}\"]",
+            "25:18: commands[0].run[1]: no slot \"stat\" in these sentences; did you mean {state}?",
+        ),
+        ("run = [\"/bin/x\", \"\\u0000\"]", "25:18: commands[0].run[1]: a program cannot be given the character 0"),
+        ("run_limit = \"5 s\"", "25:13: commands[0].run_limit: this command runs no program"),
+        (
+            "run = \"/bin/x\"\nrun_limit = \"2 h\"",
+            "26:13: commands[0].run_limit: \"2 h\" is out of range; 100 ms to 1 h",
+        ),
+        ("post = \"https://box/\"", "25:8: commands[0].post: https is not spoken here; send to a program"),
+        (
+            "post = \"box:1880\"",
+            "25:8: commands[0].post: an address is needed; as in \"http://localhost:1880/hearken\"",
+        ),
+        ("post = \"http://box/{state}\"", "25:8: commands[0].post: slots are sent in the body; an address has none"),
+    ];
+    for (lines, expected) in cases {
+        let said = refused(SET, &format!("{SET}\n{lines}"));
+        assert!(said.contains(expected), "{lines}: {said}");
+    }
+    let pressed = refused("[lists]", "[buttons.wall]\npin = 5\ncommand = \"lamp\"\n[lists]");
+    assert!(pressed.contains("needs the slot \"state\", which a button cannot say"), "{pressed}");
+    let text = changed(SET, "run = [\"/bin/x\", \"--to={state}\"]\nrun_limit = \"1 min\"\npost = \"http://box/\"");
+    let pressed = text.replace("[lists]", "[buttons.wall]\npin = 5\ncommand = \"lamp\"\n[lists]");
+    let said = parse("hearken.toml", &pressed).unwrap_err().to_string();
+    assert!(said.contains("needs the slot \"state\", which a button cannot say"), "{said}");
+    let tasks = good(&format!("{text}[post]\nretries = 0\nlimit = \"1 s\"\n")).commands[0].tasks.clone();
+    let [Task::Run(run), Task::Post(post)] = tasks.as_slice() else { panic!("{tasks:?}") };
+    assert_eq!((run.limit, run.arguments.len()), (Duration::from_secs(60), 2));
+    assert_eq!(
+        (post.url.as_str(), post.retries, post.limit, post.words),
+        ("http://box/", 0, Duration::from_secs(1), false)
+    );
+}
+
+#[test]
+fn two_slots_with_one_variable_are_refused() {
+    let text = changed("say = \"ring the bell\"", "say = \"{state:a-b} the bell {state:A_b}\"\nrun = \"/bin/x\"");
+    let said = parse("hearken.toml", &text).unwrap_err().to_string();
+    assert!(said.contains("the slots \"A_b\" and \"a-b\" are both HEARKEN_SLOT_A_B; rename one"), "{said}");
 }

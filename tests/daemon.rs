@@ -16,7 +16,7 @@ use crate::deciding::alone;
 use crate::program::hearken;
 use crate::support::{Fault, Running, VirtualMicrophone, data, in_a_row, quiet, until};
 
-const CONFIG: &str = r#"
+pub const CONFIG: &str = r#"
 board = "host"
 [microphone]
 device = "alsa:mic0"
@@ -73,9 +73,14 @@ impl Daemon {
 
     /// A daemon on `microphone` with the configuration and `more`, which tells what happens.
     pub fn on(microphone: VirtualMicrophone, more: &str) -> Daemon {
+        Daemon::configured(microphone, &format!("{CONFIG}{more}"))
+    }
+
+    /// A daemon on `microphone` with this configuration, which tells what happens.
+    pub fn configured(microphone: VirtualMicrophone, config: &str) -> Daemon {
         let scratch = tempfile::tempdir_in("/dev/shm").unwrap();
         let place = scratch.path().to_path_buf();
-        Daemon::start(&[], microphone, &format!("{CONFIG}{more}"), place, scratch, &["--events", "-"])
+        Daemon::start(&[], microphone, config, place, scratch, &["--events", "-"])
     }
 
     /// A daemon that `wrapper` starts, with the scratch directory in `$SCRATCH`.
@@ -157,6 +162,13 @@ impl Daemon {
                 return event;
             }
         }
+    }
+
+    /// Presses the first button, whose contact joins this line to ground.
+    pub fn press(&self, line: &str) {
+        let ask = || hearken::runtime::status::ask(self.scratch.path(), Question::Status);
+        until("the buttons are looked at", || ask().is_ok_and(|status| status["buttons"][0]["pressed"] == false));
+        fs::write(self.dir.path().join("buttons"), format!("{line} 0\n")).unwrap();
     }
 
     fn pins(&self) -> String {

@@ -81,6 +81,12 @@ mod microphone;
 /// The built program's audit of its recordings.
 mod audit;
 
+/// What commands do besides switching outputs.
+mod tasks;
+
+/// Metrics, checked by the tools of Prometheus.
+mod metrics;
+
 /// Recordings kept as named files, and the sweep.
 mod keep;
 

@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::act::gpio::{Duty, Level, Line, Pwm};
+use crate::act::task::Task;
 use crate::grammar::{SlotValue, Slots};
 
 /// Shortest and longest time that a pulse or a phase of blinking may take.
@@ -139,7 +140,7 @@ pub struct Requirement {
 }
 
 /// A configured command.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Command {
     /// Its name.
     pub name: String,
@@ -147,6 +148,8 @@ pub struct Command {
     pub requires: Vec<Requirement>,
     /// What it does to outputs, in order. May be empty: such a command only causes an event.
     pub actions: Vec<Action<Setting>>,
+    /// What it does besides.
+    pub tasks: Vec<Task>,
 }
 
 /// The state of an output for the value of a slot: "on", "off", or 0 to 100 percent. `None` for any other value.
@@ -221,7 +224,7 @@ mod tests {
     #[test]
     fn a_command_takes_on_off_and_percent_from_its_slot() {
         let actions = vec![Action::Set(0, Setting::Slot("state".into())), Action::Toggle(1)];
-        let command = Command { name: "lamp".into(), requires: Vec::new(), actions };
+        let command = Command { name: "lamp".into(), actions, ..Command::default() };
         let table = [
             (SlotValue::Text("on".into()), Duty::FULL),
             (SlotValue::Text("off".into()), Duty::NONE),
@@ -235,7 +238,7 @@ mod tests {
     #[test]
     fn a_command_names_the_first_requirement_that_is_not_met() {
         let requires = vec![Requirement { output: 0, on: true }, Requirement { output: 1, on: false }];
-        let command = Command { name: "dim".into(), requires: requires.clone(), actions: Vec::new() };
+        let command = Command { name: "dim".into(), requires: requires.clone(), ..Command::default() };
         let (off, dim, on) = ([Duty::NONE; 2], [Duty::thousandths(10); 2], [Duty::FULL; 2]);
         let going_on = [Duty::NONE, Duty::FULL];
         let table = [

@@ -12,3 +12,5 @@ pub mod outputs;
 pub mod remembered;
 /// The states of the outputs, for other threads.
 pub mod states;
+/// What commands do besides switching outputs.
+pub mod task;

@@ -34,6 +34,23 @@ pub struct Says<'a> {
 }
 
 impl Says<'_> {
+    /// Whether every sentence of the command fills this slot. If not, notes the problem at `value`.
+    pub fn is_always_filled(&self, value: &Value<'_>, slot: &str) -> bool {
+        // Without slots the templates of the command have faults, which were reported already.
+        let Some(filled) = &self.filled else { return false };
+        if filled.always.contains(slot) {
+            return true;
+        }
+        let known: Vec<&str> = filled.always.iter().map(String::as_str).collect();
+        value.problem(match (nearest(slot, &known), filled.ever.contains_key(slot), known.as_slice()) {
+            (Some(near), ..) => format!("no slot {slot:?} in these sentences; did you mean {{{near}}}?"),
+            (None, true, _) => format!("not every sentence of this command fills the slot {slot:?}"),
+            (None, false, []) => format!("no slot {slot:?} in these sentences; none is in all of them"),
+            (None, false, known) => format!("no slot {slot:?} in these sentences; there are: {}", known.join(", ")),
+        });
+        false
+    }
+
     /// Checks that every slot has only one kind of values, text or whole numbers, no matter which list fills it.
     pub fn one_kind_a_slot(&self, section: &Section<'_>) {
         for (slot, lists) in self.filled.iter().flat_map(|filled| &filled.ever) {
@@ -149,19 +166,10 @@ fn setting(value: &Value<'_>, output: &Output, says: &Says<'_>) -> Option<Settin
         value.problem(format!("{text:?} is not a state; \"on\", \"off\" or \"{{slot}}\" is needed"));
         return None;
     };
-    // Without slots the templates of the command have faults, which were reported already.
-    let filled = says.filled.as_ref()?;
-    if !filled.always.contains(slot) {
-        let known: Vec<&str> = filled.always.iter().map(String::as_str).collect();
-        value.problem(match (nearest(slot, &known), filled.ever.contains_key(slot), known.as_slice()) {
-            (Some(near), ..) => format!("no slot {slot:?} in these sentences; did you mean {{{near}}}?"),
-            (None, true, _) => format!("not every sentence of this command fills the slot {slot:?}"),
-            (None, false, []) => format!("no slot {slot:?} in these sentences; none is in all of them"),
-            (None, false, known) => format!("no slot {slot:?} in these sentences; there are: {}", known.join(", ")),
-        });
+    if !says.is_always_filled(value, slot) {
         return None;
     }
-    let from = filled.ever.get(slot).into_iter().flatten().filter_map(|list| says.lists.get(list));
+    let from = says.filled.as_ref()?.ever.get(slot).into_iter().flatten().filter_map(|list| says.lists.get(list));
     let possible =
         |v: &SlotValue| meaning(v).is_some() && (output.dimmer.is_some() || !matches!(v, SlotValue::Integer(_)));
     if let Some(strange) = from.flat_map(List::values).find(|v| !possible(v)) {

@@ -5,6 +5,7 @@ use crate::act::buttons::{Button, Purpose};
 use crate::act::command::{Action, Command, Output, Setting};
 use crate::act::gpio::GpioSettings;
 use crate::act::gpio::{Line, Pull};
+use crate::act::task::{Argument, Task};
 use crate::config::board::Board;
 use crate::document::{Section, Value};
 
@@ -65,11 +66,16 @@ fn command(value: &Value<'_>, commands: &[Command]) -> Option<usize> {
         value.problem(unknown("command", &name, commands.iter().map(|c| c.name.as_str()).collect(), "say = \"…\""));
         return None;
     };
-    let slot = commands[index].actions.iter().find_map(|action| match action {
-        Action::Set(_, Setting::Slot(slot)) => Some(slot),
+    let Command { actions, tasks, .. } = &commands[index];
+    let set = actions.iter().filter_map(|action| match action {
+        Action::Set(_, Setting::Slot(slot)) => Some(slot.as_str()),
         _ => None,
     });
-    if let Some(slot) = slot {
+    let arguments = tasks.iter().flat_map(|task| match task {
+        Task::Run(run) => run.arguments.as_slice(),
+        Task::Post(_) => &[],
+    });
+    if let Some(slot) = set.chain(arguments.flat_map(Argument::slots)).next() {
         value.problem(format!("the command {name:?} needs the slot {slot:?}, which a button cannot say"));
     }
     found

@@ -152,7 +152,8 @@ impl Key {
         self.time(section).unwrap_or_else(|| self.usual_time())
     }
 
-    fn usual_time(&self) -> Duration {
+    /// Its default as a time.
+    pub fn usual_time(&self) -> Duration {
         let Is(usual) = self.usual else { return Duration::ZERO };
         units::seconds(usual.trim_matches('"')).map(Duration::from_secs_f64).unwrap_or_default()
     }

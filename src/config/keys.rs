@@ -145,6 +145,16 @@ pub(super) const INPUTS: Key = key(
     "For simulated pins: a file of lines such as `GPIO27 0`, from which the buttons are read.",
 );
 
+pub(super) const METRICS_FILE: Key = key(
+    "file",
+    Text,
+    Usual::None,
+    "A file for node_exporter's textfile collector, as in \"/var/lib/prometheus/node-exporter/hearken.prom\". It is removed at the end.",
+);
+/// Prometheus asks every 15 s where nothing else is set, and a second is enough for a person who watches.
+pub(super) const METRICS_EVERY: Key =
+    key("every", Time(1_000, HOUR), Is("\"15 s\""), "Time between two writes of the file.");
+
 pub(super) const PIN: Key =
     key("pin", Pin, Needed("pin = 17"), "The pin: its BCM number, or its offset on another chip.");
 pub(super) const ACTIVE_LOW: Key =
@@ -235,11 +245,38 @@ pub(super) const REQUIRES: Key = key(
     Usual::None,
     "The command is refused while one of these outputs is in another state.",
 );
+pub(super) const RUN: Key = key(
+    "run",
+    Texts,
+    Usual::None,
+    "Runs a program, without a shell: its path and its arguments, in which {slot} is the value of a slot. HEARKEN_SLOT_NAME has the value too.",
+);
+pub(super) const RUN_LIMIT: Key = key(
+    "run_limit",
+    Time(100, HOUR),
+    Is("\"10 s\""),
+    "Time after which the program is ended, with all that it has started.",
+);
+pub(super) const POST: Key = key(
+    "post",
+    Text,
+    Usual::None,
+    "Sends command, slots and log-odds as JSON to this address, as in \"http://localhost:1880/hearken\".",
+);
+pub(super) const POST_LIMIT: Key = key("limit", Time(100, 60_000), Is("\"5 s\""), "Longest time of an attempt.");
+pub(super) const RETRIES: Key = key(
+    "retries",
+    Whole(0, 5),
+    Is("2"),
+    "How often a request that failed is sent again: after 1 s, 2 s, 4 s and so on.",
+);
+pub(super) const POSTED_WORDS: Key =
+    key("words", Boolean, Is("false"), "Whether the words of the sentence are sent too.");
 pub(super) const COMMAND_COSTS: Key =
     key("wrong_costs", COSTS, Told("that of [thresholds]"), "The same as in [thresholds], for this command alone.");
 
 /// All sections, in the order in which a person writes them.
-pub const SECTIONS: [Keys; 16] = [
+pub const SECTIONS: [Keys; 18] = [
     Keys { section: "", about: "What stands at the head of the file.", keys: &[BOARD] },
     Keys { section: "microphone", about: "Where sound comes from.", keys: &[DEVICE, GAIN_DB] },
     Keys {
@@ -263,6 +300,16 @@ pub const SECTIONS: [Keys; 16] = [
         keys: &[CAPACITY_OF_SCRATCH, REQUIRE_TMPFS, KEEP, SWEEP_AFTER],
     },
     Keys { section: "scratch.keep", about: "Recordings that stay.", keys: &[LAST, CAPACITY_OF_KEEP] },
+    Keys {
+        section: "metrics",
+        about: "Numbers for Prometheus. They are not counted where this section is missing.",
+        keys: &[METRICS_FILE, METRICS_EVERY],
+    },
+    Keys {
+        section: "post",
+        about: "How the requests of commands with post are sent.",
+        keys: &[POST_LIMIT, RETRIES, POSTED_WORDS],
+    },
     Keys { section: "gpio", about: "How pins are driven.", keys: &[BACKEND, CHIP, STATE, INPUTS] },
     Keys {
         section: "outputs.NAME",
@@ -294,7 +341,7 @@ pub const SECTIONS: [Keys; 16] = [
     Keys {
         section: "commands",
         about: "What may be said, and what it does; [[commands]] begins each. A command may do several things, or none: then it is an event only.",
-        keys: &[NAME, SAY, SET, TOGGLE, PULSE, BLINK, SCENE, REQUIRES, COMMAND_COSTS],
+        keys: &[NAME, SAY, SET, TOGGLE, PULSE, BLINK, SCENE, REQUIRES, RUN, RUN_LIMIT, POST, COMMAND_COSTS],
     },
     Keys { section: "commands.blink.NAME", about: "How an output blinks.", keys: &[BLINK_ON, BLINK_OFF, BLINK_TIMES] },
 ];

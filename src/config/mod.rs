@@ -20,6 +20,7 @@ use crate::language::Language;
 use crate::recognize::models;
 use crate::recognize::settings::RecognizerSettings;
 use crate::recognize::settings::SearchSettings;
+use crate::report::metrics::MetricsSettings;
 use crate::utterance::endpoint::EndpointSettings;
 use crate::utterance::scratch::{KeepSettings, ScratchSettings};
 
@@ -34,9 +35,11 @@ mod outputs;
 pub mod reference;
 mod sentences;
 mod sounds_alike;
+mod tasks;
 mod units;
 
 pub use sentences::Templates;
+pub use tasks::PostSettings;
 
 /// Former keys of `[thresholds]`, and what replaces each of them.
 const OLD_THRESHOLDS: [(&str, &str); 5] = [
@@ -65,8 +68,12 @@ pub struct Settings {
     pub recognizer: RecognizerSettings,
     /// The thresholds of the decision.
     pub thresholds: Thresholds,
+    /// Where metrics are written to, if they are counted.
+    pub metrics: Option<MetricsSettings>,
     /// The driver of the pins.
     pub gpio: GpioSettings,
+    /// How the requests of commands are sent.
+    pub posting: PostSettings,
     /// The outputs.
     pub outputs: Vec<Output>,
     /// The commands. A sentence of the grammar has the index of its command.
@@ -166,9 +173,11 @@ fn read(root: Section<'_>) -> Option<Settings> {
     let endpoint = section(&root, "endpoint", endpoint);
     let scratch = section(&root, "scratch", scratch);
     let recognizer = section(&root, "recognizer", |s| recognizer(s, board.as_ref()));
+    let metrics = section(&root, "metrics", |s| s.map(metrics));
     let gpio = section(&root, "gpio", |s| gpio(s, board.as_ref()));
+    let posting = section(&root, "post", tasks::posting);
     let outputs = outputs::read(&root, board.as_ref(), &gpio);
-    let (commands, grammar, command_costs) = sentences::read(&root, &outputs)?;
+    let (commands, grammar, command_costs) = sentences::read(&root, &outputs, &posting)?;
     let buttons = buttons::read(&root, board.as_ref(), &gpio, &outputs, &commands);
     let weights = Weights::of_model(&recognizer.model, recognizer.sha256.as_deref()).into();
     let usual = Thresholds { weights, command_costs, ..Thresholds::default() };
@@ -181,7 +190,9 @@ fn read(root: Section<'_>) -> Option<Settings> {
         scratch,
         recognizer,
         thresholds,
+        metrics,
         gpio,
+        posting,
         outputs,
         commands,
         buttons,
@@ -339,6 +350,19 @@ fn thresholds(section: Option<&Section<'_>>, commands: &[Command], usual: Thresh
             }
         }
     }
+    settings
+}
+
+fn metrics(section: &Section<'_>) -> MetricsSettings {
+    let mut settings = MetricsSettings::default();
+    if let Some(file) = keys::METRICS_FILE.text(section) {
+        if !(file.value.starts_with('/') && file.value.ends_with(".prom")) {
+            section
+                .problem_at(&file, "a path from / on that ends in .prom is needed; node_exporter reads no other file");
+        }
+        settings.file = Some(file.value.into());
+    }
+    assign(&mut settings.every, keys::METRICS_EVERY.time(section));
     settings
 }
 

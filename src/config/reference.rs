@@ -273,7 +273,8 @@ fn on_off(on: bool) -> Option<String> {
 
 /// The value of a key of a section that every configuration has.
 fn of_section(settings: &Settings, section: &str, key: &str) -> Option<String> {
-    let Settings { board, microphone, endpoint, scratch, recognizer, thresholds, gpio, .. } = settings;
+    let Settings { board, microphone, endpoint, scratch, recognizer, thresholds, gpio, metrics, posting, .. } =
+        settings;
     let path = |path: &Option<std::path::PathBuf>| path.as_ref().and_then(|p| quoted(p.display()));
     match (section, key) {
         ("", "board") => quoted(&board.id),
@@ -307,6 +308,11 @@ fn of_section(settings: &Settings, section: &str, key: &str) -> Option<String> {
         ("scratch", "sweep_after") => quoted(time(scratch.sweep_after)),
         ("scratch.keep", "last") => scratch.keep.as_ref().map(|keep| keep.last.to_string()),
         ("scratch.keep", "capacity") => scratch.keep.as_ref().and_then(|keep| quoted(size(keep.capacity))),
+        ("metrics", "file") => metrics.as_ref().and_then(|metrics| path(&metrics.file)),
+        ("metrics", "every") => quoted(time(metrics.clone().unwrap_or_default().every)),
+        ("post", "limit") => quoted(time(posting.limit)),
+        ("post", "retries") => Some(posting.retries.to_string()),
+        ("post", "words") => Some(posting.words.to_string()),
         ("gpio", "backend") => {
             quoted(Backend::NAMES.iter().find(|(_, b)| *b == gpio.backend).map_or("", |(name, _)| *name))
         }

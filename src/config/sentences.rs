@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::actions::{self, Says};
+use super::tasks::{self, PostSettings};
 use super::{keys, named_entries};
 use crate::act::command::{Command, Output};
 use crate::document::{Placed, Section, Value};
@@ -20,7 +21,7 @@ const MAX_COMMANDS: usize = 100_000;
 pub type Costs = BTreeMap<usize, f32>;
 
 /// Reads `[lists]`, `[rules]`, `[scenes]` and `[[commands]]`.
-pub fn read(root: &Section<'_>, outputs: &[Output]) -> Option<(Vec<Command>, Grammar, Costs)> {
+pub fn read(root: &Section<'_>, outputs: &[Output], posting: &PostSettings) -> Option<(Vec<Command>, Grammar, Costs)> {
     let lists = root.get("lists").and_then(|v| v.section()).map(lists).unwrap_or_default();
     let written = root.get("rules").and_then(|v| v.section());
     let rules: Vec<(String, Value<'_>, Node)> = written.map(rules).unwrap_or_default();
@@ -43,10 +44,11 @@ pub fn read(root: &Section<'_>, outputs: &[Output]) -> Option<(Vec<Command>, Gra
         says.one_kind_a_slot(&section);
         let actions = actions::actions(&section, outputs, &scenes, &says);
         let requires = actions::requires(&section, outputs);
+        let tasks = tasks::tasks(&section, posting, &says);
         let wrong_costs = keys::COMMAND_COSTS.number(&section);
         costs.extend(wrong_costs.map(|refusals| (commands.len(), refusals as f32)));
         section.end();
-        commands.push(Command { name: name.value.clone(), requires, actions });
+        commands.push(Command { name: name.value.clone(), requires, actions, tasks });
         names.push(name);
     }
     let grammar = builder.finish();

@@ -8,10 +8,12 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use crate::act::command::{Action, Output};
-use crate::act::gpio::{Claim, GpioError, OutputPins};
+use crate::act::gpio::{Claim, Duty, GpioError, OutputPins};
 use crate::act::outputs::{Change, Outputs};
 use crate::act::states::States;
+use crate::act::task::Asked;
 use crate::daemon::decider::Decided;
+use crate::daemon::tasks::Tasks;
 use crate::decide::rules::Reason;
 use crate::report::{Outcome, Press, Report, Reporter, Switched};
 use crate::runtime::stop::{POLL_INTERVAL, Stop};
@@ -39,6 +41,8 @@ pub enum Order {
         command: String,
         /// The actions of the command.
         actions: Vec<Action>,
+        /// The command whose tasks are to be begun, if it has any.
+        asked: Option<Box<Asked>>,
         /// The reason why the command is refused; `None` if it is not.
         refusal: Option<Reason>,
     },
@@ -51,18 +55,25 @@ pub struct Actuator<'a> {
     pins: Box<dyn OutputPins>,
     states: States,
     begun: Instant,
+    tasks: Option<Tasks>,
 }
 
 impl<'a> Actuator<'a> {
     /// Makes an actuator of `pins`, which were claimed with [`claims`] of `outputs`.
     pub fn new(outputs: &'a [Output], pins: Box<dyn OutputPins>) -> Actuator<'a> {
         let (logic, states) = (Outputs::at_rest(outputs), States::at_rest(outputs));
-        Actuator { outputs, logic, pins, states, begun: Instant::now() }
+        Actuator { outputs, logic, pins, states, begun: Instant::now(), tasks: None }
     }
 
     /// The states of the outputs, for other threads.
     pub fn states(&self) -> States {
         self.states.clone()
+    }
+
+    /// Hands over what commands do besides to `tasks`.
+    pub fn handing_over(mut self, tasks: Option<Tasks>) -> Actuator<'a> {
+        self.tasks = tasks;
+        self
     }
 
     /// Adds actions that are carried out first.
@@ -80,18 +91,24 @@ impl<'a> Actuator<'a> {
             let wait = self.logic.next_due().map_or(POLL_INTERVAL, |due| POLL_INTERVAL.min(due.saturating_sub(now)));
             match inbox.recv_timeout(wait) {
                 Ok(Order::Decided(mut decided)) => {
-                    let recording = decided.recording.take();
+                    let (recording, asked) = (decided.recording.take(), decided.asked.take());
                     reporter.outcome(self.carry_out(*decided), recording);
+                    self.begin(asked);
                 }
-                Ok(Order::Pressed { button, command, actions, refusal }) => {
+                Ok(Order::Pressed { button, command, actions, asked, refusal }) => {
                     tracing::info!(button, command, rule = refusal.as_ref().map(Reason::code), "pressed");
                     let switched = actions.into_iter().flat_map(|action| self.act(action)).collect();
                     reporter.tell(Report::Press(Press { button, command, refusal, switched }));
+                    self.begin(asked);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
+    }
+
+    fn begin(&self, asked: Option<Box<Asked>>) {
+        self.tasks.iter().zip(&asked).for_each(|(tasks, asked)| tasks.begin(asked));
     }
 
     fn carry_out(&mut self, decided: Decided) -> Outcome {
@@ -125,8 +142,14 @@ impl<'a> Actuator<'a> {
         let mut switched = Vec::new();
         while let Some(change) = self.logic.due(now) {
             let result = self.switch(change);
+            let before = self.logic.duty(change.output);
             match &result {
-                Ok(()) => self.logic.switched(change, now),
+                Ok(()) => {
+                    if (before == Duty::NONE) != (change.duty == Duty::NONE) {
+                        self.states.count_change(change.output);
+                    }
+                    self.logic.switched(change, now);
+                }
                 Err(_) => self.logic.not_switched(change, now + AGAIN),
             }
             switched.push(self.switched(change, result));

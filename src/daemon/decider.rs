@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::act::command::Action;
 use crate::act::states::States;
+use crate::act::task::Asked;
 use crate::config::Settings;
 use crate::daemon::listener::Spoken;
 use crate::decide::outlook::outlook;
@@ -42,6 +43,8 @@ pub struct Decided {
     pub verdict: Verdict,
     /// The actions to carry out.
     pub actions: Vec<Action>,
+    /// The command whose tasks are to be begun, if it has any.
+    pub asked: Option<Box<Asked>>,
     /// When the speech ended.
     pub fell_silent: Instant,
     /// The counters of scratch while it still held the recording.
@@ -174,12 +177,16 @@ impl Decider<'_> {
                 (None, None, Verdict::Rejected(Reason::Lost(why)), None)
             }
         };
-        let mut actions = Vec::new();
+        let (mut actions, mut asked) = (Vec::new(), None);
         let best = heard.as_ref().and_then(|h| h.best.as_ref());
         match (&verdict, best) {
             (Verdict::Accepted, Some(best)) => {
                 let command = &settings.commands[best.sentence.command];
                 actions = command.actions_with(&best.sentence.slots);
+                asked = (!command.tasks.is_empty()).then(|| {
+                    let log_odds = assessment.map(|assessment| assessment.log_odds);
+                    Box::new(Asked::by_voice(&best.sentence, log_odds, utterance))
+                });
                 tracing::info!(utterance, command = command.name, "accepted");
             }
             (Verdict::Rejected(reason), _) => tracing::info!(utterance, rule = reason.code(), "rejected"),
@@ -189,7 +196,7 @@ impl Decider<'_> {
             let sentence = best.map(|b| b.sentence.words.as_str()).unwrap_or_default();
             tracing::debug!(utterance, text = heard.text, sentence, ?verdict, "heard");
         }
-        (Decided { utterance, heard, assessment, verdict, actions, fell_silent, scratch, recording }, state)
+        (Decided { utterance, heard, assessment, verdict, actions, asked, fell_silent, scratch, recording }, state)
     }
 
     /// The explanation of the last decision. The recognizer has the sound of the utterance `sound_of`.

@@ -1,5 +1,6 @@
 //! The housekeeper: a thread for work that is not urgent. It writes the recordings that the user asked to keep, deletes
-//! old ones, saves the states of outputs, answers status requests, and reloads the configuration.
+//! old ones, saves the states of outputs, answers status requests, writes the file of metrics, and reloads the
+//! configuration.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,6 +13,7 @@ use crate::act::states::States;
 use crate::audio::supervisor::Counters;
 use crate::config::Settings;
 use crate::report::fields::{Status, outcome_event};
+use crate::report::textfile::TextFile;
 use crate::report::{Tally, ToKeep};
 use crate::runtime::mailbox::{Received, Receiver};
 use crate::runtime::service::Service;
@@ -41,6 +43,8 @@ pub struct Housekeeper<'a> {
     pub remembered: &'a Mutex<Option<Remembered>>,
     /// The counts of events.
     pub tally: Arc<Tally>,
+    /// The file of metrics, if there is one.
+    pub textfile: Option<TextFile>,
     /// The states of the buttons.
     pub contacts: Contacts,
     /// Checks the configuration file again. The error says why it cannot be used.
@@ -66,6 +70,7 @@ impl Housekeeper<'_> {
                 socket.answer(|| self.status(begun.elapsed()));
             }
             self.remember();
+            self.textfile.iter_mut().for_each(|file| file.look(begun.elapsed()));
             if stop.take_reload() {
                 self.reload(stop);
             }

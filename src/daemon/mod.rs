@@ -9,7 +9,8 @@
 //! | `buttons` | turns presses into commands, and shows whether a talk button is held | stop |
 //! | `actuator` | switches pins by decisions and presses | stop, or main has ended |
 //! | `hearken-pwm` | dims a pin without a hardware generator | its pin is released |
-//! | `housekeeper` | kept files, the sweep, the status, saved output states, the reload | stop |
+//! | `task` | runs programs and sends requests, four of them, if a command has such tasks | the actuator has ended |
+//! | `housekeeper` | kept files, the sweep, the status, saved output states, the file of metrics, the reload | stop |
 //! | `report` | writes reports to every sink | all senders of reports were dropped |
 
 use std::io;
@@ -26,11 +27,13 @@ use self::error::Error;
 use self::housekeeper::Housekeeper;
 use self::listener::{Listener, Spoken};
 use self::reporter::ReportThread;
+use self::tasks::{TaskThreads, Tasks};
 use crate::act::buttons::{Contacts, Talk, input_claims};
 use crate::act::command::Output;
 use crate::act::gpio::{self, InputPins, OutputPins};
 use crate::act::remembered::{self, Remembered};
 use crate::act::states::States;
+use crate::act::task::Asked;
 use crate::audio::AudioSource;
 use crate::audio::supervisor::{Counters, Supervisor};
 use crate::config::{self, ConfigError, Settings};
@@ -40,6 +43,8 @@ use crate::grammar::{Grammar, Slots};
 use crate::recognize::settings::RecognizerSettings;
 use crate::recognize::{self, RecognizeError, Recognizer};
 use crate::report::destination::{Destination, Events};
+use crate::report::metrics::{self, Metrics};
+use crate::report::textfile::TextFile;
 use crate::report::watch::Watch;
 use crate::report::{self, Outcome, Reporter, Sink, ToKeep};
 use crate::runtime::mailbox::{Received, Receiver, mailbox};
@@ -57,6 +62,7 @@ pub mod error;
 pub mod housekeeper;
 pub mod listener;
 pub mod reporter;
+pub mod tasks;
 
 /// Most recordings that may wait for the decider. With more, a command would be carried out long after it was said.
 const WAITING_RECORDINGS: usize = 2;
@@ -198,12 +204,16 @@ fn permit(place: PathBuf, settings: &ScratchSettings) -> Result<(), Error> {
 pub fn serve(parts: Parts, settings: &Settings, options: &Options, stop: &Stop) -> Result<(), Error> {
     let Parts { source, microphone, mut recognizer, pins, inputs } = parts;
     let scratch = Scratch::new(options.scratch_dir(), &settings.scratch).numbered_after(&options.numbers);
-    let (reporter, telling, to_keep) = reporting(settings, options, stop)?;
     let remembered = remembered(options, &settings.outputs);
     let before = remembered.as_ref().map(Remembered::recall).unwrap_or_default();
     let remembered = Mutex::new(remembered);
     let actuator = Actuator::new(&settings.outputs, pins).beginning_with(before);
     let (states, contacts, rounds) = (actuator.states(), Contacts::unknown(&settings.buttons), Rounds::default());
+    let metrics = counted(settings, &states, &scratch, microphone.clone());
+    let (reporter, telling, to_keep) = reporting(settings, options, stop)?;
+    let reporter = reporter.counting(metrics.clone());
+    let (tasks, task_threads) = Tasks::start(&settings.commands, &reporter, stop)?.unzip();
+    let actuator = actuator.handing_over(tasks);
     let (outbox, inbox) = mailbox(WAITING_RECORDINGS);
     let (drafts, talk) = (Drafts::default(), Talk::default());
     let threads = Threads {
@@ -240,6 +250,7 @@ pub fn serve(parts: Parts, settings: &Settings, options: &Options, stop: &Stop) 
             service: Service::new(rounds),
             states: states.clone(),
             tally: reporter.tally(),
+            textfile: settings.metrics.as_ref().zip(metrics).and_then(|(to, metrics)| TextFile::new(to, metrics)),
             scratch: scratch.clone(),
             reread: &|| reread(options.config.as_deref()),
             remembered: &remembered,
@@ -252,6 +263,7 @@ pub fn serve(parts: Parts, settings: &Settings, options: &Options, stop: &Stop) 
     if let Some(remembered) = remembered.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
         remembered.note_at_last(&states);
     }
+    task_threads.into_iter().for_each(TaskThreads::end);
     let told = telling.end();
     ended.and(told)
 }
@@ -273,6 +285,17 @@ fn reporting(
     let (to_housekeeper, to_keep) = mailbox(WAITING_KEPT);
     let reporter = reporter.keeping(to_housekeeper);
     Ok((reporter, ReportThread::start(reports, sinks, &settings.commands, stop)?, to_keep))
+}
+
+/// The metrics, if anybody wants them.
+fn counted(
+    settings: &Settings,
+    states: &States,
+    scratch: &Scratch,
+    microphone: Option<Arc<Counters>>,
+) -> Option<Metrics> {
+    let parts = || metrics::Parts::new(&settings.commands, (&settings.outputs, states), scratch, microphone);
+    settings.metrics.as_ref().map(|_| Metrics::new(parts()))
 }
 
 fn remembered(options: &Options, outputs: &[Output]) -> Option<Remembered> {
@@ -368,11 +391,14 @@ fn report_undecided(inbox: &Receiver<Spoken>, reporter: &Reporter, scratch: &Scr
 /// The order for a press of the button of this name, whose command has the index `command`. As for a sentence, it may be
 /// refused. The command of a button has no slots.
 fn pressed(settings: &Settings, button: &str, command: usize, states: &States) -> Order {
-    let command = &settings.commands[command];
+    let number = command;
+    let command = &settings.commands[number];
     let check = requires::check(command, &settings.outputs, |output| states.both(output));
     let refusal = check.and_then(|check| check.refusal);
     let actions = if refusal.is_none() { command.actions_with(&Slots::new()) } else { Vec::new() };
-    Order::Pressed { button: button.into(), command: command.name.clone(), actions, refusal }
+    let begins = refusal.is_none() && !command.tasks.is_empty();
+    let asked = begins.then(|| Box::new(Asked::by_button(number, button)));
+    Order::Pressed { button: button.into(), command: command.name.clone(), actions, asked, refusal }
 }
 
 /// Starts a thread that raises `stop` when it ends, even by a panic.

@@ -78,7 +78,11 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The code of the reason, for programs.
+    /// All codes.
+    pub const CODES: [&'static str; 9] =
+        ["no-speech", "gave-up", "too-late", "no-sentence", "unlike", "goes-on", "ambiguous", "state", "lost"];
+
+    /// The code of the reason, for programs: one of [`Reason::CODES`].
     pub fn code(&self) -> &'static str {
         match self {
             Reason::NoSpeech { .. } => "no-speech",
@@ -318,6 +322,24 @@ mod tests {
         let log_odds = |heard: &Heard| Thresholds::default().assess(heard).unwrap().log_odds;
         assert_eq!(judged(&heard(), &Thresholds::default()), Verdict::Accepted);
         assert!(log_odds(&other) < log_odds(&heard()), "{:?}", Features::of(&other));
+    }
+
+    #[test]
+    fn every_code_is_in_the_list_once() {
+        let (sentence, sentences) = (String::new(), [(); 2].map(|()| String::new()));
+        let all = [
+            Reason::NoSpeech { voiced: 0.0 },
+            Reason::GaveUp { calls: 0 },
+            Reason::TooLate { ms: 0 },
+            Reason::NoSentence,
+            Reason::Unlike { sentence: sentence.clone(), log_odds: 0.0, needed: 0.0 },
+            Reason::GoesOn { sentence },
+            Reason::Ambiguous { sentences, log_odds: 0.0, needed: 0.0 },
+            Reason::State { output: String::new(), on: true },
+            Reason::Lost(String::new()),
+        ];
+        assert_eq!(all.map(|reason| reason.code()), Reason::CODES);
+        assert!(RULES.iter().all(|(code, _)| Reason::CODES.contains(code)));
     }
 
     #[test]

@@ -301,7 +301,7 @@ mod tests {
     use crate::recognize::trace::{Hypothesis, NBest};
 
     fn command(name: &str) -> Command {
-        Command { name: name.into(), requires: Vec::new(), actions: Vec::new() }
+        Command { name: name.into(), ..Command::default() }
     }
 
     fn candidate(command: usize, words: &str, rank: f32, joint: f32) -> Candidate {

@@ -5,11 +5,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Map, Value, json};
 
 use super::explanation::{Sum, Why, in_words};
-use super::{MicrophoneNews, Outcome, Press, Report, Switched, Tally};
+use super::{MicrophoneNews, Outcome, Press, Report, Switched, Tally, TaskEnd};
 use crate::act::buttons::{Button, Contacts, Purpose};
 use crate::act::command::{Command, Output};
 use crate::act::gpio::Duty;
 use crate::act::states::States;
+use crate::act::task::Asked;
 use crate::audio::supervisor::Counters;
 use crate::decide::features::{FEATURES, Feature, Features};
 use crate::decide::rules::{Check, Reason, Verdict};
@@ -58,7 +59,7 @@ pub const UTTERANCE: [(&str, &str); 24] = [
 ];
 
 /// The other events, each with its keys and when it comes.
-pub const OTHERS: [(&str, &str); 3] = [
+pub const OTHERS: [(&str, &str); 4] = [
     (
         "microphone, time, rate, reason",
         "The microphone came (\"open\"), went (\"lost\"), or delivered nothing but zeros for a minute (\"zeros\").",
@@ -66,6 +67,10 @@ pub const OTHERS: [(&str, &str); 3] = [
     (
         "button, time, command, outputs",
         "A button was pressed. With `rule` and `reason` if its command was refused, as while `requires` is not met.",
+    ),
+    (
+        "task, time, command, of_utterance, outcome, reason, attempts, took_ms",
+        "A task (\"run\" or \"post\") of a command has ended: `outcome` is done, failed, timed-out, busy (the one before is still under way), dropped (too many wait) or stopped. `of_utterance` is `null` after a press.",
     ),
     ("events_dropped, time", "So many events before this one could not be written, as on a full disk."),
 ];
@@ -91,6 +96,7 @@ pub fn event(report: &Report, commands: &[Command]) -> Option<Map<String, Value>
         Report::Press(press) => Some(press_event(press)),
         Report::Outcome(outcome) => Some(outcome_event(outcome, commands)),
         Report::Microphone(news) => Some(microphone_event(news)),
+        Report::Task(end) => Some(task_event(end)),
         Report::Level { .. } => None,
     }
 }
@@ -373,6 +379,35 @@ fn press_event(press: &Press) -> Map<String, Value> {
     map
 }
 
+fn task_event(TaskEnd { task, command, utterance, fate, took, attempts }: &TaskEnd) -> Map<String, Value> {
+    let mut map = Map::new();
+    map.insert("task".into(), json!(task));
+    map.insert("time".into(), json!(now()));
+    map.insert("command".into(), json!(command));
+    map.insert("of_utterance".into(), json!(utterance));
+    map.insert("outcome".into(), json!(fate.code()));
+    map.insert("reason".into(), json!(fate.reason()));
+    map.insert("attempts".into(), json!(attempts));
+    map.insert("took_ms".into(), json!(took.as_millis() as u64));
+    map
+}
+
+/// The body of a request that tells another program of the command `name`: with the words of the sentence only if
+/// `words`.
+pub fn posted(name: &str, asked: &Asked, words: bool) -> Map<String, Value> {
+    let mut map = Map::new();
+    map.insert("command".into(), json!(name));
+    map.insert("time".into(), json!(now()));
+    map.insert("slots".into(), slots(&asked.slots));
+    map.insert("utterance".into(), json!(asked.utterance));
+    map.insert("button".into(), json!(asked.button));
+    map.insert("log_odds".into(), json!(asked.log_odds.map(round)));
+    if words {
+        map.insert("sentence".into(), json!(asked.sentence));
+    }
+    map
+}
+
 /// How full scratch is.
 fn gauges(usage: Usage) -> Value {
     let Usage { used, high_water, capacity, made, written, deletions_failed } = usage;
@@ -402,7 +437,16 @@ mod tests {
     #[test]
     fn the_other_events_have_the_keys_of_the_reference_page() {
         let press = Press { button: "wall".into(), command: "lamp".into(), refusal: None, switched: Vec::new() };
-        let events = [microphone_event(&MicrophoneNews::Open { rate: 48_000 }), press_event(&press), dropped_event(1)];
+        let end = TaskEnd {
+            task: "run",
+            command: "lamp".into(),
+            utterance: None,
+            fate: super::super::Fate::Busy,
+            took: Duration::ZERO,
+            attempts: 0,
+        };
+        let microphone = microphone_event(&MicrophoneNews::Open { rate: 48_000 });
+        let events = [microphone, press_event(&press), task_event(&end), dropped_event(1)];
         for (event, (told, _)) in events.iter().zip(OTHERS) {
             let keys: BTreeSet<&str> = event.keys().map(String::as_str).collect();
             assert_eq!(keys, told.split(", ").collect());

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
+pub use self::ending::{Fate, TaskEnd};
+use self::metrics::Metrics;
 use crate::act::command::Command;
 use crate::act::gpio::Duty;
 use crate::decide::rules::{Reason, Verdict};
@@ -18,8 +20,12 @@ use crate::runtime::mailbox::Sender;
 use crate::utterance::scratch::{Recording, Usage};
 
 pub mod destination;
+mod ending;
 pub mod explanation;
 pub mod fields;
+mod levels;
+pub mod metrics;
+pub mod textfile;
 pub mod watch;
 
 /// Most reports that may wait for the reporter thread: 4 s of levels, or the utterances of several minutes.
@@ -107,6 +113,8 @@ pub enum Report {
     Press(Press),
     /// The microphone was opened or lost, or delivers only zeros.
     Microphone(MicrophoneNews),
+    /// A task has ended, or was not begun.
+    Task(TaskEnd),
 }
 
 /// A destination of reports: a file, a socket or a terminal. `reporting` in `daemon/mod.rs` makes the list of those in use.
@@ -156,6 +164,7 @@ pub struct Reporter {
     levels: bool,
     housekeeper: Option<Arc<Sender<ToKeep>>>,
     tally: Arc<Tally>,
+    metrics: Option<Metrics>,
 }
 
 /// Counts of events since the start.
@@ -176,7 +185,7 @@ impl Tally {
                 Verdict::Rejected(_) => &self.rejected,
             },
             Report::Press(_) => &self.pressed,
-            Report::Level { .. } | Report::Microphone(_) => return,
+            Report::Level { .. } | Report::Microphone(_) | Report::Task(_) => return,
         };
         kind.fetch_add(1, Ordering::Relaxed);
     }
@@ -200,14 +209,19 @@ pub struct ToKeep {
 /// Makes a reporter and the receiving end of its queue. `levels` says whether levels are reported.
 pub fn reporter(levels: bool) -> (Reporter, Receiver<Report>) {
     let (queue, reports) = sync_channel(QUEUE);
-    (Reporter { queue, dropped: Arc::default(), levels, housekeeper: None, tally: Arc::default() }, reports)
+    (
+        Reporter { queue, dropped: Arc::default(), levels, housekeeper: None, tally: Arc::default(), metrics: None },
+        reports,
+    )
 }
 
 impl Reporter {
     /// Puts a report into the queue. Never waits.
     pub fn tell(&self, report: Report) {
         self.tally.count(&report);
+        self.metrics.iter().for_each(|metrics| metrics.count(&report));
         if let Err(TrySendError::Full(_)) = self.queue.try_send(report) {
+            self.metrics.iter().for_each(Metrics::dropped);
             let dropped = self.dropped.fetch_add(1, Ordering::Relaxed) + 1;
             if dropped.is_power_of_two() {
                 tracing::warn!(dropped, "reports are dropped: whoever reads them is too slow");
@@ -223,6 +237,12 @@ impl Reporter {
     /// Sends the recordings of outcomes to `housekeeper` too.
     pub fn keeping(self, housekeeper: Sender<ToKeep>) -> Reporter {
         Reporter { housekeeper: Some(Arc::new(housekeeper)), ..self }
+    }
+
+    /// Counts all reports and levels in `metrics` too. They are counted here and not by a [`Sink`]: a sink that hangs
+    /// would stop them, and 62 levels a second would fill the queue when a disk is slow.
+    pub fn counting(self, metrics: Option<Metrics>) -> Reporter {
+        Reporter { metrics, ..self }
     }
 
     /// Reports an outcome, and passes its recording on if it is to be kept.
@@ -246,6 +266,7 @@ impl Reporter {
 
     /// Reports the level of a frame, if levels are reported.
     pub fn level(&self, dbfs: f32, recording: Option<Opened>, scratch: u64) {
+        self.metrics.iter().for_each(|metrics| metrics.level(dbfs));
         if self.levels {
             self.tell(Report::Level { dbfs, recording, scratch });
         }

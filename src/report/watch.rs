@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use super::{Opened, Outcome, Press, Report, Sink, Switched, in_words};
+use super::{Opened, Outcome, Press, Report, Sink, Switched, TaskEnd, in_words};
 use crate::act::command::Command;
 use crate::decide::rules::{Verdict, with_probability};
 
@@ -74,6 +74,7 @@ impl Sink for Watch {
             Report::Outcome(outcome) => writeln!(out, "{}{}", self.0.clear(), summary(outcome, commands))?,
             Report::Press(press) => writeln!(out, "{}{}", self.0.clear(), pressed(press))?,
             Report::Microphone(news) => writeln!(out, "{}{news}", self.0.clear())?,
+            Report::Task(end) => writeln!(out, "{}{}", self.0.clear(), ended(end))?,
         }
         out.flush()
     }
@@ -124,6 +125,11 @@ fn what(switched: &Switched) -> String {
         Err(error) => error.clone(),
     };
     format!("{} ({}) {state}", switched.output, switched.line)
+}
+
+fn ended(TaskEnd { task, command, fate, took, .. }: &TaskEnd) -> String {
+    let reason = fate.reason().map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!("{task} of {command} {}{reason}, {} ms", fate.code(), took.as_millis())
 }
 
 fn pressed(press: &Press) -> String {

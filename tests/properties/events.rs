@@ -100,7 +100,7 @@ fn every_outcome_is_one_line_of_json_with_all_its_keys_and_its_texts_unchanged()
     const HEARD: &str = "text no_speech duration_ms speech_ms dbfs calls ms";
     let names = [text(), text()];
     for_any((vec(outcome(), 1..3), names), |(outcomes, names)| {
-        let commands = names.map(|name| Command { name, requires: Vec::new(), actions: Vec::new() });
+        let commands = names.map(|name| Command { name, ..Command::default() });
         let file = tempfile::NamedTempFile::new().unwrap();
         let mut events = Events::open(&Destination::File(file.path().into())).unwrap();
         outcomes.iter().for_each(|outcome| events.write(outcome_event(outcome, &commands)).unwrap());

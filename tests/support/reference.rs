@@ -2,17 +2,49 @@
 
 use std::fmt::Write;
 
+use hearken::act::states::States;
 use hearken::config::board;
+use hearken::report::metrics::{Metrics, Parts};
+use hearken::utterance::scratch::{Scratch, ScratchSettings};
 
 /// Each page's path in the repository, and its text.
-pub fn pages() -> [(&'static str, String); 5] {
+pub fn pages() -> [(&'static str, String); 6] {
     [
         ("docs/reference/configuration.md", hearken::config::reference::page()),
         ("docs/reference/schema.json", format!("{:#}\n", hearken::config::reference::schema())),
         ("docs/reference/commands.md", hearken::cli::reference::page()),
         ("docs/reference/events.md", hearken::report::fields::page()),
+        ("docs/reference/metrics.md", metrics()),
         ("docs/reference/boards.md", boards()),
     ]
+}
+
+/// The metrics of a small configuration: families with their labels.
+fn metrics() -> String {
+    const SMALL: &str = "board = \"host\"\n[outputs.lamp]\npin = 5\n[[commands]]\nname = \"lamp\"\nsay = \"lamp\"\n";
+    let settings = hearken::config::parse("small", SMALL).unwrap_or_else(|faults| panic!("{faults}"));
+    let (scratch, states) =
+        (Scratch::new("/dev/shm".into(), &ScratchSettings::default()), States::at_rest(&settings.outputs));
+    let outputs = (settings.outputs.as_slice(), &states);
+    let metrics = Metrics::new(Parts::new(&settings.commands, outputs, &scratch, Some(Default::default())));
+    metrics.level(-60.0);
+    let text = metrics.render();
+    let mut page = String::from(
+        "# Metrics\n\nThis page is made from the program (`make pages`). A label has only values that the program or the configuration\n\
+         names, never words that were heard. Of the commands 200 are counted by name, and the others together as `other`. A\n\
+         histogram has `_bucket`, `_sum` and `_count`. All counters begin at zero at a start and when the configuration is read\n\
+         again. [Metrics](../guide/metrics.md) says how to get them.\n\n| metric | labels | kind | meaning |\n|---|---|---|---|\n",
+    );
+    for family in text.split("# HELP ").skip(1) {
+        let (help, rest) = family.split_once('\n').unwrap_or_default();
+        let (name, meaning) = help.split_once(' ').unwrap_or_default();
+        let kind = rest.lines().next().and_then(|line| line.rsplit(' ').next()).unwrap_or_default();
+        let sample = rest.lines().nth(1).unwrap_or_default();
+        let labels = sample.split(['{', ',']).skip(1).filter_map(|label| label.split('=').next());
+        let labels: Vec<String> = labels.filter(|l| *l != "le").map(|label| format!("`{label}`")).collect();
+        let _ = writeln!(page, "| `{name}` | {} | {kind} | {meaning} |", labels.join(", "));
+    }
+    page
 }
 
 fn boards() -> String {

@@ -1,0 +1,146 @@
+//! Reads what commands do besides switching outputs: the section `[post]`, and the keys `run` and `post` of a command.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::actions::Says;
+use super::{assign, keys};
+use crate::act::task::{Argument, Post, Run, Task, variable};
+use crate::document::{Placed, Section, Value};
+
+/// How requests are sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PostSettings {
+    /// Longest time of an attempt.
+    pub limit: Duration,
+    /// How often a request that failed is sent again.
+    pub retries: u32,
+    /// Whether the words of the sentence are sent too.
+    pub words: bool,
+}
+
+impl Default for PostSettings {
+    fn default() -> Self {
+        PostSettings { limit: Duration::from_secs(5), retries: 2, words: false }
+    }
+}
+
+/// Reads `[post]`.
+pub fn posting(section: Option<&Section<'_>>) -> PostSettings {
+    let mut settings = PostSettings::default();
+    let Some(section) = section else { return settings };
+    assign(&mut settings.limit, keys::POST_LIMIT.time(section));
+    assign(&mut settings.retries, keys::RETRIES.whole(section).map(|n| n as u32));
+    assign(&mut settings.words, keys::POSTED_WORDS.boolean(section));
+    settings
+}
+
+/// Reads the tasks of a command.
+pub fn tasks(section: &Section<'_>, posting: &PostSettings, says: &Says<'_>) -> Vec<Task> {
+    let limit = keys::RUN_LIMIT.get(section);
+    let run = keys::RUN.get(section);
+    if let (Some(limit), None) = (&limit, &run) {
+        limit.problem("this command runs no program; run = [\"/usr/local/bin/x\"] does");
+    }
+    let limit = limit.map_or(Some(keys::RUN_LIMIT.usual_time()), |limit| keys::RUN_LIMIT.time_of(&limit));
+    let run = run.and_then(|run| Some(Task::Run(Run { arguments: arguments(&run, says)?, limit: limit? })));
+    let post = keys::POST.text(section).and_then(|to| {
+        if let Some(problem) = objection(&to.value) {
+            section.problem_at(&to, problem);
+            return None;
+        }
+        let PostSettings { limit, retries, words } = *posting;
+        Some(Task::Post(Post { url: to.value, limit, retries, words }))
+    });
+    run.into_iter().chain(post).collect()
+}
+
+/// The path of a program and its arguments; `None` if they have faults.
+fn arguments(run: &Value<'_>, says: &Says<'_>) -> Option<Vec<Argument>> {
+    let values = run.one_or_many();
+    let texts: Vec<(&Value<'_>, Placed<String>)> = values.iter().filter_map(|v| Some((v, v.string()?))).collect();
+    let Some((first, program)) = texts.first() else {
+        run.problem("the path of a program is needed; as in: run = [\"/usr/local/bin/x\", \"{room}\"]");
+        return None;
+    };
+    let arguments: Vec<Argument> = texts.iter().map(|(_, text)| Argument::read(&text.value)).collect();
+    if !program.value.starts_with('/') || arguments[0].slots().next().is_some() {
+        first.problem(format!(
+            "{:?} is not the path of a program from / on; there is no shell that would look for it",
+            program.value
+        ));
+        return None;
+    }
+    if let Some((value, _)) = texts.iter().find(|(_, text)| text.value.contains('\0')) {
+        value.problem("a program cannot be given the character 0");
+        return None;
+    }
+    let mut good = texts.len() == values.len() && told_apart(run, says);
+    for ((value, _), argument) in texts.iter().zip(&arguments) {
+        good &= argument.slots().all(|slot| says.is_always_filled(value, slot));
+    }
+    good.then_some(arguments)
+}
+
+/// Whether no two slots of the command have the same variable in the environment.
+fn told_apart(run: &Value<'_>, says: &Says<'_>) -> bool {
+    let mut variables = BTreeMap::new();
+    for slot in says.filled.iter().flat_map(|filled| filled.ever.keys()) {
+        if let Some(other) = variables.insert(variable(slot), slot) {
+            run.problem(format!("the slots {other:?} and {slot:?} are both {}; rename one", variable(slot)));
+            return false;
+        }
+    }
+    true
+}
+
+/// Why requests cannot be sent to this address.
+fn objection(url: &str) -> Option<&'static str> {
+    if url.starts_with("https://") {
+        return Some("https is not spoken here; send to a program on this machine that does, or use run with curl");
+    }
+    let Some(rest) = url.strip_prefix("http://") else {
+        return Some("an address is needed; as in \"http://localhost:1880/hearken\"");
+    };
+    if url.contains(['{', '}']) {
+        return Some("slots are sent in the body; an address has none");
+    }
+    let plain = |c: char| c.is_ascii_graphic() && !"\"<>\\^`|".contains(c);
+    let (host, port) = rest.split(['/', '?', '#']).next().map_or(("", None), host_and_port);
+    let good = !host.is_empty() && port.is_none_or(|port| port.parse::<u16>().is_ok()) && rest.chars().all(plain);
+    (!good).then_some("this is no address; as in \"http://localhost:1880/hearken\"")
+}
+
+fn host_and_port(authority: &str) -> (&str, Option<&str>) {
+    let place = authority.rsplit('@').next().unwrap_or_default();
+    match place.rsplit_once(':') {
+        // The colons of an IPv6 address are in brackets.
+        Some((host, port)) if !port.contains(']') => (host, Some(port)),
+        _ => (place, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_http_with_a_host() {
+        let good =
+            ["http://localhost", "http://box.local:1880/hearken?x=1", "http://[::1]:80/", "http://u:p@[::1]/a%20b"];
+        let bad = [
+            "https://box/",
+            "box:1880",
+            "http://",
+            "http:///x",
+            "http://box:port/",
+            "http://box/{room}",
+            "http://a b/",
+            "http://:80",
+            "http://bö/",
+            "ftp://box",
+        ];
+        good.iter().for_each(|url| assert_eq!(objection(url), None, "{url}"));
+        bad.iter().for_each(|url| assert!(objection(url).is_some(), "{url}"));
+    }
+}
