@@ -99,6 +99,7 @@ fn decided(actions: Vec<Action>) -> Order {
         fell_silent: Instant::now(),
         scratch,
         recording: None,
+        asked: None,
     }))
 }
 
