@@ -5,7 +5,7 @@
 //! The scores, the words and the encoded sound of the last utterance stay in memory until the next one; its samples do
 //! not.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -24,6 +24,7 @@ use crate::runtime::mailbox::{Received, Receiver};
 use crate::runtime::service::{Loop, Rounds};
 use crate::runtime::status::StatusSocket;
 use crate::runtime::stop::{POLL_INTERVAL, Stop};
+use crate::serve::queue::{Decision, Request};
 use crate::utterance::draft::{Drafts, Outlook};
 use crate::utterance::scratch::{Recording, Scratch, Usage};
 
@@ -69,6 +70,8 @@ pub struct Decider<'a> {
     pub rounds: Rounds,
     /// The socket for the question why.
     pub socket: Option<StatusSocket>,
+    /// The queue of uploads, if there is a server for them.
+    pub uploads: Option<Receiver<Request>>,
 }
 
 /// A draft that was recognized.
@@ -87,20 +90,22 @@ struct Last {
 }
 
 /// Decides each recording from `inbox` and calls `hand_over` with the decision, until the listener or the actuator has
-/// ended or `stop` is raised.
+/// ended or `stop` is raised. Uploads are decided while no recording of the microphone waits.
 pub fn decide(
     mut decider: Decider<'_>,
     inbox: &Receiver<Spoken>,
     mut hand_over: impl FnMut(Decided) -> bool,
     stop: &Stop,
 ) {
-    let socket = decider.socket.take();
+    let (socket, uploads) = (decider.socket.take(), decider.uploads.take());
     let (mut last, mut drafted) = (None, None);
     // The number of the utterance whose sound the recognizer may have.
     let mut sound_of = 0;
+    // Whether another upload may wait already.
+    let mut more = false;
     while !stop.raised() {
         decider.rounds.count(Loop::Decider);
-        match inbox.take(POLL_INTERVAL) {
+        match inbox.take(if more { Duration::ZERO } else { POLL_INTERVAL }) {
             Received::Item(spoken) if !spoken.finished => {
                 sound_of = spoken.recording.number();
                 drafted = decider.draft(spoken);
@@ -117,6 +122,14 @@ pub fn decide(
                 }
             }
             Received::Nothing => {
+                let upload = uploads.as_ref().map_or(Received::Nothing, |uploads| uploads.take(Duration::ZERO));
+                more = matches!(upload, Received::Item(_));
+                if let Received::Item(request) = upload {
+                    sound_of = request.recording.number();
+                    if decider.answer(request).is_some_and(|decided| !hand_over(decided)) {
+                        return;
+                    }
+                }
                 if let Some(socket) = &socket {
                     socket.answer(|| last.as_ref().map_or_else(nothing_yet, |last| decider.tell(last, sound_of)));
                 }
@@ -197,6 +210,31 @@ impl Decider<'_> {
             tracing::debug!(utterance, text = heard.text, sentence, ?verdict, "heard");
         }
         (Decided { utterance, heard, assessment, verdict, actions, asked, fell_silent, scratch, recording }, state)
+    }
+
+    /// Decides an upload and answers it. Returns the decision if it is to be carried out.
+    fn answer(&mut self, request: Request) -> Option<Decided> {
+        let Request { mut recording, act, answer } = request;
+        if act {
+            let spoken = Spoken { recording, draft: 0, finished: true, fell_silent: Instant::now() };
+            let (decided, _) = self.consider(spoken, None);
+            let Decided { heard, assessment, verdict, .. } = &decided;
+            answer(Decision { heard: heard.clone(), assessment: *assessment, verdict: verdict.clone() });
+            return Some(decided);
+        }
+        let samples = recording.samples().map_err(|e| e.to_string());
+        let heard = samples.and_then(|samples| self.recognizer.hear(&samples).map_err(|e| e.to_string()));
+        answer(match heard {
+            Ok(heard) => {
+                let (assessment, verdict) = judge(&heard, &self.settings.thresholds);
+                Decision { heard: Some(heard), assessment, verdict }
+            }
+            Err(why) => {
+                tracing::warn!("upload lost: {why}");
+                Decision { heard: None, assessment: None, verdict: Verdict::Rejected(Reason::Lost(why)) }
+            }
+        });
+        None
     }
 
     /// The explanation of the last decision. The recognizer has the sound of the utterance `sound_of`.
