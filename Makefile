@@ -34,7 +34,7 @@ PACKAGES += libstd-rust-web-dev:arm64
 endif
 endif
 
-.PHONY: help setup build for-a-board check-binary instructions deb for-a-device flash logs unflash demo test test-page \
+.PHONY: help setup build for-a-board check-binary instructions deb for-a-device flash logs unflash demo test test-page test-clients \
   promtool test-metrics test-service \
   test-package test-flash test-kernel pi test-pi test-sd fuzz fuzz-ci bench bench-check book pages endpoint fit fit-search soak \
   false-accepts lint clean
@@ -42,6 +42,7 @@ endif
 help:
 	@echo 'make demo    the daemon on a virtual microphone: recorded sentences switch simulated pins (sets up first)'
 	@echo 'make test    all tests (sets up first)'
+	@echo 'make test-clients   the openai and wyoming clients and HAProxy with the built program'
 	@echo 'make test-page   the page of hearken eval --html in chromium, which it installs; make test does that where there is one'
 	@echo 'make test-metrics   the metrics, alert rules and dashboard with the tools of Prometheus, which it downloads'
 	@echo 'make test-kernel   the program on a real kernel with a gpiochip and a sound card; the first time makes the kernel'
@@ -179,8 +180,18 @@ demo: setup
 	$(CARGO) build --release --locked --bin hearken --example demo
 	target/release/examples/demo
 
+test: PACKAGES += curl
 test: setup
 	$(CARGO) test --release --locked
+
+# The clients of PyPI and Debian with the built program, in an environment of their own under target/.
+CLIENTS := openai==3.57.0 wyoming==1.10.2
+test-clients: PACKAGES += python3-venv haproxy
+test-clients: setup
+	$(CARGO) build --release --locked --bin hearken
+	[ -x target/tools/clients/bin/python ] || python3 -m venv target/tools/clients
+	target/tools/clients/bin/pip install --quiet $(CLIENTS)
+	target/tools/clients/bin/python tests/clients/check.py target/release/hearken
 
 # make test looks at the page only where there is a browser: chromium is 300 MB.
 test-page: PACKAGES += chromium

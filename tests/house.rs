@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Crates of the trade, and the one file that may name each.
-const DOORS: [(&str, &str); 19] = [
+const DOORS: [(&str, &str); 23] = [
     ("cpal", "audio/microphone.rs"),
     ("alsa", "audio/microphone.rs"),
     ("heapless", "audio/ring.rs"),
@@ -20,6 +20,10 @@ const DOORS: [(&str, &str); 19] = [
     ("whisper_rs", "recognize/whisper.rs"),
     ("rppal", "act/gpio/rpi.rs"),
     ("gpiocdev", "act/gpio/chardev.rs"),
+    ("tokio", "serve/http.rs"),
+    ("hyper_util", "serve/http.rs"),
+    ("multer", "serve/upload.rs"),
+    ("subtle", "serve/access.rs"),
     ("close_fds", "tasks/program.rs"),
     ("ureq", "tasks/webhook.rs"),
     ("realfft", "audio/spectrum.rs"),

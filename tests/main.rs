@@ -72,6 +72,9 @@ mod program;
 /// The built daemon on a virtual microphone.
 mod daemon;
 
+/// Recordings that come over HTTP.
+mod serving;
+
 /// The daemon and a button that is held to talk.
 mod talk;
 

@@ -184,6 +184,21 @@ pub(super) const UPLOADS: Key = key(
 pub(super) const UPLOAD_TIMEOUT: Key =
     key("timeout", Time(1_000, 300_000), Is("\"30 s\""), "Longest time in which an upload must have come in.");
 
+pub(super) const WYOMING_LISTEN: Key = key(
+    "listen",
+    Text,
+    Is("\"127.0.0.1:10300\""),
+    "An address of this machine and a port. The protocol has no token, so for another address than 127.0.0.1 from must say who may connect.",
+);
+pub(super) const WYOMING_FROM: Key =
+    key("from", Texts, Usual::None, "The addresses of other machines that may connect, as in [\"192.168.1.20\"].");
+pub(super) const WYOMING_ACT: Key = key(
+    "act",
+    Boolean,
+    Is("false"),
+    "Whether what is said there is carried out here like a spoken command, besides being answered.",
+);
+
 pub(super) const PIN: Key =
     key("pin", Pin, Needed("pin = 17"), "The pin: its BCM number, or its offset on another chip.");
 pub(super) const ACTIVE_LOW: Key =
@@ -305,7 +320,7 @@ pub(super) const COMMAND_COSTS: Key =
     key("wrong_costs", COSTS, Told("that of [thresholds]"), "The same as in [thresholds], for this command alone.");
 
 /// All sections, in the order in which a person writes them.
-pub const SECTIONS: [Keys; 19] = [
+pub const SECTIONS: [Keys; 20] = [
     Keys { section: "", about: "What stands at the head of the file.", keys: &[BOARD] },
     Keys { section: "microphone", about: "Where sound comes from.", keys: &[DEVICE, GAIN_DB] },
     Keys {
@@ -338,6 +353,11 @@ pub const SECTIONS: [Keys; 19] = [
         section: "serve",
         about: "A server for recordings from other programs, over HTTP. There is none where this section is missing.",
         keys: &[LISTEN, TOKEN_FILE, ACT, MAX_BYTES, UPLOADS, UPLOAD_TIMEOUT],
+    },
+    Keys {
+        section: "wyoming",
+        about: "A server for Home Assistant's voice assistant, in its Wyoming protocol. There is none where this section is missing.",
+        keys: &[WYOMING_LISTEN, WYOMING_FROM, WYOMING_ACT],
     },
     Keys {
         section: "post",

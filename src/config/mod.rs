@@ -21,6 +21,7 @@ use crate::recognize::models;
 use crate::recognize::settings::RecognizerSettings;
 use crate::recognize::settings::SearchSettings;
 use crate::report::metrics::MetricsSettings;
+use crate::serve::wyoming::WyomingSettings;
 use crate::serve::{Address, ServeSettings};
 use crate::utterance::endpoint::EndpointSettings;
 use crate::utterance::scratch::{KeepSettings, ScratchSettings};
@@ -73,6 +74,8 @@ pub struct Settings {
     pub metrics: Option<MetricsSettings>,
     /// The server for recordings, if there is one.
     pub serve: Option<ServeSettings>,
+    /// The server for Home Assistant's voice assistant, if there is one.
+    pub wyoming: Option<WyomingSettings>,
     /// The driver of the pins.
     pub gpio: GpioSettings,
     /// How the requests of commands are sent.
@@ -178,6 +181,7 @@ fn read(root: Section<'_>) -> Option<Settings> {
     let recognizer = section(&root, "recognizer", |s| recognizer(s, board.as_ref()));
     let metrics = section(&root, "metrics", |s| s.map(metrics));
     let serve = section(&root, "serve", |s| s.map(|s| serve(s, &scratch)));
+    let wyoming = section(&root, "wyoming", |s| s.map(wyoming));
     let gpio = section(&root, "gpio", |s| gpio(s, board.as_ref()));
     let posting = section(&root, "post", tasks::posting);
     let outputs = outputs::read(&root, board.as_ref(), &gpio);
@@ -196,6 +200,7 @@ fn read(root: Section<'_>) -> Option<Settings> {
         thresholds,
         metrics,
         serve,
+        wyoming,
         gpio,
         posting,
         outputs,
@@ -372,8 +377,8 @@ fn metrics(section: &Section<'_>) -> MetricsSettings {
 }
 
 fn serve(section: &Section<'_>, scratch: &ScratchSettings) -> ServeSettings {
-    let mut settings = ServeSettings::default();
-    settings.token_file = keys::TOKEN_FILE.text(section).map(|file| file.value.into());
+    let token_file = keys::TOKEN_FILE.text(section).map(|file| file.value.into());
+    let mut settings = ServeSettings { token_file, ..ServeSettings::default() };
     if let Some(listen) = keys::LISTEN.text(section) {
         match Address::parse(&listen.value) {
             Some(address) if settings.token_file.is_none() && !address.is_local() => section.problem_at(
@@ -396,6 +401,30 @@ fn serve(section: &Section<'_>, scratch: &ScratchSettings) -> ServeSettings {
     }
     assign(&mut settings.uploads, keys::UPLOADS.whole(section).map(|n| n as usize));
     assign(&mut settings.timeout, keys::UPLOAD_TIMEOUT.time(section));
+    settings
+}
+
+fn wyoming(section: &Section<'_>) -> WyomingSettings {
+    let mut settings = WyomingSettings::default();
+    let from = keys::WYOMING_FROM.get(section).map(|v| v.one_or_many()).unwrap_or_default();
+    for from in from.iter().filter_map(|value| value.string()) {
+        match from.value.parse() {
+            Ok(address) => settings.from.push(address),
+            Err(_) => section.problem_at(&from, "the address of a machine is needed, as in \"192.168.1.20\""),
+        }
+    }
+    if let Some(listen) = keys::WYOMING_LISTEN.text(section) {
+        match listen.value.parse::<std::net::SocketAddr>() {
+            Ok(address) if !address.ip().is_loopback() && settings.from.is_empty() => section.problem_at(
+                &listen,
+                "other machines can connect to this address, so from is needed: the addresses of those that may",
+            ),
+            Ok(address) => settings.listen = address,
+            Err(_) => section
+                .problem_at(&listen, "an address of this machine with a port is needed, as in \"127.0.0.1:10300\""),
+        }
+    }
+    assign(&mut settings.act, keys::WYOMING_ACT.boolean(section));
     settings
 }
 

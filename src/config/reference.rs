@@ -274,9 +274,20 @@ fn on_off(on: bool) -> Option<String> {
 /// The value of a key of a section that every configuration has.
 fn of_section(settings: &Settings, section: &str, key: &str) -> Option<String> {
     let Settings {
-        board, microphone, endpoint, scratch, recognizer, thresholds, gpio, metrics, posting, serve, ..
+        board,
+        microphone,
+        endpoint,
+        scratch,
+        recognizer,
+        thresholds,
+        gpio,
+        metrics,
+        posting,
+        serve,
+        wyoming,
+        ..
     } = settings;
-    let serve = serve.clone().unwrap_or_default();
+    let (serve, wyoming) = (serve.clone().unwrap_or_default(), wyoming.clone().unwrap_or_default());
     let path = |path: &Option<std::path::PathBuf>| path.as_ref().and_then(|p| quoted(p.display()));
     match (section, key) {
         ("", "board") => quoted(&board.id),
@@ -318,6 +329,10 @@ fn of_section(settings: &Settings, section: &str, key: &str) -> Option<String> {
         ("serve", "max_bytes") => quoted(size(serve.max_bytes)),
         ("serve", "uploads") => Some(serve.uploads.to_string()),
         ("serve", "timeout") => quoted(time(serve.timeout)),
+        ("wyoming", "listen") => quoted(wyoming.listen),
+        ("wyoming", "from") => (!wyoming.from.is_empty())
+            .then(|| format!("{:?}", wyoming.from.iter().map(ToString::to_string).collect::<Vec<_>>())),
+        ("wyoming", "act") => Some(wyoming.act.to_string()),
         ("post", "limit") => quoted(time(posting.limit)),
         ("post", "retries") => Some(posting.retries.to_string()),
         ("post", "words") => Some(posting.words.to_string()),

@@ -70,8 +70,8 @@ pub struct Decider<'a> {
     pub rounds: Rounds,
     /// The socket for the question why.
     pub socket: Option<StatusSocket>,
-    /// The queue of uploads, if there is a server for them.
-    pub uploads: Option<Receiver<Request>>,
+    /// The queue of uploads.
+    pub uploads: Receiver<Request>,
 }
 
 /// A draft that was recognized.
@@ -97,7 +97,7 @@ pub fn decide(
     mut hand_over: impl FnMut(Decided) -> bool,
     stop: &Stop,
 ) {
-    let (socket, uploads) = (decider.socket.take(), decider.uploads.take());
+    let socket = decider.socket.take();
     let (mut last, mut drafted) = (None, None);
     // The number of the utterance whose sound the recognizer may have.
     let mut sound_of = 0;
@@ -122,7 +122,7 @@ pub fn decide(
                 }
             }
             Received::Nothing => {
-                let upload = uploads.as_ref().map_or(Received::Nothing, |uploads| uploads.take(Duration::ZERO));
+                let upload = decider.uploads.take(Duration::ZERO);
                 more = matches!(upload, Received::Item(_));
                 if let Received::Item(request) = upload {
                     sound_of = request.recording.number();

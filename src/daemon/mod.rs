@@ -11,7 +11,8 @@
 //! | `hearken-pwm` | dims a pin without a hardware generator | its pin is released |
 //! | `task` | runs programs and sends requests, four of them, if a command has such tasks | the actuator has ended |
 //! | `housekeeper` | kept files, the sweep, the status, saved output states, the file of metrics, the reload | stop |
-//! | `serve` | takes uploads and answers them, if there is a server | stop |
+//! | `serve` | takes uploads over HTTP and answers them, if there is a server | stop |
+//! | `wyoming` | the same for Home Assistant's voice assistant, with a thread for each connection | stop |
 //! | `report` | writes reports to every sink | all senders of reports were dropped |
 
 use std::io;
@@ -29,6 +30,7 @@ use self::housekeeper::Housekeeper;
 use self::listener::{Listener, Spoken};
 use self::reporter::ReportThread;
 use self::tasks::{TaskThreads, Tasks};
+use self::uploads::Doors;
 use crate::act::buttons::{Contacts, Talk, input_claims};
 use crate::act::command::Output;
 use crate::act::gpio::{self, InputPins, OutputPins};
@@ -53,7 +55,6 @@ use crate::runtime::process;
 use crate::runtime::service::{self, Rounds, Service};
 use crate::runtime::status::{Question, StatusSocket};
 use crate::runtime::stop::Stop;
-use crate::serve::http::{self, Door, Socket};
 use crate::utterance::draft::Drafts;
 use crate::utterance::scratch::{self, Scratch, ScratchSettings};
 
@@ -219,7 +220,7 @@ pub fn serve(parts: Parts, settings: &Settings, options: &Options, stop: &Stop) 
     let actuator = actuator.handing_over(tasks);
     let (outbox, inbox) = mailbox(WAITING_RECORDINGS);
     let (drafts, talk) = (Drafts::default(), Talk::default());
-    let (door, uploads) = uploads::door(settings, &scratch, metrics.as_ref(), inbox.waker())?.unzip();
+    let (doors, uploads) = uploads::doors(settings, &scratch, metrics.as_ref(), inbox.waker())?;
     let threads = Threads {
         listener: Listener {
             gain_db: settings.microphone.gain_db,
@@ -261,7 +262,7 @@ pub fn serve(parts: Parts, settings: &Settings, options: &Options, stop: &Stop) 
             remembered: &remembered,
             microphone,
         },
-        door,
+        doors,
         to_keep,
         reporter,
     };
@@ -336,7 +337,7 @@ struct Threads<'a> {
     states: States,
     actuator: Actuator<'a>,
     housekeeper: Housekeeper<'a>,
-    door: Option<(Socket, Door)>,
+    doors: Doors,
     to_keep: Receiver<ToKeep>,
     reporter: Reporter,
 }
@@ -346,7 +347,7 @@ impl Threads<'_> {
     fn run(self, settings: &Settings, stop: &Stop) -> Result<(), Error> {
         let Threads { mut source, listener, inbox, decider, inputs, contacts, states, actuator, housekeeper, .. } =
             self;
-        let (to_keep, reporter, talk, door) = (self.to_keep, self.reporter, self.talk, self.door);
+        let (to_keep, reporter, talk, doors) = (self.to_keep, self.reporter, self.talk, self.doors);
         let (orders, to_do) = mpsc::sync_channel(WAITING_ORDERS);
         let (reporter_of_lost, scratch) = (reporter.clone(), decider.scratch);
         thread::scope(|scope| {
@@ -363,9 +364,8 @@ impl Threads<'_> {
                 let watch = move || buttons::watch(&settings.buttons, inputs, (&contacts, &talk), press, stop);
                 threads.push(start(scope, stop, "buttons", watch)?);
             }
-            if let Some((socket, door)) = door {
-                let serve = move || http::serve(socket, door, stop).unwrap_or_else(|e| tracing::error!("serve: {e}"));
-                threads.push(start(scope, stop, "serve", serve)?);
+            for (name, serve) in doors.threads(stop) {
+                threads.push(start(scope, stop, name, serve)?);
             }
             let listen = || listener::listen(source.as_mut(), listener, stop);
             let listening = named("listener").spawn_scoped(scope, listen)?;

@@ -1,12 +1,16 @@
-//! Uploads: the door for them in the daemon, and a daemon that has nothing else.
+//! The doors for other programs in the daemon, and a daemon that has nothing else.
 
+use std::fmt::Display;
 use std::io;
+use std::net::TcpListener;
 use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use super::error::Error;
 use super::{Options, Parts, permit};
+use crate::act::command::Command;
 use crate::act::gpio::{GpioError, InputPins, Level, OutputPins};
 use crate::audio::{AudioError, AudioSource, SourceEvent};
 use crate::config::{self, Settings};
@@ -17,8 +21,9 @@ use crate::runtime::process;
 use crate::runtime::stop::Stop;
 use crate::serve::ServeSettings;
 use crate::serve::access::Token;
-use crate::serve::http::{Door, Socket};
+use crate::serve::http::{self, Door, Socket};
 use crate::serve::queue::{self, Request};
+use crate::serve::wyoming;
 use crate::utterance::scratch::Scratch;
 
 /// Serves uploads with the configuration `path`, without a microphone and without pins, until SIGTERM, SIGINT or SIGQUIT.
@@ -70,32 +75,82 @@ impl InputPins for Nothing {
     }
 }
 
-/// Opens the door for uploads, if the configuration wants one, and makes the queue from it to the decider. `wake` tells
-/// the decider to look into that queue.
-pub fn door(
+/// The doors that the configuration opens, with their sockets.
+#[derive(Default)]
+pub struct Doors {
+    http: Option<(Socket, Door)>,
+    wyoming: Option<(TcpListener, wyoming::Door)>,
+}
+
+/// Opens the doors that the configuration wants, and makes the queue from them to the decider. `wake` tells the decider
+/// to look into that queue.
+///
+/// # Errors
+/// An address or a token that cannot be used.
+pub fn doors(
     settings: &Settings,
     scratch: &Scratch,
     metrics: Option<&Metrics>,
     wake: impl Fn() + Send + Sync + 'static,
-) -> Result<Option<((Socket, Door), Receiver<Request>)>, Error> {
-    let Some(serve) = &settings.serve else { return Ok(None) };
-    let failed = |what: String| move |cause: io::Error| Error::Serve { what, cause };
-    let token = serve.token_file.as_ref().map(|file| Token::read(file).map_err(failed(file.display().to_string())));
-    let token = token.transpose()?;
-    let socket = Socket::open(&serve.listen).map_err(failed(format!("cannot listen on {}", serve.listen)))?;
-    if serve.listen.is_local() {
-        tracing::info!(address = %serve.listen, act = serve.act, "serving uploads");
-    } else {
-        tracing::warn!(address = %serve.listen, act = serve.act, "serving uploads to other machines, with a token");
+) -> Result<(Doors, Receiver<Request>), Error> {
+    let most = settings.serve.as_ref().map_or(0, |serve| serve.uploads) + wyoming::CONNECTIONS;
+    let (requests, uploads) = queue::requests(most, wake);
+    let commands: Arc<[Command]> = settings.commands.clone().into();
+    let mut doors = Doors::default();
+    if let Some(serve) = &settings.serve {
+        let token = serve.token_file.as_ref().map(|file| Token::read(file).map_err(failed(file.display())));
+        let (token, socket) = (token.transpose()?, Socket::open(&serve.listen).map_err(failed(&serve.listen))?);
+        tell("uploads", &serve.listen, serve.listen.is_local(), serve.act);
+        let (settings, scratch) = (serve.clone(), scratch.clone());
+        let (requests, commands, metrics) = (requests.clone(), commands.clone(), metrics.cloned());
+        doors.http = Some((socket, Door { settings, token, scratch, requests, commands, metrics }));
     }
-    let (requests, uploads) = queue::requests(serve.uploads, wake);
-    let door = Door {
-        settings: serve.clone(),
-        token,
-        scratch: scratch.clone(),
-        requests,
-        commands: settings.commands.clone().into(),
-        metrics: metrics.cloned(),
-    };
-    Ok(Some(((socket, door), uploads)))
+    if let Some(wyoming) = &settings.wyoming {
+        let socket = TcpListener::bind(wyoming.listen).and_then(|socket| socket.set_nonblocking(true).map(|()| socket));
+        let socket = socket.map_err(failed(wyoming.listen))?;
+        tell("Wyoming", wyoming.listen, wyoming.listen.ip().is_loopback(), wyoming.act);
+        let door = wyoming::Door {
+            settings: wyoming.clone(),
+            endpoint: settings.endpoint.clone(),
+            model: settings.recognizer.model.clone(),
+            scratch: scratch.clone(),
+            requests,
+            grammar: settings.grammar.clone(),
+            commands,
+        };
+        doors.wyoming = Some((socket, door));
+    }
+    Ok((doors, uploads))
+}
+
+fn failed(what: impl Display) -> impl FnOnce(io::Error) -> Error {
+    let what = what.to_string();
+    move |cause| Error::Serve { what, cause }
+}
+
+/// Says what is served where, louder if other machines can connect.
+fn tell(what: &str, address: impl Display, local: bool, act: bool) {
+    if local {
+        tracing::info!(%address, act, "serving {what}");
+    } else {
+        tracing::warn!(%address, act, "serving {what} to other machines");
+    }
+}
+
+/// The name of a thread, and its work.
+pub type Work<'a> = (&'static str, Box<dyn FnOnce() + Send + 'a>);
+
+impl Doors {
+    /// The threads of the doors.
+    pub fn threads(self, stop: &Stop) -> Vec<Work<'_>> {
+        let mut threads: Vec<Work<'_>> = Vec::new();
+        if let Some((socket, door)) = self.http {
+            let serve = move || http::serve(socket, door, stop).unwrap_or_else(|e| tracing::error!("serve: {e}"));
+            threads.push(("serve", Box::new(serve)));
+        }
+        if let Some((socket, door)) = self.wyoming {
+            threads.push(("wyoming", Box::new(move || wyoming::serve(&socket, &door, stop))));
+        }
+        threads
+    }
 }

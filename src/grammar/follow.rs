@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 
+use super::Slots;
 use super::graph::{Arc, Grammar, Label, NodeId, Sentence};
 use crate::language::spelling::canonical;
 
@@ -77,6 +78,20 @@ pub struct Reached<'g> {
 }
 
 impl Reached<'_> {
+    /// The sentence that the words are, if they are one, whatever follows it: its command and its slots. `None` if they are
+    /// none, or have two meanings.
+    pub fn sentence(&self) -> Option<(usize, Slots)> {
+        if self.gave_up {
+            return None;
+        }
+        let slots =
+            |indices: &[u32]| indices.iter().map(|index| self.grammar.binding(*index).clone()).collect::<Slots>();
+        let whole = self.between.iter().filter(|beginning| self.grammar.is_end(beginning.node));
+        let mut meanings = whole.filter_map(|beginning| Some((beginning.command? as usize, slots(&beginning.slots))));
+        let first = meanings.next()?;
+        meanings.all(|other| other == first).then_some(first)
+    }
+
     /// What may follow the words, whatever they mean.
     pub fn following(&self) -> Following {
         let ends = self.between.iter().any(|b| self.grammar.is_end(b.node));
@@ -263,6 +278,23 @@ mod tests {
         let grammar = grammar();
         for (text, following) in cases {
             assert_eq!(grammar.reach(text).following(), following, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn words_are_a_sentence_only_if_they_are_a_whole_one() {
+        let grammar = grammar();
+        let cases = [
+            ("Turn on the light.", true),
+            ("turn on the lights in the bedroom", true),
+            ("Stop, please.", true),
+            ("set brightness to 55%", true),
+            ("turn on", false),
+            ("turn on the lamp", false),
+            ("", false),
+        ];
+        for (text, is_one) in cases {
+            assert_eq!(grammar.reach(text).sentence().is_some(), is_one, "{text:?}");
         }
     }
 

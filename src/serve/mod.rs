@@ -13,6 +13,7 @@ pub mod answer;
 pub mod http;
 pub mod queue;
 mod upload;
+pub mod wyoming;
 
 /// Where a door listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
