@@ -16,6 +16,7 @@ use crate::act::states::States;
 use crate::act::task::Task;
 use crate::audio::FRAME;
 use crate::audio::supervisor::Counters;
+use crate::decide::confirm::Step;
 use crate::decide::rules::{Reason, Verdict};
 use crate::utterance::scratch::Scratch;
 
@@ -161,6 +162,8 @@ struct Counts {
     levels: Levels,
     /// By the place of the kind in [`Task::KINDS`], and that of the fate in [`Fate::CODES`].
     tasks: [[u64; Fate::CODES.len()]; Task::KINDS.len()],
+    /// By the place of the step in [`Step::CODES`].
+    steps: [u64; Step::CODES.len()],
     /// By output: requests that its pin did not follow.
     faults: Vec<u64>,
     dropped: u64,
@@ -183,6 +186,7 @@ impl Counts {
                 &press.switched
             }
             Report::Task(end) => return self.task(end),
+            Report::Confirmation { step, .. } => return self.steps[*step as usize] += 1,
             Report::Level { .. } | Report::Microphone(_) => return,
         };
         for failed in switched.iter().filter(|switched| switched.duty.is_err()) {
@@ -192,11 +196,10 @@ impl Counts {
     }
 
     fn outcome(&mut self, outcome: &Outcome) {
-        let best = outcome.heard.as_ref().and_then(|heard| heard.best.as_ref());
         match &outcome.verdict {
             Verdict::Accepted => {
                 self.accepted += 1;
-                best.into_iter().for_each(|best| self.command(best.sentence.command, 0));
+                outcome.carried_out().into_iter().for_each(|sentence| self.command(sentence.command, 0));
                 outcome.latency_ms.into_iter().for_each(|ms| self.response.push(ms / 1000.0));
             }
             Verdict::Rejected(reason) => {
@@ -303,6 +306,11 @@ impl Text {
             for (code, count) in Fate::CODES.iter().zip(fates) {
                 self.sample(name, &[("task", kind), ("outcome", code)], count);
             }
+        }
+        let name = "hearken_confirmations_total";
+        self.family("counter", name, "Commands that waited to be confirmed, and what became of them.");
+        for (code, count) in Step::CODES.iter().zip(counts.steps) {
+            self.sample(name, &[("step", code)], count);
         }
         let name = "hearken_stage_duration_seconds";
         self.family("histogram", name, "Time that the stages of a decision took.");
