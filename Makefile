@@ -34,7 +34,8 @@ PACKAGES += libstd-rust-web-dev:arm64
 endif
 endif
 
-.PHONY: help setup build for-a-board check-binary deb for-a-device flash logs unflash demo test test-page promtool test-metrics test-service \
+.PHONY: help setup build for-a-board check-binary instructions deb for-a-device flash logs unflash demo test test-page \
+  promtool test-metrics test-service \
   test-package test-flash test-kernel pi test-pi test-sd fuzz fuzz-ci bench bench-check book pages endpoint fit fit-search soak \
   false-accepts lint clean
 
@@ -47,6 +48,7 @@ help:
 	@echo 'make fuzz    a million made-up configurations, templates, sounds and events: a minute or two'
 	@echo 'make build   target/release/hearken; with BOARD=pi-5 (or pi-4, pi-3, pi-zero-2w) the program for that board'
 	@echo 'make check-binary BOARD=pi-5   whether it is what that board can run; starts it in an emulator'
+	@echo 'make instructions BOARD=pi-5   how many instructions a decision takes there, counted in an emulator'
 	@echo 'make deb BOARD=pi-5   Debian packages: the program for that board with a systemd unit, and the models'
 	@echo 'make flash HOST=pi@box.local BOARD=pi-5   installs them on a device, over ssh; DRY=1 only says what it would do.'
 	@echo '             CONFIG=FILE replaces the configuration, WAIT=SECONDS is given to the service until it is ready'
@@ -97,6 +99,11 @@ for-a-board:
 check-binary: PACKAGES += qemu-user-static libgomp1:arm64
 check-binary: for-a-board build
 	tests/cross/check $(RELEASE)/hearken '$(CPU)'
+
+# How many instructions a decision takes on that board: some minutes.
+instructions: PACKAGES += qemu-user libgomp1:arm64
+instructions: for-a-board build
+	tests/cross/instructions $(RELEASE)/hearken '$(CPU)'
 
 # A program that was checked, and with it what the same build says of its command line; the models in a package of their own.
 DEB_ARCH := $(if $(TARGET),arm64,$(shell dpkg --print-architecture))

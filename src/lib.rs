@@ -41,6 +41,9 @@ pub mod report;
 /// Tasks: what commands do besides switching outputs. Running programs, and sending requests.
 pub mod tasks;
 
+/// Doors for other programs: recordings that come over the network, decided like those of the microphone.
+pub mod serve;
+
 /// The configuration: reads one TOML file into checked settings; the boards; warnings about weak configurations.
 pub mod config;
 

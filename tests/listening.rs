@@ -21,11 +21,13 @@ use crate::support::{clips, data, in_a_row, quiet, samples};
 pub struct Tape {
     parts: Vec<Vec<f32>>,
     at: Option<usize>,
+    /// Whether samples were wanted as soon as they came: each change of that.
+    hurried: Vec<bool>,
 }
 
 impl Tape {
     pub fn of(parts: &[Vec<f32>]) -> Tape {
-        Tape { parts: parts.iter().rev().cloned().collect(), at: None }
+        Tape { parts: parts.iter().rev().cloned().collect(), at: None, hurried: Vec::new() }
     }
 }
 
@@ -50,6 +52,12 @@ impl AudioSource for Tape {
         *at += filled;
         Ok(SourceEvent::Samples(filled))
     }
+
+    fn hurry(&mut self, hurry: bool) {
+        if self.hurried.last() != Some(&hurry) {
+            self.hurried.push(hurry);
+        }
+    }
 }
 
 /// What the listener makes of `samples`, with room for `room` recordings.
@@ -59,6 +67,10 @@ pub fn heard(samples: Vec<f32>, scratch: &Scratch, room: usize) -> (Vec<Spoken>,
 
 /// As [`heard`], with the microphone lost between the parts.
 fn heard_in_parts(parts: &[Vec<f32>], scratch: &Scratch, room: usize) -> (Vec<Spoken>, Vec<Report>) {
+    heard_from(&mut Tape::of(parts), scratch, room)
+}
+
+fn heard_from(tape: &mut Tape, scratch: &Scratch, room: usize) -> (Vec<Spoken>, Vec<Report>) {
     let (outbox, inbox) = mailbox(room);
     let (reporter, reports) = reporter(false);
     let endpoint = EndpointSettings { early: false, ..EndpointSettings::default() };
@@ -73,7 +85,7 @@ fn heard_in_parts(parts: &[Vec<f32>], scratch: &Scratch, room: usize) -> (Vec<Sp
         reporter,
         rounds,
     };
-    let ended = listen(&mut Tape::of(parts), listener, &Stop::default());
+    let ended = listen(tape, listener, &Stop::default());
     assert!(matches!(ended, Err(AudioError::Ended)));
     let spoken = std::iter::from_fn(|| match inbox.take(Duration::ZERO) {
         Received::Item(spoken) => Some(spoken),
@@ -179,6 +191,14 @@ fn half_a_sentence_before_the_microphone_was_lost_is_no_command_and_the_next_one
     assert_eq!(told, expected);
     drop(spoken);
     assert_eq!(scratch.usage().used, 0);
+}
+
+#[test]
+fn samples_are_wanted_as_soon_as_they_come_only_while_an_utterance_is_recorded() {
+    let mut tape = Tape::of(&[in_a_row(&clips("home")[..2])]);
+    let (spoken, _) = heard_from(&mut tape, &scratch(8 << 20), 2);
+    assert_eq!(spoken.len(), 2);
+    assert_eq!(tape.hurried, [false, true, false, true, false]);
 }
 
 /// Plays frame by frame while a talk button is held, up to its release before the frame `release`.

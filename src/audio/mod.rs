@@ -26,6 +26,10 @@ pub const FRAME: Duration = Duration::from_micros(FRAME_LEN as u64 * 1_000_000 /
 /// 16 ms of mono sound at 16 kHz, each sample in [-1, 1].
 pub type Frame = [f32; FRAME_LEN];
 
+/// Most sound that a live source collects while no utterance is recorded. An utterance then opens so much later; what
+/// was said before is in its pre-roll.
+pub const BATCH: Duration = Duration::from_millis(80);
+
 /// How long `samples` at 16 kHz last, in milliseconds.
 pub fn duration_ms(samples: usize) -> u64 {
     samples as u64 * 1000 / SAMPLE_RATE as u64
@@ -57,6 +61,10 @@ pub trait AudioSource: Send {
     /// # Errors
     /// When the source has ended for good.
     fn read(&mut self, block: &mut [f32], timeout: Duration) -> Result<SourceEvent, AudioError>;
+
+    /// Says whether samples are wanted as soon as they come. Otherwise, as at the beginning, a live source may collect
+    /// [`BATCH`] of them first, so that a machine in a quiet room sleeps longer.
+    fn hurry(&mut self, _hurry: bool) {}
 }
 
 /// A fault of a sound source.

@@ -3,7 +3,7 @@
 //! The callback owns the producing end, a [`Tap`]. When the stream is dropped, the tap is returned to the [`Ring`], so
 //! that the next stream fills the same queue.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, Thread};
@@ -23,6 +23,8 @@ pub struct Signals {
     reader: Thread,
     fault: OnceLock<String>,
     ended: AtomicBool,
+    /// The number of waiting samples at which the reader is unparked.
+    pub enough: AtomicUsize,
     /// Samples that found the queue full.
     pub lost: AtomicU64,
     /// Overruns that the driver reported.
@@ -30,11 +32,12 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Makes signals for the calling thread. Each signal unparks that thread.
+    /// Makes signals for the calling thread. Each signal unparks that thread, and so does each block of samples, unless
+    /// `enough` is set to more than 1.
     pub fn for_this_thread() -> Arc<Signals> {
         let (lost, overruns) = (AtomicU64::new(0), AtomicU64::new(0));
-        let (fault, ended) = (OnceLock::new(), AtomicBool::new(false));
-        Arc::new(Signals { reader: thread::current(), fault, ended, lost, overruns })
+        let (fault, ended, enough) = (OnceLock::new(), AtomicBool::new(false), AtomicUsize::new(1));
+        Arc::new(Signals { reader: thread::current(), fault, ended, enough, lost, overruns })
     }
 
     /// Records that the stream failed, with the audio library's message. Only the first failure is kept.
@@ -101,14 +104,17 @@ pub struct Tap {
 }
 
 impl Tap {
-    /// Puts `samples` into the queue and unparks the reader. Samples that do not fit are dropped and counted.
+    /// Puts `samples` into the queue and unparks the reader when enough of them wait. Samples that do not fit are dropped
+    /// and counted.
     pub fn put(&mut self, samples: impl Iterator<Item = f32>) {
         let Some(queue) = &mut self.queue else { return };
         let refused = samples.map(|sample| queue.enqueue(sample)).filter(Result::is_err).count();
         if refused > 0 {
             self.signals.lost.fetch_add(refused as u64, Ordering::Relaxed);
         }
-        self.signals.reader.unpark();
+        if queue.len() >= self.signals.enough.load(Ordering::Relaxed) {
+            self.signals.reader.unpark();
+        }
     }
 }
 

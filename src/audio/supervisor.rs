@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::microphone::{MicrophoneSettings, Stream};
 use super::ring::{Ring, Signals, Tap};
-use super::{AudioError, AudioSource, SourceEvent};
+use super::{AudioError, AudioSource, BATCH, SourceEvent};
 
 /// A stream that delivers nothing for this long has failed, even if the audio library reports no error. It is 25
 /// periods.
@@ -110,6 +110,8 @@ pub struct Supervisor {
     mentioned: u64,
     /// Samples in a row that were exactly 0.
     zeros: u64,
+    /// Whether samples are wanted as soon as they come.
+    hurry: bool,
 }
 
 enum State {
@@ -137,6 +139,7 @@ impl Supervisor {
             remind: now,
             mentioned: 0,
             zeros: 0,
+            hurry: false,
         }
     }
 
@@ -145,10 +148,19 @@ impl Supervisor {
         self.counters.clone()
     }
 
+    /// Says to the open stream how many samples must wait before it wakes this thread.
+    fn tell_enough(&self) {
+        if let State::Open { stream, .. } = &self.state {
+            let enough = if self.hurry { 1 } else { (stream.rate as u64 * BATCH.as_millis() as u64 / 1000) as usize };
+            stream.signals.enough.store(enough, Ordering::Relaxed);
+        }
+    }
+
     /// Records and logs that samples begin to come.
     fn announce(&mut self, id: &str, rate: u32) -> SourceEvent {
         self.counters.open.store(true, Ordering::Relaxed);
         (self.flowing, self.zeros) = (true, 0);
+        self.tell_enough();
         let opened = count(&self.counters.opened);
         if self.flaps <= MOST_FLAPS {
             tracing::info!(microphone = id, rate, opened, "microphone open");
@@ -355,5 +367,12 @@ impl AudioSource for Supervisor {
             },
         }
         Ok(SourceEvent::Samples(0))
+    }
+
+    fn hurry(&mut self, hurry: bool) {
+        if self.hurry != hurry {
+            self.hurry = hurry;
+            self.tell_enough();
+        }
     }
 }

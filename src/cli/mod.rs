@@ -62,6 +62,14 @@ enum Subcommands {
         #[arg(long, value_name = "DIR")]
         state: Option<PathBuf>,
     },
+    /// Serve uploads over HTTP, without a microphone and without pins, until SIGTERM or Ctrl-C
+    Serve {
+        #[command(flatten)]
+        config: ConfigOption,
+        /// Keep uploads in DIR [default: $RUNTIME_DIRECTORY, else $XDG_RUNTIME_DIR, else /dev/shm]
+        #[arg(long, value_name = "DIR")]
+        scratch: Option<PathBuf>,
+    },
     /// Check a configuration: print every fault and exit with code 78, or 0 if there is none
     Check {
         #[command(flatten)]
@@ -189,10 +197,16 @@ fn usual_config() -> PathBuf {
 impl Subcommands {
     /// Whether several threads share an inference in this process. `TryModel` uses one thread.
     fn infers(&self) -> bool {
-        use Subcommands::{Calibrate, Decide, Eval, Run, Transcribe, Why};
+        use Subcommands::{Calibrate, Decide, Eval, Run, Serve, Transcribe, Why};
         matches!(
             self,
-            Run { .. } | Transcribe { .. } | Decide { .. } | Eval(_) | Calibrate(_) | Why { file: Some(_), .. }
+            Run { .. }
+                | Serve { .. }
+                | Transcribe { .. }
+                | Decide { .. }
+                | Eval(_)
+                | Calibrate(_)
+                | Why { file: Some(_), .. }
         )
     }
 }
@@ -205,7 +219,8 @@ pub fn command() -> clap::Command {
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let usual = if matches!(arguments.command, Subcommands::Run { .. }) { "info,whisper_rs=warn" } else { "warn" };
+    let is_daemon = matches!(arguments.command, Subcommands::Run { .. } | Subcommands::Serve { .. });
+    let usual = if is_daemon { "info,whisper_rs=warn" } else { "warn" };
     log::start(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual)));
     // A panic has printed its message, and the pins were put at rest while it unwound.
     let Ok(ended) = panic::catch_unwind(|| run(arguments.command)) else { return ExitCode::FAILURE };
@@ -231,6 +246,9 @@ fn run(command: Subcommands) -> Result<(), Error> {
     match command {
         Subcommands::Run { config, events, watch, scratch, state } => {
             daemon::run(&config.file, Options { events, watch, scratch, state, ..Options::default() })
+        }
+        Subcommands::Serve { config, scratch } => {
+            daemon::uploads::serve(&config.file, Options { scratch, ..Options::default() })
         }
         Subcommands::Check { config } => check::check(&config.path()),
         Subcommands::Sentences { config, what } => sentences::sentences(&config.path(), &what),

@@ -155,6 +155,35 @@ pub(super) const METRICS_FILE: Key = key(
 pub(super) const METRICS_EVERY: Key =
     key("every", Time(1_000, HOUR), Is("\"15 s\""), "Time between two writes of the file.");
 
+pub(super) const LISTEN: Key = key(
+    "listen",
+    Text,
+    Is("\"127.0.0.1:8765\""),
+    "An address of this machine and a port, or a Unix socket as in \"unix:/run/hearken/http.sock\". Other machines can connect only to another address than 127.0.0.1, which needs token_file.",
+);
+pub(super) const TOKEN_FILE: Key = key(
+    "token_file",
+    Text,
+    Usual::None,
+    "A file with the token that every request must have, at least 16 characters, or the name of a systemd credential.",
+);
+pub(super) const ACT: Key = key(
+    "act",
+    Boolean,
+    Is("false"),
+    "Whether an upload is carried out like a spoken command if it asks for that with `?act=true`.",
+);
+pub(super) const MAX_BYTES: Key =
+    key("max_bytes", Bytes(1 << 16, 1 << 28), Is("\"4 MiB\""), "The largest upload. It must have room in scratch.");
+pub(super) const UPLOADS: Key = key(
+    "uploads",
+    Whole(1, 64),
+    Is("8"),
+    "How many uploads are taken or wait at the same time. One more is told to try again later.",
+);
+pub(super) const UPLOAD_TIMEOUT: Key =
+    key("timeout", Time(1_000, 300_000), Is("\"30 s\""), "Longest time in which an upload must have come in.");
+
 pub(super) const PIN: Key =
     key("pin", Pin, Needed("pin = 17"), "The pin: its BCM number, or its offset on another chip.");
 pub(super) const ACTIVE_LOW: Key =
@@ -294,7 +323,7 @@ pub(super) const COMMAND_COSTS: Key =
     key("wrong_costs", COSTS, Told("that of [thresholds]"), "The same as in [thresholds], for this command alone.");
 
 /// All sections, in the order in which a person writes them.
-pub const SECTIONS: [Keys; 19] = [
+pub const SECTIONS: [Keys; 20] = [
     Keys { section: "", about: "What stands at the head of the file.", keys: &[BOARD] },
     Keys { section: "microphone", about: "Where sound comes from.", keys: &[DEVICE, GAIN_DB] },
     Keys {
@@ -322,6 +351,11 @@ pub const SECTIONS: [Keys; 19] = [
         section: "metrics",
         about: "Numbers for Prometheus. They are not counted where this section is missing.",
         keys: &[METRICS_FILE, METRICS_EVERY],
+    },
+    Keys {
+        section: "serve",
+        about: "A server for recordings from other programs, over HTTP. There is none where this section is missing.",
+        keys: &[LISTEN, TOKEN_FILE, ACT, MAX_BYTES, UPLOADS, UPLOAD_TIMEOUT],
     },
     Keys {
         section: "post",

@@ -22,6 +22,7 @@ use crate::recognize::models;
 use crate::recognize::settings::RecognizerSettings;
 use crate::recognize::settings::SearchSettings;
 use crate::report::metrics::MetricsSettings;
+use crate::serve::{Address, ServeSettings};
 use crate::utterance::endpoint::EndpointSettings;
 use crate::utterance::scratch::{KeepSettings, ScratchSettings};
 
@@ -74,6 +75,8 @@ pub struct Settings {
     pub thresholds: Thresholds,
     /// Where metrics are written to, if they are counted.
     pub metrics: Option<MetricsSettings>,
+    /// The server for recordings, if there is one.
+    pub serve: Option<ServeSettings>,
     /// The driver of the pins.
     pub gpio: GpioSettings,
     /// How the requests of commands are sent.
@@ -188,6 +191,7 @@ fn read(root: Section<'_>) -> Option<Settings> {
     let scratch = section(&root, "scratch", scratch);
     let recognizer = section(&root, "recognizer", |s| recognizer(s, board.as_ref()));
     let metrics = section(&root, "metrics", |s| s.map(metrics));
+    let serve = section(&root, "serve", |s| s.map(|s| serve(s, &scratch)));
     let gpio = section(&root, "gpio", |s| gpio(s, board.as_ref()));
     let posting = section(&root, "post", tasks::posting);
     let outputs = outputs::read(&root, board.as_ref(), &gpio);
@@ -206,6 +210,7 @@ fn read(root: Section<'_>) -> Option<Settings> {
         recognizer,
         thresholds,
         metrics,
+        serve,
         gpio,
         posting,
         outputs,
@@ -380,6 +385,34 @@ fn metrics(section: &Section<'_>) -> MetricsSettings {
         settings.file = Some(file.value.into());
     }
     assign(&mut settings.every, keys::METRICS_EVERY.time(section));
+    settings
+}
+
+fn serve(section: &Section<'_>, scratch: &ScratchSettings) -> ServeSettings {
+    let mut settings = ServeSettings::default();
+    settings.token_file = keys::TOKEN_FILE.text(section).map(|file| file.value.into());
+    if let Some(listen) = keys::LISTEN.text(section) {
+        match Address::parse(&listen.value) {
+            Some(address) if settings.token_file.is_none() && !address.is_local() => section.problem_at(
+                &listen,
+                "other machines can connect to this address, so token_file is needed: a file with a token that they must show",
+            ),
+            Some(address) => settings.listen = address,
+            None => section.problem_at(
+                &listen,
+                "an address with a port is needed, as in \"127.0.0.1:8765\", or \"unix:\" and a path from / on",
+            ),
+        }
+    }
+    assign(&mut settings.act, keys::ACT.boolean(section));
+    if let Some(bytes) = keys::MAX_BYTES.bytes(section) {
+        if bytes > scratch.capacity {
+            section.problem("max_bytes is above scratch.capacity; such an upload would find no room");
+        }
+        settings.max_bytes = bytes;
+    }
+    assign(&mut settings.uploads, keys::UPLOADS.whole(section).map(|n| n as usize));
+    assign(&mut settings.timeout, keys::UPLOAD_TIMEOUT.time(section));
     settings
 }
 

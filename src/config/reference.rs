@@ -273,8 +273,10 @@ fn on_off(on: bool) -> Option<String> {
 
 /// The value of a key of a section that every configuration has.
 fn of_section(settings: &Settings, section: &str, key: &str) -> Option<String> {
-    let Settings { board, microphone, endpoint, scratch, recognizer, thresholds, gpio, metrics, posting, .. } =
-        settings;
+    let Settings {
+        board, microphone, endpoint, scratch, recognizer, thresholds, gpio, metrics, posting, serve, ..
+    } = settings;
+    let serve = serve.clone().unwrap_or_default();
     let path = |path: &Option<std::path::PathBuf>| path.as_ref().and_then(|p| quoted(p.display()));
     match (section, key) {
         ("", "board") => quoted(&board.id),
@@ -310,6 +312,12 @@ fn of_section(settings: &Settings, section: &str, key: &str) -> Option<String> {
         ("scratch.keep", "capacity") => scratch.keep.as_ref().and_then(|keep| quoted(size(keep.capacity))),
         ("metrics", "file") => metrics.as_ref().and_then(|metrics| path(&metrics.file)),
         ("metrics", "every") => quoted(time(metrics.clone().unwrap_or_default().every)),
+        ("serve", "listen") => quoted(&serve.listen),
+        ("serve", "token_file") => path(&serve.token_file),
+        ("serve", "act") => Some(serve.act.to_string()),
+        ("serve", "max_bytes") => quoted(size(serve.max_bytes)),
+        ("serve", "uploads") => Some(serve.uploads.to_string()),
+        ("serve", "timeout") => quoted(time(serve.timeout)),
         ("post", "limit") => quoted(time(posting.limit)),
         ("post", "retries") => Some(posting.retries.to_string()),
         ("post", "words") => Some(posting.words.to_string()),

@@ -5,7 +5,7 @@
 //! The scores, the words and the encoded sound of the last utterance stay in memory until the next one; its samples do
 //! not.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -27,6 +27,7 @@ use crate::runtime::mailbox::{Received, Receiver};
 use crate::runtime::service::{Loop, Rounds};
 use crate::runtime::status::StatusSocket;
 use crate::runtime::stop::{POLL_INTERVAL, Stop};
+use crate::serve::queue::{Decision, Request};
 use crate::utterance::draft::{Drafts, Outlook};
 use crate::utterance::scratch::{Recording, Scratch, Usage};
 
@@ -80,6 +81,8 @@ pub struct Decider<'a> {
     pub rounds: Rounds,
     /// The socket for the question why.
     pub socket: Option<StatusSocket>,
+    /// The queue of uploads, if there is a server for them.
+    pub uploads: Option<Receiver<Request>>,
 }
 
 /// A draft that was recognized.
@@ -108,21 +111,28 @@ struct Ruling {
 }
 
 /// Decides each recording from `inbox` and calls `hand_over` with the decision, until the listener or the actuator has
-/// ended or `stop` is raised.
+/// ended or `stop` is raised. Uploads are decided while no recording of the microphone waits.
 pub fn decide(
     mut decider: Decider<'_>,
     inbox: &Receiver<Spoken>,
     mut hand_over: impl FnMut(Decided) -> bool,
     stop: &Stop,
 ) {
-    let socket = decider.socket.take();
-    let mut last = None;
-    let mut drafted = None;
+    let (socket, uploads) = (decider.socket.take(), decider.uploads.take());
+    let (mut last, mut drafted) = (None, None);
+    // The number of the utterance whose sound the recognizer may have.
+    let mut sound_of = 0;
+    // Whether another upload may wait already.
+    let mut more = false;
     while !stop.raised() {
         decider.rounds.count(Loop::Decider);
-        match inbox.take(POLL_INTERVAL) {
-            Received::Item(spoken) if !spoken.finished => drafted = decider.draft(spoken),
+        match inbox.take(if more { Duration::ZERO } else { POLL_INTERVAL }) {
+            Received::Item(spoken) if !spoken.finished => {
+                sound_of = spoken.recording.number();
+                drafted = decider.draft(spoken);
+            }
             Received::Item(spoken) => {
+                sound_of = spoken.recording.number();
                 let known = drafted.take().filter(|drafted: &Drafted| drafted.number == spoken.draft);
                 let (decided, rules) = decider.consider(spoken, known.map(|drafted| drafted.heard));
                 let Decided { utterance, heard, verdict, .. } = &decided;
@@ -134,10 +144,16 @@ pub fn decide(
             }
             Received::Nothing => {
                 decider.expire();
+                let upload = uploads.as_ref().map_or(Received::Nothing, |uploads| uploads.take(Duration::ZERO));
+                more = matches!(upload, Received::Item(_));
+                if let Received::Item(request) = upload {
+                    sound_of = request.recording.number();
+                    if decider.answer(request).is_some_and(|decided| !hand_over(decided)) {
+                        return;
+                    }
+                }
                 if let Some(socket) = &socket {
-                    socket.answer(|| {
-                        last.as_ref().map_or_else(nothing_yet, |last| decider.tell(last, drafted.is_some()))
-                    });
+                    socket.answer(|| last.as_ref().map_or_else(nothing_yet, |last| decider.tell(last, sound_of)));
                 }
             }
             Received::Closed => return,
@@ -164,7 +180,7 @@ impl Decider<'_> {
             .ok()??;
         let (_, verdict) = judge(&heard, &self.settings.thresholds);
         let outlook = match outlook(&heard, &verdict, &self.settings.grammar) {
-            // A command that is forbidden may be the beginning of one that it does not.
+            // A command that is forbidden may be the beginning of one that is not.
             Outlook::Over if heard.best.as_ref().is_some_and(|best| self.forbids(&best.sentence)) => Outlook::Open,
             outlook => outlook,
         };
@@ -231,12 +247,38 @@ impl Decider<'_> {
         }
     }
 
-    /// The explanation of the last decision. `drafting` says that the recognizer has the sound of a draft after it.
-    fn tell(&mut self, last: &Last, drafting: bool) -> Value {
+    /// Decides an upload and answers it. Returns the decision if it is to be carried out.
+    fn answer(&mut self, request: Request) -> Option<Decided> {
+        let Request { mut recording, act, answer } = request;
+        if act {
+            let spoken = Spoken { recording, draft: 0, finished: true, fell_silent: Instant::now() };
+            let (decided, _) = self.consider(spoken, None);
+            let Decided { heard, assessment, verdict, .. } = &decided;
+            answer(Decision { heard: heard.clone(), assessment: *assessment, verdict: verdict.clone() });
+            return Some(decided);
+        }
+        let samples = recording.samples().map_err(|e| e.to_string());
+        let heard = samples.and_then(|samples| self.recognizer.hear(&samples).map_err(|e| e.to_string()));
+        answer(match heard {
+            Ok(heard) => {
+                let (assessment, verdict) = judge(&heard, &self.settings.thresholds);
+                Decision { heard: Some(heard), assessment, verdict }
+            }
+            Err(why) => {
+                tracing::warn!("upload lost: {why}");
+                Decision { heard: None, assessment: None, verdict: Verdict::Rejected(Reason::Lost(why)) }
+            }
+        });
+        None
+    }
+
+    /// The explanation of the last decision. The recognizer has the sound of the utterance `sound_of`.
+    fn tell(&mut self, last: &Last, sound_of: u64) -> Value {
         let Last { utterance, decided, heard, verdict, rules: others } = last;
         let settings = self.settings;
-        // Without a result the recognizer may still have the sound before this one, and would explain that.
-        let known = heard.as_ref().filter(|_| !drafting);
+        // Without a result the recognizer may still have the sound before this one, and would explain that. While a later
+        // utterance is spoken it has a draft of that.
+        let known = heard.as_ref().filter(|_| sound_of == *utterance);
         let trace = known.map_or(Ok(None), |_| self.recognizer.explain(SENTENCES));
         let trace = trace.inspect_err(|e| tracing::warn!(utterance, "no trace: {e}")).unwrap_or_default();
         let mut rules: Rules = heard.as_ref().map(|heard| checks(heard, &settings.thresholds)).unwrap_or_default();

@@ -40,6 +40,15 @@ pub enum Error {
     /// The processor lacks instructions that the program was built with.
     #[error("{0}")]
     Processor(String),
+    /// The server for uploads cannot be started.
+    #[error("serve: {what}: {cause}")]
+    Serve {
+        /// What failed.
+        what: String,
+        /// The message of the kernel.
+        #[source]
+        cause: io::Error,
+    },
     /// A thread panicked.
     #[error("the thread {0} panicked")]
     Panicked(&'static str),

@@ -67,6 +67,7 @@ pub fn listen(source: &mut dyn AudioSource, listener: Listener, stop: &Stop) -> 
     let mut block = [0.0; BLOCK];
     while !stop.raised() && !hearing.alone {
         hearing.listener.rounds.count(Loop::Listener);
+        source.hurry(hearing.open.is_some());
         match source.read(&mut block, POLL_INTERVAL)? {
             SourceEvent::Samples(filled) => {
                 let Some(stream) = &mut stream else { continue };
@@ -111,11 +112,10 @@ impl Stream {
 struct Hearing {
     listener: Listener,
     open: Option<Utterance>,
-    /// The number of the draft that was made since the last speech; 0 for none.
-    draft: u64,
-    /// The length of that draft in milliseconds.
-    draft_ms: u64,
-    last_draft: u64,
+    /// The draft that was made since the last speech: its number, and its length in milliseconds.
+    draft: Option<(u64, u64)>,
+    /// The number of drafts so far.
+    drafts: u64,
     fell_silent: Instant,
     /// Whether the receiver of recordings was dropped.
     alone: bool,
@@ -124,7 +124,7 @@ struct Hearing {
 impl Hearing {
     fn new(listener: Listener) -> Hearing {
         let fell_silent = Instant::now();
-        Hearing { listener, open: None, draft: 0, draft_ms: 0, last_draft: 0, fell_silent, alone: false }
+        Hearing { listener, open: None, draft: None, drafts: 0, fell_silent, alone: false }
     }
 
     fn follow(&mut self, stream: &mut Stream, samples: &[f32]) -> Result<(), AudioError> {
@@ -198,23 +198,23 @@ impl Hearing {
     }
 
     fn outlook(&self) -> Outlook {
-        if self.draft == 0 { Outlook::Open } else { self.listener.drafts.outlook(self.draft) }
+        self.draft.map_or(Outlook::Open, |(number, _)| self.listener.drafts.outlook(number))
     }
 
     /// Forgets the draft, because the speaker goes on or the utterance is lost.
     fn forget_draft(&mut self) {
-        self.draft = 0;
+        self.draft = None;
         self.listener.drafts.forget();
     }
 
     fn hand_over_draft(&mut self) -> Result<(), ScratchError> {
         let Some(utterance) = &self.open else { return Ok(()) };
         let recording = utterance.draft()?;
-        self.last_draft += 1;
-        (self.draft, self.draft_ms) = (self.last_draft, recording.duration_ms());
-        self.listener.drafts.want(self.draft);
+        self.drafts += 1;
+        self.draft = Some((self.drafts, recording.duration_ms()));
+        self.listener.drafts.want(self.drafts);
         self.listener.outbox.retain(|waiting| waiting.finished);
-        let draft = Spoken { recording, draft: self.draft, finished: false, fell_silent: self.fell_silent };
+        let draft = Spoken { recording, draft: self.drafts, finished: false, fell_silent: self.fell_silent };
         // Where recordings wait already, the decider has no time for drafts.
         let _no_room = self.listener.outbox.offer(draft);
         Ok(())
@@ -223,12 +223,12 @@ impl Hearing {
     fn hand_over(&mut self, recording: Recording) {
         // The last frame may be speech, if the button was released or the longest length was reached with it. Then the
         // draft lacks it.
-        if self.draft_ms != recording.duration_ms() {
+        if self.draft.is_some_and(|(_, length)| length != recording.duration_ms()) {
             self.forget_draft();
         }
         // A draft that the decider has begun with stays wanted, because it is this recording; one that waits does not.
         self.listener.outbox.retain(|waiting| waiting.finished);
-        let draft = std::mem::take(&mut self.draft);
+        let draft = self.draft.take().map_or(0, |(number, _)| number);
         match self.listener.outbox.put(Spoken { recording, draft, finished: true, fell_silent: self.fell_silent }) {
             Ok(None) => {}
             Ok(Some(displaced)) => {

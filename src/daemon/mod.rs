@@ -11,6 +11,7 @@
 //! | `hearken-pwm` | dims a pin without a hardware generator | its pin is released |
 //! | `task` | runs programs and sends requests, four of them, if a command has such tasks | the actuator has ended |
 //! | `housekeeper` | kept files, the sweep, the status, saved output states, the file of metrics, the reload | stop |
+//! | `serve` | takes uploads and answers them, if there is a server | stop |
 //! | `report` | writes reports to every sink | all senders of reports were dropped |
 
 use std::io;
@@ -53,6 +54,7 @@ use crate::runtime::process;
 use crate::runtime::service::{self, Rounds, Service};
 use crate::runtime::status::{Question, StatusSocket};
 use crate::runtime::stop::{POLL_INTERVAL, Stop};
+use crate::serve::http::{self, Door, Socket};
 use crate::utterance::draft::Drafts;
 use crate::utterance::scratch::{self, Scratch, ScratchSettings};
 
@@ -64,6 +66,7 @@ pub mod housekeeper;
 pub mod listener;
 pub mod reporter;
 pub mod tasks;
+pub mod uploads;
 
 /// Most recordings that may wait for the decider. With more, a command would be carried out long after it was said.
 const WAITING_RECORDINGS: usize = 2;
@@ -217,6 +220,7 @@ pub fn serve(parts: Parts, settings: &Settings, options: &Options, stop: &Stop) 
     let actuator = actuator.handing_over(tasks);
     let (outbox, inbox) = mailbox(WAITING_RECORDINGS);
     let (drafts, talk) = (Drafts::default(), Talk::default());
+    let (door, uploads) = uploads::door(settings, &scratch, metrics.as_ref(), inbox.waker())?.unzip();
     let threads = Threads {
         listener: Listener {
             gain_db: settings.microphone.gain_db,
@@ -241,6 +245,7 @@ pub fn serve(parts: Parts, settings: &Settings, options: &Options, stop: &Stop) 
             reporter: reporter.clone(),
             rounds: rounds.clone(),
             socket: socket(&scratch, Question::Why),
+            uploads,
         },
         inputs,
         contacts: contacts.clone(),
@@ -260,6 +265,7 @@ pub fn serve(parts: Parts, settings: &Settings, options: &Options, stop: &Stop) 
             remembered: &remembered,
             microphone,
         },
+        door,
         to_keep,
         reporter,
     };
@@ -299,7 +305,7 @@ fn counted(
     microphone: Option<Arc<Counters>>,
 ) -> Option<Metrics> {
     let parts = || metrics::Parts::new(&settings.commands, (&settings.outputs, states), scratch, microphone);
-    settings.metrics.as_ref().map(|_| Metrics::new(parts()))
+    (settings.metrics.is_some() || settings.serve.is_some()).then(|| Metrics::new(parts()))
 }
 
 fn remembered(options: &Options, outputs: &[Output]) -> Option<Remembered> {
@@ -334,6 +340,7 @@ struct Threads<'a> {
     states: States,
     actuator: Actuator<'a>,
     housekeeper: Housekeeper<'a>,
+    door: Option<(Socket, Door)>,
     to_keep: Receiver<ToKeep>,
     reporter: Reporter,
 }
@@ -343,7 +350,7 @@ impl Threads<'_> {
     fn run(self, settings: &Settings, stop: &Stop) -> Result<(), Error> {
         let Threads { mut source, listener, inbox, decider, inputs, contacts, states, actuator, housekeeper, .. } =
             self;
-        let (to_keep, reporter, talk) = (self.to_keep, self.reporter, self.talk);
+        let (to_keep, reporter, talk, door) = (self.to_keep, self.reporter, self.talk, self.door);
         let (orders, to_do) = mpsc::sync_channel(WAITING_ORDERS);
         let (reporter_of_lost, scratch) = (reporter.clone(), decider.scratch);
         thread::scope(|scope| {
@@ -359,6 +366,10 @@ impl Threads<'_> {
                     move |button: &str, command| orders.send(pressed(settings, button, command, &states)).is_ok();
                 let watch = move || buttons::watch(&settings.buttons, inputs, (&contacts, &talk), press, stop);
                 threads.push(start(scope, stop, "buttons", watch)?);
+            }
+            if let Some((socket, door)) = door {
+                let serve = move || http::serve(socket, door, stop).unwrap_or_else(|e| tracing::error!("serve: {e}"));
+                threads.push(start(scope, stop, "serve", serve)?);
             }
             let listen = || listener::listen(source.as_mut(), listener, stop);
             let listening = named("listener").spawn_scoped(scope, listen)?;

@@ -4,32 +4,25 @@ use crate::decide::rules::Verdict;
 use crate::grammar::Grammar;
 use crate::grammar::follow::Following;
 use crate::language::spelling::canonical;
-use crate::recognize::Heard;
+use crate::recognize::{Candidate, Heard};
 use crate::utterance::draft::Outlook;
 
-/// The outlook by `heard` with its `verdict`: whether the utterance is over, unfinished, or neither can be said.
+/// The outlook by `heard` with its `verdict`.
 ///
-/// Without the outlook "foreign" a song, in which pauses come and go, would be decided ten times in each utterance.
-///
-/// It is over only if Whisper, which may write anything, wrote the very sentence. In the talk of people, which has a
-/// short pause every second, four of 578 recordings would be obeyed otherwise that are not after the whole hangover:
-/// "right so" as "right", "But" as "right", "I've" and "Yeah" as "yes".
+/// An utterance is over only if Whisper, which may write anything, wrote the very sentence. People who talk make a short
+/// pause every second or two. Of 578 recordings of talk four would otherwise be obeyed that are refused after the whole
+/// hangover: "right so" as "right", "But" as "right", "I've" and "Yeah" as "yes" (docs/reports/endpoint.md).
 pub fn outlook(heard: &Heard, verdict: &Verdict, grammar: &Grammar) -> Outlook {
-    let following = grammar.following(&heard.text);
+    let reached = grammar.reach(&heard.text);
+    let following = reached.following();
     if following == Following::Needed && !heard.text.is_empty() {
         return Outlook::Unfinished;
     }
-    match &heard.best {
-        _ if *verdict != Verdict::Accepted => {
-            if following == Following::Unknown {
-                Outlook::Foreign
-            } else {
-                Outlook::Open
-            }
-        }
-        Some(best) if says(&heard.text, &best.sentence.words) && !grammar.may_change(&best.sentence) => Outlook::Over,
-        _ => Outlook::Open,
+    if *verdict != Verdict::Accepted {
+        return if following == Following::Unknown { Outlook::Foreign } else { Outlook::Open };
     }
+    let over = |best: &Candidate| says(&heard.text, &best.sentence.words) && !reached.may_change(&best.sentence);
+    if heard.best.as_ref().is_some_and(over) { Outlook::Over } else { Outlook::Open }
 }
 
 /// Whether `text` says the words of `sentence` and no others.

@@ -6,6 +6,7 @@
 use std::collections::hash_map::{DefaultHasher, Entry};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{Hash, Hasher};
+use std::sync::OnceLock;
 
 use super::graph::{Arc, END, Grammar, Label, NodeId, WordId};
 use super::template::Node;
@@ -93,7 +94,7 @@ impl<'a> Builder<'a> {
         self.words.into_iter().for_each(|(word, id)| words[id as usize] = word);
         let mut bindings = vec![(String::new(), SlotValue::Integer(0)); self.bindings.len()];
         self.bindings.into_iter().for_each(|(binding, id)| bindings[id as usize] = binding);
-        Grammar { words, bindings, first: self.first, arcs: self.arcs }
+        Grammar { words, bindings, first: self.first, arcs: self.arcs, spoken: OnceLock::new() }
     }
 
     fn append(&mut self, arcs: Vec<Arc>) -> NodeId {

@@ -5,8 +5,10 @@
 //! "bedroom", and "fifty" is the beginning of "55".
 
 use std::collections::HashSet;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
 
-use super::graph::{Grammar, Label, NodeId, Sentence};
+use super::graph::{Arc, Grammar, Label, NodeId, Sentence};
 use crate::language::spelling::canonical;
 
 /// Most places that are examined for one question; with more, the answer is that anything may follow.
@@ -26,24 +28,46 @@ pub enum Following {
 }
 
 /// A beginning of a sentence: the node that it has reached, the command, and the slots so far as indices of bindings.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Hash)]
 struct Beginning {
     node: NodeId,
     command: Option<u32>,
     slots: Vec<u32>,
 }
 
+impl Place {
+    /// A number that two places share only if they are equal, or by a chance of one in 10^19.
+    fn key(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+impl Beginning {
+    /// The beginning after this one and `arc`.
+    fn after(&self, arc: Arc) -> Beginning {
+        let mut next = Beginning { node: arc.to, ..self.clone() };
+        match arc.label {
+            Label::Command(command) => next.command = Some(command),
+            Label::Bind(binding) => next.slots.push(binding),
+            Label::Word(_) | Label::Free => {}
+        }
+        next
+    }
+}
+
 /// What is left of the said letters, and where a sentence with them may be.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Hash)]
 struct Place {
     /// The number of letters that are matched.
     read: usize,
     beginning: Beginning,
 }
 
-/// The beginnings that all letters lead to.
-#[derive(Default)]
-struct Reached {
+/// The beginnings of sentences that some words lead to.
+pub struct Reached<'g> {
+    grammar: &'g Grammar,
     /// Those between two words of the templates.
     between: Vec<Beginning>,
     /// Whether some are inside a number, as "fifty" is inside "55".
@@ -52,13 +76,13 @@ struct Reached {
     gave_up: bool,
 }
 
-impl Grammar {
-    /// What may follow the words of `text`, whatever they mean.
-    pub fn following(&self, text: &str) -> Following {
-        let reached = self.reach(&canonical(text).concat());
-        let ends = reached.between.iter().any(|b| self.is_end(b.node));
-        let goes_on = reached.inside || reached.gave_up || reached.between.iter().any(|b| self.has_words(b.node));
+impl Reached<'_> {
+    /// What may follow the words, whatever they mean.
+    pub fn following(&self) -> Following {
+        let ends = self.between.iter().any(|b| self.grammar.is_end(b.node));
+        let goes_on = self.inside || self.between.iter().any(|b| self.has_words(b.node));
         match (ends, goes_on) {
+            _ if self.gave_up => Following::Possible,
             (false, false) => Following::Unknown,
             (false, true) => Following::Needed,
             (true, true) => Following::Possible,
@@ -66,55 +90,10 @@ impl Grammar {
         }
     }
 
-    /// Whether words that follow those of `sentence` could give it another meaning: another command, or another slot.
-    /// "please" after a whole sentence gives it none.
+    /// Whether more words could give `sentence`, which has these words, another meaning: another command, or another
+    /// slot. "please" after a whole sentence gives it none.
     pub fn may_change(&self, sentence: &Sentence) -> bool {
-        let reached = self.reach(&canonical(&sentence.words).concat());
-        reached.inside || reached.gave_up || reached.between.iter().any(|beginning| self.changes(beginning, sentence))
-    }
-
-    /// All beginnings of sentences with these letters.
-    fn reach(&self, letters: &str) -> Reached {
-        let beginning = Beginning { node: self.start(), command: None, slots: Vec::new() };
-        let mut stack = vec![Place { read: 0, beginning }];
-        let (mut seen, mut reached) = (HashSet::new(), Reached::default());
-        if self.nodes().is_empty() {
-            return reached;
-        }
-        while let Some(place) = stack.pop() {
-            if !seen.insert(place.clone()) {
-                continue;
-            }
-            if seen.len() > MOST {
-                reached.gave_up = true;
-                break;
-            }
-            let Place { read, beginning } = place;
-            for (_, arc) in self.arcs(beginning.node) {
-                let mut next = Beginning { node: arc.to, ..beginning.clone() };
-                let said = match arc.label {
-                    Label::Word(word) => Said::of(&self.words()[word as usize], &letters[read..]),
-                    Label::Command(command) => {
-                        next.command = Some(command);
-                        Said::Whole(0)
-                    }
-                    Label::Bind(binding) => {
-                        next.slots.push(binding);
-                        Said::Whole(0)
-                    }
-                    Label::Free => Said::Whole(0),
-                };
-                match said {
-                    Said::Whole(length) => stack.push(Place { read: read + length, beginning: next }),
-                    Said::Part => reached.inside = true,
-                    Said::Other => {}
-                }
-            }
-            if read == letters.len() {
-                reached.between.push(beginning);
-            }
-        }
-        reached
+        self.inside || self.gave_up || self.between.iter().any(|beginning| self.changes(beginning, sentence))
     }
 
     /// Whether a word may follow `node`.
@@ -127,7 +106,7 @@ impl Grammar {
         if !self.has_words(beginning.node) {
             return false;
         }
-        let slots = beginning.slots.iter().map(|index| self.binding(*index));
+        let slots = beginning.slots.iter().map(|index| self.grammar.binding(*index));
         let same = beginning.command.is_some_and(|command| command as usize == sentence.command)
             && slots.clone().count() == sentence.slots.len()
             && slots.clone().all(|(slot, value)| sentence.slots.get(slot) == Some(value));
@@ -138,7 +117,7 @@ impl Grammar {
     fn any_after(&self, node: NodeId, wanted: impl Fn(Label) -> bool) -> bool {
         let (mut seen, mut stack) = (HashSet::from([node]), vec![node]);
         while let Some(node) = stack.pop() {
-            for (_, arc) in self.arcs(node) {
+            for (_, arc) in self.grammar.arcs(node) {
                 if wanted(arc.label) {
                     return true;
                 }
@@ -148,6 +127,48 @@ impl Grammar {
             }
         }
         false
+    }
+}
+
+impl Grammar {
+    /// The beginnings of sentences that the words of `text` lead to.
+    pub fn reach(&self, text: &str) -> Reached<'_> {
+        let letters = canonical(text).concat();
+        let beginning = Beginning { node: self.start(), command: None, slots: Vec::new() };
+        let mut stack = vec![Place { read: 0, beginning }];
+        let mut seen = HashSet::new();
+        let mut reached = Reached { grammar: self, between: Vec::new(), inside: false, gave_up: false };
+        if self.nodes().is_empty() {
+            return reached;
+        }
+        let spoken = self.spoken.get_or_init(|| self.words().iter().map(|word| Spoken::of(word)).collect());
+        while let Some(place) = stack.pop() {
+            if !seen.insert(place.key()) {
+                continue;
+            }
+            if seen.len() > MOST {
+                reached.gave_up = true;
+                break;
+            }
+            let Place { read, beginning } = place;
+            for (_, arc) in self.arcs(beginning.node) {
+                let said = match arc.label {
+                    Label::Word(word) => spoken[word as usize].compare(&letters[read..]),
+                    _ => Said::Whole(0),
+                };
+                match said {
+                    Said::Whole(length) => {
+                        stack.push(Place { read: read + length, beginning: beginning.after(arc) });
+                    }
+                    Said::Part => reached.inside = true,
+                    Said::Other => {}
+                }
+            }
+            if read == letters.len() {
+                reached.between.push(beginning);
+            }
+        }
+        reached
     }
 }
 
@@ -161,15 +182,32 @@ enum Said {
     Other,
 }
 
-impl Said {
-    fn of(word: &str, letters: &str) -> Said {
-        let spoken = canonical(word);
-        let whole = spoken.concat();
-        if letters.starts_with(&whole) {
-            return Said::Whole(whole.len());
+/// How a word of a template is spoken.
+#[derive(Debug, Clone)]
+pub(super) struct Spoken {
+    /// The letters of all its spoken words.
+    letters: String,
+    /// Where its spoken words end within them, but for the last: "55" is spoken in two words.
+    ends: Vec<usize>,
+}
+
+impl Spoken {
+    fn of(word: &str) -> Spoken {
+        let words = canonical(word);
+        let lengths = words.iter().scan(0, |end, word| {
+            *end += word.len();
+            Some(*end)
+        });
+        Spoken { letters: words.concat(), ends: lengths.take(words.len().saturating_sub(1)).collect() }
+    }
+
+    /// Compares it with the `letters` that are left.
+    fn compare(&self, letters: &str) -> Said {
+        if letters.starts_with(&self.letters) {
+            return Said::Whole(self.letters.len());
         }
-        let boundaries = (1..spoken.len()).map(|words| spoken[..words].concat());
-        if boundaries.into_iter().any(|part| part == letters) { Said::Part } else { Said::Other }
+        let part = self.ends.contains(&letters.len()) && self.letters.starts_with(letters);
+        if part { Said::Part } else { Said::Other }
     }
 }
 
@@ -224,13 +262,13 @@ mod tests {
         ];
         let grammar = grammar();
         for (text, following) in cases {
-            assert_eq!(grammar.following(text), following, "{text:?}");
+            assert_eq!(grammar.reach(text).following(), following, "{text:?}");
         }
     }
 
     #[test]
     fn a_grammar_without_sentences_has_nothing_that_follows() {
-        assert_eq!(Grammar::default().following("stop"), Following::Unknown);
+        assert_eq!(Grammar::default().reach("stop").following(), Following::Unknown);
     }
 
     #[test]
@@ -253,7 +291,7 @@ mod tests {
         for (command, words, slots, changes) in cases {
             let slots = slots.into_iter().map(|(slot, value)| (slot.to_string(), value)).collect();
             let sentence = Sentence { command, words: words.into(), slots };
-            assert_eq!(grammar.may_change(&sentence), changes, "{words:?}");
+            assert_eq!(grammar.reach(words).may_change(&sentence), changes, "{words:?}");
         }
     }
 }

@@ -3,6 +3,9 @@
 //! A node is a place between two words. An arc from node to node has one word, or no word; an arc without a word may
 //! bind a slot or choose the command. The graph has no cycles.
 
+use std::sync::OnceLock;
+
+use super::follow::Spoken;
 use super::{SlotValue, Slots};
 
 /// A place between two words.
@@ -58,6 +61,8 @@ pub struct Grammar {
     pub(super) first: Vec<u32>,
     /// The arcs of all nodes.
     pub(super) arcs: Vec<Arc>,
+    /// How each word is spoken, once somebody asks what may follow.
+    pub(super) spoken: OnceLock<Vec<Spoken>>,
 }
 
 impl Grammar {

@@ -11,6 +11,8 @@ struct Inside<T> {
     capacity: usize,
     sender_gone: bool,
     receiver_gone: bool,
+    /// Whether the receiver is to look at something else than this queue.
+    woken: bool,
 }
 
 struct Shared<T> {
@@ -44,8 +46,13 @@ pub enum Received<T> {
 
 /// Makes a queue for at most `capacity` items.
 pub fn mailbox<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
-    let inside =
-        Inside { items: VecDeque::with_capacity(capacity), capacity, sender_gone: false, receiver_gone: false };
+    let inside = Inside {
+        items: VecDeque::with_capacity(capacity),
+        capacity,
+        sender_gone: false,
+        receiver_gone: false,
+        woken: false,
+    };
     let shared = Arc::new(Shared { inside: Mutex::new(inside), changed: Condvar::new() });
     (Sender(shared.clone()), Receiver(shared))
 }
@@ -98,13 +105,25 @@ impl<T> Drop for Sender<T> {
 impl<T> Receiver<T> {
     /// Takes the oldest item. Waits at most `timeout` for one.
     pub fn take(&self, timeout: Duration) -> Received<T> {
-        let empty = |inside: &mut Inside<T>| inside.items.is_empty() && !inside.sender_gone;
+        let empty = |inside: &mut Inside<T>| inside.items.is_empty() && !inside.sender_gone && !inside.woken;
         let waited = self.0.changed.wait_timeout_while(self.0.lock(), timeout, empty);
         let (mut inside, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        inside.woken = false;
         match inside.items.pop_front() {
             Some(item) => Received::Item(item),
             None if inside.sender_gone => Received::Closed,
             None => Received::Nothing,
+        }
+    }
+}
+
+impl<T: Send + 'static> Receiver<T> {
+    /// A function that ends the wait of [`Receiver::take`], or the next one: something came in elsewhere.
+    pub fn waker(&self) -> impl Fn() + Send + Sync + use<T> {
+        let shared = self.0.clone();
+        move || {
+            shared.lock().woken = true;
+            shared.changed.notify_one();
         }
     }
 }
@@ -128,6 +147,17 @@ mod tests {
         assert_eq!(receiver.take(Duration::ZERO), Received::Item(2));
         assert_eq!(receiver.take(Duration::ZERO), Received::Item(3));
         assert_eq!(receiver.take(Duration::ZERO), Received::Nothing);
+    }
+
+    #[test]
+    fn an_offer_is_taken_only_where_there_is_room_and_what_is_not_kept_makes_room() {
+        let (sender, receiver) = mailbox(2);
+        assert_eq!((sender.offer(1), sender.offer(2), sender.offer(3)), (Ok(()), Ok(()), Err(3)));
+        sender.retain(|item| *item > 1);
+        assert_eq!((sender.offer(4), receiver.take(Duration::ZERO)), (Ok(()), Received::Item(2)));
+        assert_eq!(receiver.take(Duration::ZERO), Received::Item(4));
+        drop(receiver);
+        assert_eq!(sender.offer(5), Err(5));
     }
 
     #[test]

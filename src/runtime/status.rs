@@ -42,26 +42,43 @@ impl Question {
     }
 }
 
-/// The daemon's end of a socket. Dropping it removes the socket file.
+/// The daemon's end of a socket.
 pub struct StatusSocket {
     listener: UnixListener,
-    path: PathBuf,
+    _file: SocketFile,
+}
+
+/// The file of a socket. Dropping it removes the file.
+pub struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Opens a listening Unix socket that does not block. Its mode is 0600, so only this user and root can connect. A socket
+/// file left over from a crash is replaced.
+///
+/// # Errors
+/// Errors of the kernel; `AddrInUse` when another program uses the socket.
+pub fn listen(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
+    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|m| m.file_type().is_socket());
+    if is_socket && UnixStream::connect(path).is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused) {
+        std::fs::remove_file(path)?;
+    }
+    let listener = UnixListener::from(private(path)?);
+    Ok((listener, SocketFile(path.into())))
 }
 
 impl StatusSocket {
-    /// Opens the socket for `question` in `dir`. Its mode is 0600, so only this user and root can connect. A socket
-    /// file left over from a crash is replaced.
+    /// Opens the socket for `question` in `dir`.
     ///
     /// # Errors
-    /// Errors of the kernel; `AddrInUse` when another daemon uses the socket.
+    /// As [`listen`].
     pub fn open(dir: &Path, question: Question) -> io::Result<StatusSocket> {
-        let path = dir.join(question.socket());
-        let is_socket = std::fs::symlink_metadata(&path).is_ok_and(|m| m.file_type().is_socket());
-        if is_socket && UnixStream::connect(&path).is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused) {
-            std::fs::remove_file(&path)?;
-        }
-        let listener = UnixListener::from(private(&path)?);
-        Ok(StatusSocket { listener, path })
+        let (listener, file) = listen(&dir.join(question.socket()))?;
+        Ok(StatusSocket { listener, _file: file })
     }
 
     /// Sends the same `answer` to every connection that waits. Never blocks. `answer` is not called if nobody waits.
@@ -74,12 +91,6 @@ impl StatusSocket {
         };
         tell(first);
         (0..BACKLOG).map_while(|_| self.listener.accept().ok()).for_each(|(asker, _)| tell(asker));
-    }
-}
-
-impl Drop for StatusSocket {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
     }
 }
 

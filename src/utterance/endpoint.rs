@@ -384,6 +384,8 @@ mod tests {
             (Outlook::Unfinished, "########.........", "_____OWWPDPPPPP6_"),
             (Outlook::Over, "########.##......", "_____OWWPWWPD1___"),
             (Outlook::Unfinished, "########....##........", "_____OWWPDPPWWPDPPPPP6"),
+            (Outlook::Foreign, "########....##.....", "_____OWWPDPPWWPPPP3"),
+            (Outlook::Open, "########..#..#..#..#.....", "_____OWWPDWPDWPDWPDWPPPP3"),
         ];
         for (outlook, heard, expected) in cases {
             assert_eq!(after_draft(outlook, heard), expected, "{outlook:?} {heard}");

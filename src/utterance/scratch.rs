@@ -279,11 +279,29 @@ impl Utterance {
         for (pair, sample) in bytes.chunks_exact_mut(2).zip(frame) {
             pair.copy_from_slice(&((sample * 32_767.0).round() as i16).to_le_bytes());
         }
+        self.append(&bytes)
+    }
+
+    /// Appends bytes as they are: those of an upload, whose samples are not known yet.
+    ///
+    /// # Errors
+    /// As [`Utterance::write`].
+    pub fn append(&mut self, bytes: &[u8]) -> Result<(), ScratchError> {
         let more = bytes.len() as u64;
         self.held.ledger.reserve(more)?;
         self.held.bytes.fetch_add(more, Ordering::Relaxed);
-        self.file.write_all(&bytes).map_err(|e| self.scratch.io(e))?;
+        self.file.write_all(bytes).map_err(|e| self.scratch.io(e))?;
         self.held.ledger.written.fetch_add(more, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Removes all that was written, and gives the room back.
+    ///
+    /// # Errors
+    /// [`ScratchError::Io`] when the file cannot be cut.
+    pub fn clear(&mut self) -> Result<(), ScratchError> {
+        self.file.set_len(0).and_then(|()| self.file.rewind()).map_err(|e| self.scratch.io(e))?;
+        self.held.ledger.release(self.held.bytes.swap(0, Ordering::Relaxed));
         Ok(())
     }
 

@@ -28,9 +28,15 @@ use hearken::utterance::endpoint::{Cue, Endpoint, Input};
 use hearken::utterance::vad::Vad;
 use whisper_rs::{FullParams, SamplingStrategy, WhisperContext, WhisperContextParameters, WhisperState};
 
-/// Clips of each group, and the seconds from the first to the last word that belong to it.
+/// Most clips of a group.
 const CLIPS: usize = 7;
-const GROUPS: [(&str, f64, f64); 3] = [("short", 0.0, 1.2), ("usual", 1.2, 2.2), ("long", 2.2, 10.0)];
+/// Each group's name, the grammar and folder of its clips, and the seconds until their last word ends.
+const GROUPS: [(&str, &str, f64, f64); 4] = [
+    ("short", "home", 0.0, 1.2),
+    ("usual", "home", 1.2, 2.2),
+    ("long", "home", 2.2, 10.0),
+    ("orders", "coffee", 0.0, 10.0),
+];
 
 /// What became of an utterance.
 struct Felt {
@@ -93,6 +99,21 @@ fn listen(recognizer: &mut WhisperRecognizer, settings: &Settings, clip: &[f32])
     panic!("the utterance should end");
 }
 
+/// Hearken with a grammar.
+struct Hearken {
+    settings: Settings,
+    recognizer: WhisperRecognizer,
+}
+
+impl Hearken {
+    fn load(grammar: &str) -> Hearken {
+        let settings = config::load(&support::data(&format!("{grammar}.toml"))).unwrap_or_else(|e| panic!("{e}"));
+        let recognizer =
+            WhisperRecognizer::load(&settings.recognizer, settings.grammar.clone()).unwrap_or_else(|e| panic!("{e}"));
+        Hearken { settings, recognizer }
+    }
+}
+
 /// What a skilled user runs.
 struct Skilled(WhisperState);
 
@@ -138,10 +159,10 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
 }
 
 /// The clips of a group, evenly chosen.
-fn group(least: f64, most: f64) -> Vec<PathBuf> {
+fn group(folder: &str, least: f64, most: f64) -> Vec<PathBuf> {
     let seconds = |clip: &PathBuf| words::word_end(&support::samples(clip)) as f64 / f64::from(SAMPLE_RATE);
     let all: Vec<PathBuf> =
-        support::clips("home").into_iter().filter(|c| (least..most).contains(&seconds(c))).collect();
+        support::clips(folder).into_iter().filter(|c| (least..most).contains(&seconds(c))).collect();
     let every = all.len().div_ceil(CLIPS).max(1);
     all.into_iter().step_by(every).collect()
 }
@@ -153,8 +174,8 @@ struct Ratios {
     file: f64,
 }
 
-fn measure(name: &str, clips: &[PathBuf], settings: &Settings, ours: &mut WhisperRecognizer) -> (Vec<Felt>, Ratios) {
-    let mut skilled = Skilled::load(&settings.recognizer.model);
+fn measure(name: &str, clips: &[PathBuf], hearken: &mut Hearken, skilled: &mut Skilled) -> (Vec<Felt>, Ratios) {
+    let Hearken { settings, recognizer: ours } = hearken;
     let (mut felt, mut ratios): (Vec<Felt>, Vec<[f64; 3]>) = (Vec::new(), Vec::new());
     for clip in clips {
         let sound = support::samples(clip);
@@ -204,17 +225,18 @@ fn check(file: &Path, found: &[(String, f64)]) {
 
 fn main() {
     openmp::spin_less().unwrap_or_else(|e| panic!("{e}"));
-    let settings = config::load(&support::data("home.toml")).unwrap_or_else(|e| panic!("{e}"));
-    let mut ours =
-        WhisperRecognizer::load(&settings.recognizer, settings.grammar.clone()).unwrap_or_else(|e| panic!("{e}"));
+    let mut hearken = ["home", "coffee"].map(|grammar| (grammar, Hearken::load(grammar)));
+    let mut skilled = Skilled::load(&hearken[0].1.settings.recognizer.model);
     println!(
         "From the end of the last word, ms. wait: until the draft; left: what is left to do when the utterance may end.\n"
     );
     println!("| commands | clips | early | wait | mel | encode | search | speech check | left | felt |");
     println!("|---|---|---|---|---|---|---|---|---|---|");
     let (mut all, mut found) = (Vec::new(), Vec::new());
-    for (name, least, most) in GROUPS {
-        let (felt, ratios) = measure(name, &group(least, most), &settings, &mut ours);
+    for (name, grammar, least, most) in GROUPS {
+        let hearken = hearken.iter_mut().find(|(known, _)| *known == grammar).map(|(_, hearken)| hearken);
+        let hearken = hearken.expect("each grammar should be loaded");
+        let (felt, ratios) = measure(name, &group(grammar, least, most), hearken, &mut skilled);
         all.extend(felt);
         found.push((format!("{name}, stock / left"), ratios.stock));
         found.push((format!("{name}, skilled / left"), ratios.skilled));

@@ -1,8 +1,8 @@
 //! `cargo bench --bench grammar`: what large grammars cost: time to read and build them, and the most memory that takes.
 //!
 //! Each round is a process of its own, so that `VmHWM` is that round's. What the program takes before it begins is
-//! subtracted. No model is loaded. Last, what ten times as many faults cost to find and print: ten times as much if that is
-//! linear.
+//! subtracted. No model is loaded. A round also measures what it costs to ask what may follow a sentence, which a person
+//! waits for. Last comes what ten times as many faults cost to find and print: ten times as much if that is linear.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use hearken::config;
 use hearken::config::lint;
+use hearken::grammar::Grammar;
 
 /// Rounds of each grammar: odd, so that a median is a measurement.
 const ROUNDS: usize = 5;
@@ -104,7 +105,21 @@ fn most_memory() -> f64 {
     line.trim().trim_end_matches(" kB").parse::<f64>().unwrap_or(f64::NAN) / 1024.0
 }
 
-/// One round: milliseconds to read and build, MiB for it, milliseconds to look for what to warn of, arcs, sentences.
+/// The most milliseconds that it takes to ask what may follow a sentence, after the first time.
+fn asked(grammar: &Grammar, commands: usize) -> f64 {
+    grammar.reach("");
+    let most = |most: f64, command: usize| {
+        let sentence = grammar.spread(command as u32, 1).unwrap_or_else(|| panic!("a command should have a sentence"));
+        let begun = Instant::now();
+        let reached = grammar.reach(&sentence.words);
+        std::hint::black_box((reached.following(), reached.may_change(&sentence)));
+        most.max(begun.elapsed().as_secs_f64() * 1e3)
+    };
+    (0..commands).step_by(commands.div_ceil(20)).fold(0.0, most)
+}
+
+/// One round: milliseconds to read and build, MiB for it, milliseconds to look for what to warn of, and to ask what may
+/// follow, arcs, sentences.
 fn round(text: &str) -> String {
     let before = most_memory();
     let begun = Instant::now();
@@ -113,9 +128,10 @@ fn round(text: &str) -> String {
     let begun = Instant::now();
     let warnings = lint::warnings(&settings.grammar, &settings.commands, None).len();
     let (linted, grammar) = (begun.elapsed().as_secs_f64() * 1e3, &settings.grammar);
+    let asked = asked(grammar, settings.commands.len());
     let arcs: usize = grammar.nodes().map(|node| grammar.arcs(node).count()).sum();
     let last = format!("{arcs} steps, {} sentences; {warnings} warnings", grammar.count());
-    format!("{built} {memory} {linted} {last}")
+    format!("{built} {memory} {linted} {asked} {last}")
 }
 
 /// Milliseconds to find and print the faults of `text`, of which there are so many.
@@ -149,8 +165,14 @@ fn main() {
             all.sort_by(f64::total_cmp);
             format!("{:.1} ({:.1}-{:.1})", all[all.len() / 2], all[0], all[all.len() - 1])
         };
-        let rest = rounds[0].splitn(4, ' ').nth(3).unwrap_or_default();
-        println!("{name}: built in {} ms, {} MiB; warnings in {} ms; {rest}", median(0), median(1), median(2));
+        let rest = rounds[0].splitn(5, ' ').nth(4).unwrap_or_default();
+        println!(
+            "{name}: built in {} ms, {} MiB; warnings in {} ms; what may follow in {} ms; {rest}",
+            median(0),
+            median(1),
+            median(2),
+            median(3)
+        );
     }
     let texts = FAULTS.map(faulty);
     let mut times: Vec<[f64; 2]> =

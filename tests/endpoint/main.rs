@@ -13,6 +13,9 @@ mod material;
 mod recordings;
 mod replay;
 mod scene;
+#[path = "../support/words.rs"]
+#[expect(dead_code, reason = "the benchmarks use more of it")]
+mod words;
 
 use std::ops::Range;
 use std::path::PathBuf;

@@ -9,6 +9,7 @@ use std::path::Path;
 use hearken::audio::{SAMPLE_RATE, level_dbfs};
 
 use crate::recordings::{Named, hash, name, sorted, sounds};
+use crate::words::{Levels, STEP};
 
 /// Samples of speech in a word or a short phrase: 0.15 to 1.5 s. What is found to be shorter or longer is a click, a cut word,
 /// or words with other sounds around them.
@@ -16,12 +17,8 @@ const WORD: RangeInclusive<usize> = SAMPLE_RATE as usize * 15 / 100..=SAMPLE_RAT
 /// Level below which a noise counts as a quiet room: speech has no ratio against it.
 const QUIET_DBFS: f32 = -50.0;
 
-/// Samples in a step of the energy measure: 10 ms.
-const STEP: usize = 160;
 /// How far below the clip's loudest step a step still counts as speech, in dB.
 const BELOW_PEAK_DB: f32 = 30.0;
-/// How far above the clip's own noise a step must lie, in dB. The noise is the level that a tenth of the steps stay below.
-const ABOVE_NOISE_DB: f32 = 9.0;
 /// A clip whose loudest step is not so far above its own noise has no clear speech, in dB.
 const CLEAR_DB: f32 = 15.0;
 /// Longest pause inside a word, in steps: the closure before a "p" or a "t".
@@ -93,16 +90,8 @@ impl Material {
 /// Where the speech of a clip lies: the steps within [`BELOW_PEAK_DB`] of the loudest that lie above the clip's own noise,
 /// from the loudest on to both sides, over pauses of [`LONGEST_PAUSE`] at most. None where nothing stands out.
 fn speech(samples: &[f32]) -> Option<Range<usize>> {
-    let levels: Vec<f32> = samples.chunks_exact(STEP).map(level_dbfs).collect();
-    let loudest = (0..levels.len()).max_by(|a, b| levels[*a].total_cmp(&levels[*b]))?;
-    let mut ordered = levels.clone();
-    ordered.sort_by(f32::total_cmp);
-    let noise = ordered[levels.len() / 10];
-    if levels[loudest] - noise < CLEAR_DB {
-        return None;
-    }
-    let least = (levels[loudest] - BELOW_PEAK_DB).max(noise + ABOVE_NOISE_DB);
-    let is_speech: Vec<bool> = levels.iter().map(|level| *level >= least).collect();
+    let levels = Levels::of(samples, CLEAR_DB)?;
+    let (loudest, is_speech) = (levels.loudest, levels.speech(BELOW_PEAK_DB));
     let begin = loudest - reach(is_speech[..loudest].iter().rev());
     let end = loudest + 1 + reach(is_speech[loudest + 1..].iter());
     Some(begin * STEP..end * STEP)

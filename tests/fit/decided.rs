@@ -199,14 +199,15 @@ impl Folder {
         utterances.iter().map(|utterance| row(Some(utterance))).chain(missed).collect()
     }
 
-    /// The sentences, each in all conditions.
+    /// All recordings that Whisper takes at once, each in all its conditions.
     ///
     /// # Errors
     /// A recording that cannot be read.
-    pub fn sentences(&self, surroundings: &Surroundings) -> Result<Vec<(&Case, Vec<f32>)>, String> {
+    pub fn sounds(&self, surroundings: &Surroundings) -> Result<Vec<(&Case, Vec<f32>)>, String> {
         let mut all = Vec::new();
-        for case in self.cases.iter().filter(|case| case.expected != Expected::Rejected) {
-            all.extend(surroundings.conditions(case)?.into_iter().map(|(_, sound)| (case, sound)));
+        for case in &self.cases {
+            let sounds = surroundings.conditions(case)?.into_iter().map(|(_, sound)| sound);
+            all.extend(sounds.filter(|sound| sound.len() <= MAX_SAMPLES).map(|sound| (case, sound)));
         }
         Ok(all)
     }

@@ -59,6 +59,9 @@ enum Command {
     Search {
         #[command(flatten)]
         what: What,
+        /// Try other values of this setting only; may be repeated
+        #[arg(long)]
+        setting: Vec<String>,
     },
 }
 
@@ -101,7 +104,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Decide { what, out } => decide(&what).and_then(|rows| put(&out, &table::write(&rows))),
         Command::Weights { model, report, table } => weights(&model, &table, &report),
-        Command::Search { what } => search(&what),
+        Command::Search { what, setting } => search(&what, &setting),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -129,11 +132,11 @@ fn decide(what: &What) -> Result<Vec<Row>, String> {
     Ok(all)
 }
 
-fn search(what: &What) -> Result<(), String> {
+fn search(what: &What, settings: &[String]) -> Result<(), String> {
     let (plan, surroundings) = (what.plan(), Surroundings::read(&what.dir)?);
     what.folders()?
         .into_iter()
-        .try_for_each(|(name, dir)| grid::search(&Folder::read(name, &dir, &plan)?, &surroundings))
+        .try_for_each(|(name, dir)| grid::search(&Folder::read(name, &dir, &plan)?, &surroundings, settings))
 }
 
 fn weights(model: &str, table: &Path, report: &Path) -> Result<(), String> {

@@ -2,7 +2,7 @@
 //!
 //! The first recording is heard as the first sentence, and so on: one that the configuration's grammar has, or what the
 //! library may do: "panic". After the last, nothing is heard. All else is the daemon's own: microphone, endpointing, scratch,
-//! verdict, hands, pins. Events go to standard output.
+//! verdict, actuator, pins. Events go to standard output.
 
 use std::collections::VecDeque;
 use std::panic;

@@ -1,0 +1,314 @@
+//! The HTTP door, on one thread: `POST /v1/decide`, `POST /v1/audio/transcriptions`, `GET /healthz`, `GET /metrics`.
+//!
+//! A connection carries one request. The limits are those of [`ServeSettings`] and the constants below. Requests of pages
+//! that another site has open in a browser are refused.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::io;
+use std::os::unix::net::UnixListener as StdUnixListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderValue, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::{LocalSet, spawn_local};
+use tokio::time::timeout;
+
+use super::access::{Token, is_foreign_page, is_local_name};
+use super::answer::{self, Refusal};
+use super::queue::{Decision, Requests};
+use super::upload::{self, Upload};
+use super::{Address, ServeSettings, queue};
+use crate::act::command::Command;
+use crate::report::metrics::Metrics;
+use crate::runtime::status;
+use crate::runtime::stop::{POLL_INTERVAL, Stop};
+use crate::utterance::scratch::Scratch;
+
+/// Most connections at once, with those that only ask for the health: more wait in the kernel's backlog.
+const CONNECTIONS: usize = 64;
+/// Longest wait for the head of a request.
+const HEAD: Duration = Duration::from_secs(10);
+/// Longest life of a connection: the queue before it, each place in it with the longest decision of 60 s, would be longer,
+/// but no client waits so long.
+const LONGEST: Duration = Duration::from_secs(600);
+
+/// What the door needs.
+pub struct Door {
+    /// Its settings.
+    pub settings: ServeSettings,
+    /// The token that requests must show.
+    pub token: Option<Token>,
+    /// Where uploads are held.
+    pub scratch: Scratch,
+    /// The queue to the decider.
+    pub requests: Requests,
+    /// The commands, for answers.
+    pub commands: Arc<[Command]>,
+    /// The metrics.
+    pub metrics: Option<Metrics>,
+}
+
+/// The open socket of a door.
+pub enum Socket {
+    /// A TCP port.
+    Tcp(std::net::TcpListener),
+    /// A Unix socket, which is removed at the end.
+    Unix(StdUnixListener, status::SocketFile),
+}
+
+impl Socket {
+    /// Opens the socket at `address`.
+    ///
+    /// # Errors
+    /// The kernel's, as when another program has the port.
+    pub fn open(address: &Address) -> io::Result<Socket> {
+        Ok(match address {
+            Address::Tcp(address) => {
+                let socket = std::net::TcpListener::bind(address)?;
+                socket.set_nonblocking(true)?;
+                Socket::Tcp(socket)
+            }
+            Address::Unix(path) => {
+                let (socket, file) = status::listen(path)?;
+                Socket::Unix(socket, file)
+            }
+        })
+    }
+}
+
+/// Serves `socket` until `stop` is raised. Uploads that have not come in by then are dropped.
+///
+/// # Errors
+/// When the socket cannot be polled.
+pub fn serve(socket: Socket, door: Door, stop: &Stop) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    let taken = Rc::new(Cell::new(0));
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let door = Rc::new(door);
+    LocalSet::new().block_on(&runtime, async move {
+        let (listener, _file) = Listener::new(socket)?;
+        while !stop.raised() {
+            let Ok(Ok(room)) = timeout(POLL_INTERVAL, room.clone().acquire_owned()).await else { continue };
+            match timeout(POLL_INTERVAL, listener.accept()).await {
+                Err(_) => {}
+                Ok(Ok(stream)) => {
+                    let (door, taken) = (door.clone(), taken.clone());
+                    spawn_local(async move {
+                        connection(stream, door, taken).await;
+                        drop(room);
+                    });
+                }
+                Ok(Err(error)) => {
+                    tracing::warn!("no connection: {error}");
+                    tokio::time::sleep(POLL_INTERVAL).await;
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// A connection, of whichever kind.
+trait Stream: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin {}
+impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin> Stream for T {}
+
+impl Listener {
+    fn new(socket: Socket) -> io::Result<(Listener, Option<status::SocketFile>)> {
+        Ok(match socket {
+            Socket::Tcp(socket) => (Listener::Tcp(TcpListener::from_std(socket)?), None),
+            Socket::Unix(socket, file) => (Listener::Unix(UnixListener::from_std(socket)?), Some(file)),
+        })
+    }
+
+    async fn accept(&self) -> io::Result<Box<dyn Stream>> {
+        Ok(match self {
+            Listener::Tcp(listener) => Box::new(listener.accept().await?.0),
+            Listener::Unix(listener) => Box::new(listener.accept().await?.0),
+        })
+    }
+}
+
+async fn connection(stream: Box<dyn Stream>, door: Rc<Door>, taken: Rc<Cell<usize>>) {
+    let answer = service_fn(|request| {
+        let (door, taken) = (door.clone(), taken.clone());
+        async move { Ok::<_, Infallible>(respond(&door, &taken, request).await) }
+    });
+    let mut http = http1::Builder::new();
+    http.keep_alive(false).timer(TokioTimer::new()).header_read_timeout(HEAD);
+    let served = timeout(LONGEST, http.serve_connection(TokioIo::new(stream), answer)).await;
+    if let Ok(Err(error)) = served {
+        tracing::debug!("connection: {error}");
+    }
+}
+
+async fn respond(door: &Door, taken: &Rc<Cell<usize>>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let begun = Instant::now();
+    let (method, path) = (request.method().clone(), request.uri().path().to_string());
+    let answer = match route(door, taken, request).await {
+        Ok(answer) => answer,
+        Err(refusal) => refused(&refusal),
+    };
+    if path.starts_with("/v1/") {
+        door.metrics.iter().for_each(|metrics| metrics.upload(answer.status().as_u16()));
+    }
+    let ms = begun.elapsed().as_millis();
+    tracing::debug!(%method, path, status = answer.status().as_u16(), ms, "request");
+    answer
+}
+
+async fn route(
+    door: &Door,
+    taken: &Rc<Cell<usize>>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Refusal> {
+    let path = request.uri().path().to_string();
+    if path == "/healthz" {
+        only(&Method::GET, &request)?;
+        return Ok(object(&json!({"status": "ok", "uploads": taken.get()})));
+    }
+    permit(door, &request)?;
+    match path.as_str() {
+        "/metrics" => {
+            only(&Method::GET, &request)?;
+            let metrics = door.metrics.as_ref().map(Metrics::render).unwrap_or_default();
+            Ok(text("text/plain; version=0.0.4", metrics))
+        }
+        "/v1/decide" => {
+            only(&Method::POST, &request)?;
+            let act = acts(door, request.uri().query().unwrap_or_default())?;
+            let (decision, _) = decided(door, taken, request, act).await?;
+            Ok(object(&answer::decision(&decision, &door.commands)?))
+        }
+        "/v1/audio/transcriptions" => {
+            only(&Method::POST, &request)?;
+            let (decision, format) = decided(door, taken, request, false).await?;
+            Ok(match answer::transcript(&decision, format)? {
+                Value::String(words) => text("text/plain; charset=utf-8", words + "\n"),
+                transcript => object(&transcript),
+            })
+        }
+        _ => Err(Refusal::new(404, "not_found", format!("there is no {path}"))),
+    }
+}
+
+fn only(method: &Method, request: &Request<Incoming>) -> Result<(), Refusal> {
+    if request.method() == method {
+        return Ok(());
+    }
+    let allow = if method == Method::GET { "GET" } else { "POST" };
+    Err(Refusal { allow: Some(allow), ..Refusal::new(405, "method_not_allowed", format!("use {allow}")) })
+}
+
+/// Refuses who has no token, and pages of other sites.
+fn permit(door: &Door, request: &Request<Incoming>) -> Result<(), Refusal> {
+    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let (host, is_tcp) = (header(HOST), matches!(door.settings.listen, Address::Tcp(_)));
+    if is_foreign_page(host, header(ORIGIN)) || door.token.is_none() && is_tcp && !is_local_name(host) {
+        return Err(Refusal::new(403, "foreign_page", "pages of other sites may not use this server"));
+    }
+    match &door.token {
+        Some(token) if !token.is_shown(header(AUTHORIZATION)) => Err(Refusal::new(
+            401,
+            "wrong_token",
+            "the header \"Authorization: Bearer TOKEN\" is needed, with the right token",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Whether the upload asks to be carried out.
+fn acts(door: &Door, query: &str) -> Result<bool, Refusal> {
+    let asked = query.split('&').find_map(|pair| pair.strip_prefix("act="));
+    match asked {
+        None | Some("false") => Ok(false),
+        Some("true") if door.settings.act => Ok(true),
+        Some("true") => {
+            Err(Refusal::new(403, "may_not_act", "uploads switch nothing here; [serve] act = true permits it"))
+        }
+        Some(_) => Err(Refusal::new(400, "invalid_value", "act is true or false").of("act")),
+    }
+}
+
+/// A place among the uploads that are taken or wait; it is free again when this is dropped.
+struct Place(Rc<Cell<usize>>);
+
+impl Place {
+    fn take(taken: &Rc<Cell<usize>>, most: usize) -> Result<Place, Refusal> {
+        if taken.get() == most {
+            let message = format!("{most} uploads wait already, which is the most that may; try again in a second");
+            return Err(Refusal::new(429, "too_many_uploads", message));
+        }
+        taken.set(taken.get() + 1);
+        Ok(Place(taken.clone()))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+/// Takes the upload, waits for its turn, and returns the decision and the form that was asked for.
+async fn decided(
+    door: &Door,
+    taken: &Rc<Cell<usize>>,
+    request: Request<Incoming>,
+    act: bool,
+) -> Result<(Decision, answer::Format), Refusal> {
+    let _place = Place::take(taken, door.settings.uploads)?;
+    let receiving = upload::receive(request, &door.scratch, &door.settings);
+    let seconds = door.settings.timeout.as_secs();
+    let late = |_| Refusal::new(408, "too_slow", format!("the upload did not come in within {seconds} s"));
+    let Upload { recording, format } = timeout(door.settings.timeout, receiving).await.map_err(late)??;
+    let (say, said) = oneshot::channel();
+    let answer: queue::Answer = Box::new(move |decision| drop(say.send(decision)));
+    let stopping = || Refusal::new(503, "stopping", "the daemon is stopping; try again in a second");
+    door.requests.offer(queue::Request { recording, act, answer }).map_err(|_| stopping())?;
+    Ok((said.await.map_err(|_| stopping())?, format))
+}
+
+fn refused(refusal: &Refusal) -> Response<Full<Bytes>> {
+    let mut answer = object(&refusal.body());
+    *answer.status_mut() = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = answer.headers_mut();
+    if refusal.passes() {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    if refusal.status == 401 {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    if let Some(allow) = refusal.allow {
+        headers.insert(ALLOW, HeaderValue::from_static(allow));
+    }
+    answer
+}
+
+fn object(value: &Value) -> Response<Full<Bytes>> {
+    text("application/json", format!("{value}\n"))
+}
+
+fn text(kind: &'static str, body: String) -> Response<Full<Bytes>> {
+    let mut answer = Response::new(Full::from(body));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
