@@ -48,6 +48,7 @@ fn decided(actions: Vec<Action>) -> Order {
         heard: None,
         assessment: None,
         verdict,
+        confirmed: None,
         actions,
         asked: None,
         fell_silent,

@@ -9,7 +9,8 @@ use hearken::act::command::{Action, Blink, Dimmer, Interlock, Limits, Setting};
 use hearken::act::gpio::Backend;
 use hearken::act::gpio::{Duty, Line, Pull, Pwm, PwmChannel};
 use hearken::act::task::Task;
-use hearken::config::{self, Settings, parse};
+use hearken::config::{self, Settings, lint, parse};
+use hearken::decide::confirm::Answers;
 use hearken::decide::thresholds::Thresholds;
 
 use crate::support::data;
@@ -559,7 +560,7 @@ fn a_bad_configuration_says_where_what_and_what_would_be_right() {
             "(lounge|living room",
             "17:29: lists.room[1].say: in \"(lounge|living room\": this bracket is never closed",
         ),
-        ("(lounge|living room)", "(lounge|{state})", "lists.room[1].say: a list's values are plain words"),
+        ("(lounge|living room)", "(lounge|{state})", "lists.room[1].say: plain words are needed here"),
         (
             "(light|lights|lamp)",
             "(light|<light>)",
@@ -708,4 +709,34 @@ fn two_slots_with_one_variable_are_refused() {
     let text = changed("say = \"ring the bell\"", "say = \"{state:a-b} the bell {state:A_b}\"\nrun = \"/bin/x\"");
     let said = parse("hearken.toml", &text).unwrap_err().to_string();
     assert!(said.contains("the slots \"A_b\" and \"a-b\" are both HEARKEN_SLOT_A_B; rename one"), "{said}");
+}
+
+#[test]
+fn what_confirms_is_said_by_no_other_command_and_two_commands_stand_for_it() {
+    const BELL: &str = "say = \"ring the bell\"";
+    let cases = [
+        ("confirm = \"500 ms\"", "28:11: commands[1].confirm: \"500 ms\" is out of range; 1 s to 1 min is needed"),
+        ("confirm = \"5 s\"\n[confirm]\nyes = []", "confirm.yes: nothing can be said; give it at least one sentence"),
+        ("confirm = \"5 s\"\n[confirm]\nyes = \"{state}\"", "confirm.yes: plain words are needed here"),
+        ("confirm = \"5 s\"\n[confirm]\nyeah = \"yes\"", "confirm.yeah: unknown key"),
+        (
+            "confirm = \"5 s\"\n[confirm]\nno = \"(yes|no)\"",
+            "\"confirm.no\" can be said by \"yes\", and so can \"confirm.yes\"",
+        ),
+    ];
+    for (lines, expected) in cases {
+        let said = parse("hearken.toml", &changed("pulse = { bell = \"200 ms\" }", lines)).unwrap_err().to_string();
+        assert!(said.contains(expected), "{lines}: {said}");
+    }
+    let text = changed(BELL, "say = \"yes\"\nconfirm = \"5 s\"");
+    let said = parse("hearken.toml", &text).unwrap_err().to_string();
+    assert!(said.contains("\"confirm.yes\" can be said by \"yes\", and so can \"bell\""), "{said}");
+    let without = good(&changed(BELL, "say = \"yes\""));
+    assert_eq!((without.answers, without.commands.len()), (None, 2));
+    let with = good(&changed(BELL, &format!("{BELL}\nconfirm = \"5 s\"")));
+    assert_eq!((with.answers, with.configured().len()), (Some(Answers { yes: 2, no: 3 }), 2));
+    assert_eq!(with.commands[1].confirm, Some(Duration::from_secs(5)));
+    assert_eq!(with.grammar.count(), without.grammar.count() + 6);
+    let warnings = lint::warnings(&with.grammar, &with.commands, None).join("\n");
+    assert!(!warnings.contains("confirm."), "{warnings}");
 }

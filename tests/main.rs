@@ -87,6 +87,9 @@ mod audit;
 /// What commands do besides switching outputs.
 mod tasks;
 
+/// The daemon and a command that waits to be confirmed.
+mod confirm;
+
 /// Metrics, checked by the tools of Prometheus.
 mod metrics;
 

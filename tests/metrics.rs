@@ -160,17 +160,49 @@ fn collected(dir: &Path) {
     let _exporter = Running::watched(command.spawn().unwrap());
     let mut said = String::new();
     until("an answer of node_exporter", || {
-        said = get(&free.to_string()).unwrap_or_default();
+        said = asked(&free.to_string(), "GET /metrics HTTP/1.0\r\n\r\n").unwrap_or_default();
         said.contains("node_textfile_scrape_error")
     });
     assert_eq!(sample(&said, "node_textfile_scrape_error"), 0.0, "{said}");
     assert!(sample(&said, "hearken_utterances_total{rule=\"none\",verdict=\"accepted\"}") >= 1.0);
 }
 
-fn get(address: &str) -> std::io::Result<String> {
+fn asked(address: &str, request: &str) -> std::io::Result<String> {
     let mut stream = std::net::TcpStream::connect(address)?;
-    stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n")?;
+    stream.write_all(request.as_bytes())?;
     std::io::read_to_string(stream)
+}
+
+#[test]
+fn the_http_door_gives_the_same_metrics() {
+    let _alone = alone();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let clips = ["home/turn on the lights.wav"].map(data);
+    let section = format!("[serve]\nlisten = \"{free}\"\n");
+    let mut daemon = Daemon::on(VirtualMicrophone::playing(&in_a_row(&clips)), &section);
+    assert_eq!(daemon.event()["verdict"], "accepted");
+    let ask =
+        |line: &str, more: &str| asked(&free, &format!("{line} HTTP/1.1\r\nHost: localhost\r\n{more}\r\n")).unwrap();
+    let refused = ask("POST /v1/decide", "Content-Length: 0\r\n");
+    assert!(refused.starts_with("HTTP/1.1 4"), "{refused}");
+    let answer = ask("GET /metrics", "");
+    let (head, text) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.to_lowercase().contains("content-type: text/plain; version=0.0.4"), "{head}");
+    assert_eq!(sample(text, "hearken_utterances_total{verdict=\"accepted\",rule=\"none\"}"), 1.0);
+    assert_eq!(sample(text, "hearken_uploads_total{outcome=\"refused\"}"), 1.0);
+    promtool(&["check", "metrics"], text);
+    daemon.running.signal(Signal::TERM);
+    assert_eq!(daemon.ended().0, Some(0));
+}
+
+#[test]
+fn the_configuration_for_prometheus_in_the_guide_is_one() {
+    let guide = fs::read_to_string(pages().join("../guide/metrics.md")).unwrap();
+    let blocks: Vec<&str> = guide.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(blocks.len(), 2);
+    let file = tempfile::Builder::new().suffix(".yml").tempfile().unwrap();
+    fs::write(file.path(), blocks.concat()).unwrap();
+    promtool(&["check", "config", "--syntax-only", &file.path().display().to_string()], "");
 }
 
 #[test]

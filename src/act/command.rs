@@ -150,6 +150,8 @@ pub struct Command {
     pub actions: Vec<Action<Setting>>,
     /// What it does besides.
     pub tasks: Vec<Task>,
+    /// The time within which it must be confirmed by voice; `None` if it is carried out at once.
+    pub confirm: Option<Duration>,
 }
 
 /// The state of an output for the value of a slot: "on", "off", or 0 to 100 percent. `None` for any other value.
@@ -163,6 +165,11 @@ pub fn setting(value: &SlotValue) -> Option<Duty> {
 }
 
 impl Command {
+    /// Whether it stands for a yes or a no, and is no command of the user: only its name has a full stop.
+    pub fn is_answer(&self) -> bool {
+        self.name.contains('.')
+    }
+
     /// The first requirement that is not met, if any. `duties` returns the present state of an output and the one that
     /// it is going to have; either may meet the requirement.
     pub fn unmet(&self, duties: impl Fn(usize) -> [Duty; 2]) -> Option<Requirement> {

@@ -13,7 +13,7 @@ use crate::recognize::tokenizer::Tokenizer;
 pub fn check(file: &Path) -> Result<(), Error> {
     let settings = config::load(file)?;
     let sentences = counted(settings.grammar.count(), "sentence");
-    let commands = counted(settings.commands.len() as u64, "command");
+    let commands = counted(settings.configured().len() as u64, "command");
     let outputs = counted(settings.outputs.len() as u64, "output");
     writeln!(io::stdout(), "{}: good: {commands}, {sentences}, {outputs} on {}", file.display(), settings.board.name)?;
     let note = |what: String| writeln!(io::stdout(), "  {what}");

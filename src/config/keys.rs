@@ -316,11 +316,29 @@ pub(super) const RETRIES: Key = key(
 );
 pub(super) const POSTED_WORDS: Key =
     key("words", Boolean, Is("false"), "Whether the words of the sentence are sent too.");
+pub(super) const CONFIRM: Key = key(
+    "confirm",
+    Time(1_000, 60_000),
+    Usual::None,
+    "The command is carried out only if somebody says yes within this time.",
+);
+pub(super) const YES: Key = key(
+    "yes",
+    Texts,
+    Is("[\"yes\", \"yes please\", \"confirm\"]"),
+    "What confirms, as templates without lists and rules.",
+);
+pub(super) const NO: Key = key(
+    "no",
+    Texts,
+    Is("[\"no\", \"no thanks\", \"cancel\"]"),
+    "What cancels. So does any other command that is accepted.",
+);
 pub(super) const COMMAND_COSTS: Key =
     key("wrong_costs", COSTS, Told("that of [thresholds]"), "The same as in [thresholds], for this command alone.");
 
 /// All sections, in the order in which a person writes them.
-pub const SECTIONS: [Keys; 20] = [
+pub const SECTIONS: [Keys; 21] = [
     Keys { section: "", about: "What stands at the head of the file.", keys: &[BOARD] },
     Keys { section: "microphone", about: "Where sound comes from.", keys: &[DEVICE, GAIN_DB] },
     Keys {
@@ -364,6 +382,11 @@ pub const SECTIONS: [Keys; 20] = [
         about: "How the requests of commands with post are sent.",
         keys: &[POST_LIMIT, RETRIES, POSTED_WORDS],
     },
+    Keys {
+        section: "confirm",
+        about: "What is said to a command that waits to be confirmed. These sentences are refused while none waits.",
+        keys: &[YES, NO],
+    },
     Keys { section: "gpio", about: "How pins are driven.", keys: &[BACKEND, CHIP, STATE, INPUTS] },
     Keys {
         section: "outputs.NAME",
@@ -395,7 +418,7 @@ pub const SECTIONS: [Keys; 20] = [
     Keys {
         section: "commands",
         about: "What may be said, and what it does; [[commands]] begins each. A command may do several things, or none: then it is an event only.",
-        keys: &[NAME, SAY, SET, TOGGLE, PULSE, BLINK, SCENE, REQUIRES, RUN, RUN_LIMIT, POST, COMMAND_COSTS],
+        keys: &[NAME, SAY, SET, TOGGLE, PULSE, BLINK, SCENE, REQUIRES, RUN, RUN_LIMIT, POST, CONFIRM, COMMAND_COSTS],
     },
     Keys { section: "commands.blink.NAME", about: "How an output blinks.", keys: &[BLINK_ON, BLINK_OFF, BLINK_TIMES] },
 ];

@@ -158,7 +158,9 @@ impl Lint<'_> {
                 continue;
             }
             let place = walk.open(items.clone());
-            let Some(item) = place.items.iter().find(|item| walk.is_over(**item)) else { continue };
+            // A yes that nobody waits for is refused.
+            let answer = |item: &Item| self.commands[item.command as usize].is_answer();
+            let Some(item) = place.items.iter().find(|item| walk.is_over(**item) && !answer(item)) else { continue };
             let name = self.name(*item);
             let what = format!("{name}: {word:?} alone is what other speech triggers; two words or more are safer");
             self.warn(Kind::Short, *class, 0, what);

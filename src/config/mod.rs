@@ -12,6 +12,7 @@ use crate::act::command::{Command, Output};
 use crate::act::gpio::{Backend, GpioSettings};
 use crate::audio::FRAME;
 use crate::audio::microphone::MicrophoneSettings;
+use crate::decide::confirm::Answers;
 use crate::decide::thresholds::Thresholds;
 use crate::decide::weights::Weights;
 use crate::document::{Document, Placed, Problems, Section, Value, nearest};
@@ -29,6 +30,7 @@ use crate::utterance::scratch::{KeepSettings, ScratchSettings};
 mod actions;
 pub mod board;
 mod buttons;
+mod confirm;
 pub mod edit;
 pub mod key;
 pub mod keys;
@@ -40,6 +42,8 @@ mod sounds_alike;
 mod tasks;
 mod units;
 
+pub use confirm::AnswerWords;
+use sentences::Said;
 pub use sentences::Templates;
 pub use tasks::PostSettings;
 
@@ -82,8 +86,13 @@ pub struct Settings {
     pub posting: PostSettings,
     /// The outputs.
     pub outputs: Vec<Output>,
-    /// The commands. A sentence of the grammar has the index of its command.
+    /// The commands. A sentence of the grammar has the index of its command. If one must be confirmed, the last two stand
+    /// for yes and no.
     pub commands: Vec<Command>,
+    /// What is said to a command that waits to be confirmed.
+    pub answer_words: AnswerWords,
+    /// The commands that stand for yes and no, if one must be confirmed.
+    pub answers: Option<Answers>,
     /// The buttons.
     pub buttons: Vec<Button>,
     /// The sentences of all commands.
@@ -91,6 +100,11 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The commands that the user has written.
+    pub fn configured(&self) -> &[Command] {
+        &self.commands[..self.answers.map_or(self.commands.len(), |answers| answers.yes)]
+    }
+
     /// A warning if there are no fitted weights for the model.
     pub fn unfitted(&self) -> Option<String> {
         let RecognizerSettings { model, sha256, .. } = &self.recognizer;
@@ -185,7 +199,8 @@ fn read(root: Section<'_>) -> Option<Settings> {
     let gpio = section(&root, "gpio", |s| gpio(s, board.as_ref()));
     let posting = section(&root, "post", tasks::posting);
     let outputs = outputs::read(&root, board.as_ref(), &gpio);
-    let (commands, grammar, command_costs) = sentences::read(&root, &outputs, &posting)?;
+    let Said { commands, grammar, costs: command_costs, answer_words, answers } =
+        sentences::read(&root, &outputs, &posting)?;
     let buttons = buttons::read(&root, board.as_ref(), &gpio, &outputs, &commands);
     let weights = Weights::of_model(&recognizer.model, recognizer.sha256.as_deref()).into();
     let usual = Thresholds { weights, command_costs, ..Thresholds::default() };
@@ -205,6 +220,8 @@ fn read(root: Section<'_>) -> Option<Settings> {
         posting,
         outputs,
         commands,
+        answer_words,
+        answers,
         buttons,
         grammar: Arc::new(grammar),
     })

@@ -217,7 +217,7 @@ fn parts<'s>(
             let groups = interlocks(lines).into_iter().enumerate();
             groups.map(|(group, name)| (format!("interlocks.{name}"), Part::Interlock(group))).collect()
         }
-        "commands" => (0..settings.commands.len()).map(|n| (format!("commands[{n}]"), Part::Command(n))).collect(),
+        "commands" => (0..settings.configured().len()).map(|n| (format!("commands[{n}]"), Part::Command(n))).collect(),
         "commands.blink.NAME" => Vec::new(),
         fixed => vec![(fixed.into(), Part::Fixed(fixed))],
     }
@@ -336,6 +336,8 @@ fn of_section(settings: &Settings, section: &str, key: &str) -> Option<String> {
         ("post", "limit") => quoted(time(posting.limit)),
         ("post", "retries") => Some(posting.retries.to_string()),
         ("post", "words") => Some(posting.words.to_string()),
+        ("confirm", "yes") => Some(format!("{:?}", settings.answer_words.yes)),
+        ("confirm", "no") => Some(format!("{:?}", settings.answer_words.no)),
         ("gpio", "backend") => {
             quoted(Backend::NAMES.iter().find(|(_, b)| *b == gpio.backend).map_or("", |(name, _)| *name))
         }

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::actions::{self, Says};
+use super::confirm::{self, AnswerWords};
 use super::tasks::{self, PostSettings};
 use super::{keys, named_entries};
 use crate::act::command::{Command, Output};
+use crate::decide::confirm::Answers;
 use crate::document::{Placed, Section, Value};
 use crate::grammar::build::{BuildError, Builder, Filled};
 use crate::grammar::template::{self, Node};
@@ -20,8 +22,22 @@ const MAX_COMMANDS: usize = 100_000;
 /// The cost of a wrong action, in refusals, by the index of the command.
 pub type Costs = BTreeMap<usize, f32>;
 
-/// Reads `[lists]`, `[rules]`, `[scenes]` and `[[commands]]`.
-pub fn read(root: &Section<'_>, outputs: &[Output], posting: &PostSettings) -> Option<(Vec<Command>, Grammar, Costs)> {
+/// What can be said.
+pub struct Said {
+    /// The commands.
+    pub commands: Vec<Command>,
+    /// Their sentences.
+    pub grammar: Grammar,
+    /// The costs of single commands.
+    pub costs: Costs,
+    /// What confirms and cancels.
+    pub answer_words: AnswerWords,
+    /// The commands that stand for yes and no, if one must be confirmed.
+    pub answers: Option<Answers>,
+}
+
+/// Reads `[lists]`, `[rules]`, `[scenes]`, `[[commands]]` and `[confirm]`.
+pub fn read(root: &Section<'_>, outputs: &[Output], posting: &PostSettings) -> Option<Said> {
     let lists = root.get("lists").and_then(|v| v.section()).map(lists).unwrap_or_default();
     let written = root.get("rules").and_then(|v| v.section());
     let rules: Vec<(String, Value<'_>, Node)> = written.map(rules).unwrap_or_default();
@@ -36,6 +52,7 @@ pub fn read(root: &Section<'_>, outputs: &[Output], posting: &PostSettings) -> O
     let mut commands: Vec<Command> = Vec::new();
     let mut names: Vec<Placed<String>> = Vec::new();
     let (mut taken, mut costs) = (BTreeSet::new(), Costs::new());
+    let mut asks: Option<Value<'_>> = None;
     for value in &listed {
         let Some(section) = value.section() else { continue };
         let filled = say(&section, commands.len() as u32, &mut builder, &rules);
@@ -45,15 +62,19 @@ pub fn read(root: &Section<'_>, outputs: &[Output], posting: &PostSettings) -> O
         let actions = actions::actions(&section, outputs, &scenes, &says);
         let requires = actions::requires(&section, outputs);
         let tasks = tasks::tasks(&section, posting, &says);
+        let confirm = keys::CONFIRM.get(&section);
+        asks = asks.or(confirm.clone());
+        let confirm = confirm.and_then(|confirm| keys::CONFIRM.time_of(&confirm));
         let wrong_costs = keys::COMMAND_COSTS.number(&section);
         costs.extend(wrong_costs.map(|refusals| (commands.len(), refusals as f32)));
         section.end();
-        commands.push(Command { name: name.value.clone(), requires, actions, tasks });
+        commands.push(Command { name: name.value.clone(), requires, actions, tasks, confirm });
         names.push(name);
     }
+    let (answer_words, answers) = confirm::answers(root, asks.as_ref(), &mut commands, &mut names, &mut builder);
     let grammar = builder.finish();
     tell_apart(root, &grammar, &names);
-    Some((commands, grammar, costs))
+    Some(Said { commands, grammar, costs, answer_words, answers })
 }
 
 fn name(section: &Section<'_>, taken: &mut BTreeSet<String>) -> Option<Placed<String>> {
@@ -135,10 +156,10 @@ fn one_value(value: &Value<'_>) -> Option<(Node, SlotValue)> {
 }
 
 /// Reads a template without lists and rules.
-fn words_only(value: &Value<'_>, text: &str) -> Option<Node> {
+pub fn words_only(value: &Value<'_>, text: &str) -> Option<Node> {
     let node = parsed(value, text)?;
     if let Some(at) = reference(&node) {
-        value.problem_in(at, "a list's values are plain words; {…} and <…> belong into commands");
+        value.problem_in(at, "plain words are needed here; {…} and <…> belong into commands");
         return None;
     }
     Some(node)
@@ -183,7 +204,7 @@ fn parsed(value: &Value<'_>, text: &str) -> Option<Node> {
     template::parse(text).map_err(|error| fault(value, text, &error)).ok()
 }
 
-fn fault(value: &Value<'_>, text: &str, error: &TemplateError) {
+pub fn fault(value: &Value<'_>, text: &str, error: &TemplateError) {
     value.problem_in(error.at.clone(), format!("in {text:?}: {}", error.what));
 }
 

@@ -112,10 +112,10 @@ impl<'a> Actuator<'a> {
     }
 
     fn carry_out(&mut self, decided: Decided) -> Outcome {
-        let Decided { utterance, heard, assessment, verdict, actions, fell_silent, scratch, .. } = decided;
+        let Decided { utterance, heard, assessment, verdict, confirmed, actions, fell_silent, scratch, .. } = decided;
         let switched = actions.into_iter().flat_map(|action| self.act(action)).collect();
         let latency_ms = Some(milliseconds(fell_silent.elapsed()));
-        Outcome { utterance, heard, assessment, verdict, switched, latency_ms, scratch }
+        Outcome { utterance, heard, assessment, verdict, confirmed, switched, latency_ms, scratch }
     }
 
     /// Carries out an action. Returns the outputs that it switches at once, including interlocked ones. The output of

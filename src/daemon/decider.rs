@@ -14,12 +14,15 @@ use crate::act::states::States;
 use crate::act::task::Asked;
 use crate::config::Settings;
 use crate::daemon::listener::Spoken;
+use crate::decide::confirm::{Confirmation, Said, Step};
 use crate::decide::outlook::outlook;
 use crate::decide::requires;
 use crate::decide::rules::{Check, Reason, Verdict, checks, judge};
 use crate::decide::thresholds::Assessment;
+use crate::grammar::Sentence;
 use crate::recognize::{Heard, Recognizer};
 use crate::report::explanation::{Rules, Why, nothing_yet};
+use crate::report::{Report, Reporter};
 use crate::runtime::mailbox::{Received, Receiver};
 use crate::runtime::service::{Loop, Rounds};
 use crate::runtime::status::StatusSocket;
@@ -42,6 +45,8 @@ pub struct Decided {
     pub assessment: Option<Assessment>,
     /// The decision.
     pub verdict: Verdict,
+    /// The sentence that was confirmed, if that is carried out and not the best one.
+    pub confirmed: Option<Sentence>,
     /// The actions to carry out.
     pub actions: Vec<Action>,
     /// The command whose tasks are to be begun, if it has any.
@@ -66,6 +71,12 @@ pub struct Decider<'a> {
     pub scratch: &'a Scratch,
     /// The drafts that the listener wants decided.
     pub drafts: Drafts,
+    /// The command that waits to be confirmed.
+    pub confirmation: Confirmation,
+    /// When the times of `confirmation` begin.
+    pub begun: Instant,
+    /// The queue for reports.
+    pub reporter: Reporter,
     /// The counter of its rounds.
     pub rounds: Rounds,
     /// The socket for the question why.
@@ -86,7 +97,17 @@ struct Last {
     decided: Instant,
     heard: Option<Heard>,
     verdict: Verdict,
-    state: Option<Check>,
+    rules: Rules,
+}
+
+/// What was decided on a result of recognition.
+struct Ruling {
+    assessment: Option<Assessment>,
+    verdict: Verdict,
+    /// The sentence to carry out.
+    carry_out: Option<Sentence>,
+    /// The results of the rules that ask for more than what was heard.
+    rules: Rules,
 }
 
 /// Decides each recording from `inbox` and calls `hand_over` with the decision, until the listener or the actuator has
@@ -113,15 +134,16 @@ pub fn decide(
             Received::Item(spoken) => {
                 sound_of = spoken.recording.number();
                 let known = drafted.take().filter(|drafted: &Drafted| drafted.number == spoken.draft);
-                let (decided, state) = decider.consider(spoken, known.map(|drafted| drafted.heard));
+                let (decided, rules) = decider.consider(spoken, known.map(|drafted| drafted.heard));
                 let Decided { utterance, heard, verdict, .. } = &decided;
                 let (heard, verdict) = (heard.clone(), verdict.clone());
-                last = Some(Last { utterance: *utterance, decided: Instant::now(), heard, verdict, state });
+                last = Some(Last { utterance: *utterance, decided: Instant::now(), heard, verdict, rules });
                 if !hand_over(decided) {
                     return;
                 }
             }
             Received::Nothing => {
+                decider.expire();
                 let upload = decider.uploads.take(Duration::ZERO);
                 more = matches!(upload, Received::Item(_));
                 if let Received::Item(request) = upload {
@@ -139,6 +161,13 @@ pub fn decide(
     }
 }
 
+impl Ruling {
+    fn lost(why: &str) -> Ruling {
+        let verdict = Verdict::Rejected(Reason::Lost(why.into()));
+        Ruling { assessment: None, verdict, carry_out: None, rules: vec![("state", None)] }
+    }
+}
+
 impl Decider<'_> {
     /// Recognizes a draft, unless the speaker has gone on, and tells the listener what may follow.
     fn draft(&mut self, spoken: Spoken) -> Option<Drafted> {
@@ -151,17 +180,17 @@ impl Decider<'_> {
             .ok()??;
         let (_, verdict) = judge(&heard, &self.settings.thresholds);
         let outlook = match outlook(&heard, &verdict, &self.settings.grammar) {
-            // A command that the state of an output forbids may be the beginning of one that it does not.
-            Outlook::Over if self.permitted(&heard).is_some_and(|check| check.refusal.is_some()) => Outlook::Open,
+            // A command that is forbidden may be the beginning of one that is not.
+            Outlook::Over if heard.best.as_ref().is_some_and(|best| self.forbids(&best.sentence)) => Outlook::Open,
             outlook => outlook,
         };
         self.drafts.say(number, outlook);
         Some(Drafted { number, heard })
     }
 
-    /// Decides a recording; `known` is what was recognized in a draft with the same samples. Also returns the result of
-    /// the rule for the states of outputs.
-    fn consider(&mut self, spoken: Spoken, known: Option<Heard>) -> (Decided, Option<Check>) {
+    /// Decides a recording; `known` is what was recognized in a draft with the same samples. Also returns the results of
+    /// the rules that ask for more than what was heard.
+    fn consider(&mut self, spoken: Spoken, known: Option<Heard>) -> (Decided, Rules) {
         let Spoken { mut recording, fell_silent, .. } = spoken;
         let (utterance, settings) = (recording.number(), self.settings);
         let scratch = self.scratch.usage();
@@ -173,43 +202,49 @@ impl Decider<'_> {
                 .and_then(|samples| self.recognizer.hear(&samples).map_err(|e| e.to_string())),
         };
         let recording = Some(recording).filter(|_| settings.scratch.keep.is_some());
-        let (heard, assessment, verdict, state) = match heard {
-            Ok(heard) => {
-                let state = self.permitted(&heard);
-                let refusal = state.as_ref().and_then(|check| check.refusal.clone());
-                let (assessment, verdict) = match judge(&heard, &settings.thresholds) {
-                    (assessment, Verdict::Accepted) => {
-                        (assessment, refusal.map_or(Verdict::Accepted, Verdict::Rejected))
-                    }
-                    rejected => rejected,
-                };
-                (Some(heard), assessment, verdict, state)
-            }
+        let ruling = match &heard {
+            Ok(heard) => self.rule(heard, utterance, fell_silent),
             Err(why) => {
                 tracing::warn!(utterance, "utterance lost: {why}");
-                (None, None, Verdict::Rejected(Reason::Lost(why)), None)
+                Ruling::lost(why)
             }
         };
-        let (mut actions, mut asked) = (Vec::new(), None);
-        let best = heard.as_ref().and_then(|h| h.best.as_ref());
-        match (&verdict, best) {
-            (Verdict::Accepted, Some(best)) => {
-                let command = &settings.commands[best.sentence.command];
-                actions = command.actions_with(&best.sentence.slots);
-                asked = (!command.tasks.is_empty()).then(|| {
-                    let log_odds = assessment.map(|assessment| assessment.log_odds);
-                    Box::new(Asked::by_voice(&best.sentence, log_odds, utterance))
-                });
-                tracing::info!(utterance, command = command.name, "accepted");
+        let (heard, Ruling { assessment, verdict, carry_out, rules }) = (heard.ok(), ruling);
+        self.log(utterance, heard.as_ref(), &verdict, carry_out.as_ref());
+        let command = carry_out.as_ref().map(|sentence| (sentence, &settings.commands[sentence.command]));
+        let actions = command.map(|(s, command)| command.actions_with(&s.slots)).unwrap_or_default();
+        let log_odds = assessment.map(|assessment| assessment.log_odds);
+        let asked = command.filter(|(_, command)| !command.tasks.is_empty());
+        let asked = asked.map(|(sentence, _)| Box::new(Asked::by_voice(sentence, log_odds, utterance)));
+        let best = heard.as_ref().and_then(|h| h.best.as_ref()).map(|best| best.sentence.command);
+        let confirmed = carry_out.filter(|sentence| Some(sentence.command) != best);
+        let decided = Decided {
+            utterance,
+            heard,
+            assessment,
+            verdict,
+            confirmed,
+            actions,
+            asked,
+            fell_silent,
+            scratch,
+            recording,
+        };
+        (decided, rules)
+    }
+
+    fn log(&self, utterance: u64, heard: Option<&Heard>, verdict: &Verdict, carry_out: Option<&Sentence>) {
+        match (verdict, carry_out) {
+            (Verdict::Accepted, Some(sentence)) => {
+                tracing::info!(utterance, command = self.settings.commands[sentence.command].name, "accepted");
             }
             (Verdict::Rejected(reason), _) => tracing::info!(utterance, rule = reason.code(), "rejected"),
             (Verdict::Accepted, None) => {}
         }
-        if let Some(heard) = &heard {
-            let sentence = best.map(|b| b.sentence.words.as_str()).unwrap_or_default();
+        if let Some(heard) = heard {
+            let sentence = heard.best.as_ref().map(|b| b.sentence.words.as_str()).unwrap_or_default();
             tracing::debug!(utterance, text = heard.text, sentence, ?verdict, "heard");
         }
-        (Decided { utterance, heard, assessment, verdict, actions, asked, fell_silent, scratch, recording }, state)
     }
 
     /// Decides an upload and answers it. Returns the decision if it is to be carried out.
@@ -239,7 +274,7 @@ impl Decider<'_> {
 
     /// The explanation of the last decision. The recognizer has the sound of the utterance `sound_of`.
     fn tell(&mut self, last: &Last, sound_of: u64) -> Value {
-        let Last { utterance, decided, heard, verdict, state } = last;
+        let Last { utterance, decided, heard, verdict, rules: others } = last;
         let settings = self.settings;
         // Without a result the recognizer may still have the sound before this one, and would explain that. While a later
         // utterance is spoken it has a draft of that.
@@ -247,15 +282,74 @@ impl Decider<'_> {
         let trace = known.map_or(Ok(None), |_| self.recognizer.explain(SENTENCES));
         let trace = trace.inspect_err(|e| tracing::warn!(utterance, "no trace: {e}")).unwrap_or_default();
         let mut rules: Rules = heard.as_ref().map(|heard| checks(heard, &settings.thresholds)).unwrap_or_default();
-        rules.push(("state", state.clone()));
+        rules.extend(others.iter().cloned());
         let (heard, trace, commands) = (heard.as_ref(), trace.as_ref(), &settings.commands);
         let why = Why { heard, verdict, rules: &rules, trace, commands, thresholds: &settings.thresholds };
         why.of_utterance(*utterance, decided.elapsed())
     }
 
-    /// Checks whether the outputs have the states that the command of the best sentence requires.
-    fn permitted(&self, heard: &Heard) -> Option<Check> {
-        let command = &self.settings.commands[heard.best.as_ref()?.sentence.command];
+    /// Whether a sentence is refused because of the states of outputs, or because nobody waits for it.
+    fn forbids(&self, sentence: &Sentence) -> bool {
+        let refuses = |check: Option<Check>| check.is_some_and(|check| check.refusal.is_some());
+        refuses(self.permitted(sentence)) || refuses(self.confirmation.unasked(sentence.command))
+    }
+
+    /// Checks whether the outputs have the states that the command of the sentence requires.
+    fn permitted(&self, sentence: &Sentence) -> Option<Check> {
+        let command = &self.settings.commands[sentence.command];
         requires::check(command, &self.settings.outputs, |output| self.states.both(output))
+    }
+
+    /// Applies all rules to what was heard in the utterance of this number, whose speech ended at `fell_silent`.
+    fn rule(&mut self, heard: &Heard, utterance: u64, fell_silent: Instant) -> Ruling {
+        let (assessment, verdict) = judge(heard, &self.settings.thresholds);
+        let best = heard.best.as_ref().map(|best| &best.sentence);
+        let mut state = best.and_then(|sentence| self.permitted(sentence));
+        let refused = |state: &Option<Check>| state.as_ref().is_some_and(|check| check.refusal.is_some());
+        let (mut carry_out, mut confirm) = (None, None);
+        if let (Verdict::Accepted, Some(sentence), false) = (&verdict, best, refused(&state)) {
+            (carry_out, confirm) = self.confirm(sentence, utterance, fell_silent);
+            // What an output must be may have changed while the command waited.
+            if let Some(confirmed) = carry_out.as_ref().filter(|other| other.command != sentence.command) {
+                state = self.permitted(confirmed);
+                carry_out = carry_out.filter(|_| !refused(&state));
+            }
+        }
+        let refusal = [&state, &confirm].into_iter().flatten().find_map(|check| check.refusal.clone());
+        let verdict = match verdict {
+            Verdict::Accepted => refusal.map_or(Verdict::Accepted, Verdict::Rejected),
+            rejected => rejected,
+        };
+        let mut rules = vec![("state", state)];
+        rules.extend(confirm.and_then(|check| Some((check.refusal.as_ref()?.code(), Some(check)))));
+        Ruling { assessment, verdict, carry_out, rules }
+    }
+
+    /// Takes a sentence that no other rule refuses. Returns what is carried out, and the result of the rule.
+    fn confirm(
+        &mut self,
+        sentence: &Sentence,
+        utterance: u64,
+        fell_silent: Instant,
+    ) -> (Option<Sentence>, Option<Check>) {
+        let (ended, now) = (fell_silent.saturating_duration_since(self.begun), self.begun.elapsed());
+        let Said { carry_out, check, steps } = self.confirmation.take(sentence, &self.settings.commands, ended, now);
+        for (command, step) in steps {
+            self.step(command, step, Some(utterance).filter(|_| step != Step::Expired));
+        }
+        (carry_out, check)
+    }
+
+    /// Reports a command that waited for too long.
+    fn expire(&mut self) {
+        if let Some(command) = self.confirmation.expire(self.begun.elapsed()) {
+            self.step(command, Step::Expired, None);
+        }
+    }
+
+    fn step(&self, command: usize, step: Step, utterance: Option<u64>) {
+        let command = self.settings.commands[command].name.clone();
+        tracing::info!(command, step = step.code(), "confirmation");
+        self.reporter.tell(Report::Confirmation { command, step, utterance });
     }
 }

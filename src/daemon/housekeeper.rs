@@ -110,13 +110,13 @@ impl Housekeeper<'_> {
 
     /// The answer to a status request.
     fn status(&self, up: Duration) -> Value {
-        let Settings { board, recognizer, commands, outputs, buttons, .. } = self.settings;
+        let Settings { board, recognizer, outputs, buttons, .. } = self.settings;
         let status = Status {
             ready: self.ready(),
             up,
             board: &board.id,
             model: &recognizer.model,
-            commands,
+            commands: self.settings.configured(),
             outputs: (outputs, &self.states),
             buttons: (buttons, &self.contacts),
             tally: &self.tally,

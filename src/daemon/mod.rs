@@ -21,7 +21,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Scope, ScopedJoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use self::actuator::{Actuator, Order};
 use self::decider::Decider;
@@ -40,6 +40,7 @@ use crate::act::task::Asked;
 use crate::audio::AudioSource;
 use crate::audio::supervisor::{Counters, Supervisor};
 use crate::config::{self, ConfigError, Settings};
+use crate::decide::confirm::Confirmation;
 use crate::decide::requires;
 use crate::decide::rules::Reason;
 use crate::grammar::{Grammar, Slots};
@@ -54,7 +55,7 @@ use crate::runtime::mailbox::{Received, Receiver, mailbox};
 use crate::runtime::process;
 use crate::runtime::service::{self, Rounds, Service};
 use crate::runtime::status::{Question, StatusSocket};
-use crate::runtime::stop::Stop;
+use crate::runtime::stop::{POLL_INTERVAL, Stop};
 use crate::utterance::draft::Drafts;
 use crate::utterance::scratch::{self, Scratch, ScratchSettings};
 
@@ -240,6 +241,9 @@ pub fn serve(parts: Parts, settings: &Settings, options: &Options, stop: &Stop) 
             states: states.clone(),
             scratch: &scratch,
             drafts,
+            confirmation: Confirmation::new(settings.answers, settings.endpoint.longest_silence() + POLL_INTERVAL),
+            begun: Instant::now(),
+            reporter: reporter.clone(),
             rounds: rounds.clone(),
             socket: socket(&scratch, Question::Why),
             uploads,
@@ -369,7 +373,7 @@ impl Threads<'_> {
             }
             let listen = || listener::listen(source.as_mut(), listener, stop);
             let listening = named("listener").spawn_scoped(scope, listen)?;
-            let (commands, outputs) = (settings.commands.len(), settings.outputs.len());
+            let (commands, outputs) = (settings.configured().len(), settings.outputs.len());
             tracing::info!(commands, outputs, "waiting for sound");
             decider::decide(decider, &inbox, |decided| orders.send(Order::Decided(Box::new(decided))).is_ok(), stop);
             stop.raise();

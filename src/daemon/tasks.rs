@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::named;
 use crate::act::command::Command;
 use crate::act::task::Asked;
-use crate::report::{Fate, Report, Reporter};
+use crate::report::{Fate, Report, Reporter, TaskEnd};
 use crate::runtime::stop::Stop;
 use crate::tasks;
 
@@ -117,12 +117,21 @@ impl Shared {
         let end = tasks::carry_out(&command.tasks[*task], &command.name, asked, &self.stop);
         // First, so that whoever reads of the end may ask again.
         self.under_way().remove(&job.place);
-        self.reporter.tell(Report::Task(end));
+        self.tell(end);
     }
 
     fn not_begun(&self, Job { place: (command, task), asked }: &Job, fate: Fate) {
         let command = &self.commands[*command];
-        let end = tasks::ended(&command.tasks[*task], &command.name, asked, fate, (Duration::ZERO, 0));
+        self.tell(tasks::ended(&command.tasks[*task], &command.name, asked, fate, (Duration::ZERO, 0)));
+    }
+
+    fn tell(&self, end: TaskEnd) {
+        let TaskEnd { task, command, fate, took, .. } = &end;
+        let (took_ms, outcome) = (took.as_millis() as u64, fate.code());
+        match fate.reason() {
+            None => tracing::info!(command, task, took_ms, outcome, "task"),
+            Some(why) => tracing::warn!(command, task, took_ms, outcome, "task: {why}"),
+        }
         self.reporter.tell(Report::Task(end));
     }
 }

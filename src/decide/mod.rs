@@ -1,5 +1,7 @@
 //! The decision whether an utterance is a command. No input or output.
 
+/// Commands that wait to be confirmed.
+pub mod confirm;
 /// What is measured of an utterance.
 pub mod features;
 /// What may follow, by a decision on the words so far.

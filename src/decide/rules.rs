@@ -7,6 +7,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::time::Duration;
 
 use super::features::likeness;
 use super::thresholds::{Assessment, Thresholds};
@@ -73,14 +74,32 @@ pub enum Reason {
         /// Whether it is on. The command requires the opposite.
         on: bool,
     },
+    /// The command is carried out only if it is confirmed.
+    Unconfirmed {
+        /// The time for that.
+        within: Duration,
+    },
+    /// It is a yes or a no, and no command waits to be confirmed.
+    Unasked,
     /// The utterance was lost before it was decided. The text says why.
     Lost(String),
 }
 
 impl Reason {
     /// All codes.
-    pub const CODES: [&'static str; 9] =
-        ["no-speech", "gave-up", "too-late", "no-sentence", "unlike", "goes-on", "ambiguous", "state", "lost"];
+    pub const CODES: [&'static str; 11] = [
+        "no-speech",
+        "gave-up",
+        "too-late",
+        "no-sentence",
+        "unlike",
+        "goes-on",
+        "ambiguous",
+        "state",
+        "unconfirmed",
+        "unasked",
+        "lost",
+    ];
 
     /// The code of the reason, for programs: one of [`Reason::CODES`].
     pub fn code(&self) -> &'static str {
@@ -93,6 +112,8 @@ impl Reason {
             Reason::GoesOn { .. } => "goes-on",
             Reason::Ambiguous { .. } => "ambiguous",
             Reason::State { .. } => "state",
+            Reason::Unconfirmed { .. } => "unconfirmed",
+            Reason::Unasked => "unasked",
             Reason::Lost(_) => "lost",
         }
     }
@@ -125,6 +146,8 @@ impl fmt::Display for Reason {
                 let [is, needed] = if *on { ["on", "off"] } else { ["off", "on"] };
                 write!(f, "the {output} is {is}, and this command needs it {needed}")
             }
+            Reason::Unconfirmed { within } => write!(f, "it waits to be confirmed, for {} s", within.as_secs_f32()),
+            Reason::Unasked => f.write_str("no command waits to be confirmed"),
             Reason::Lost(how) => f.write_str(how),
         }
     }
@@ -336,6 +359,8 @@ mod tests {
             Reason::GoesOn { sentence },
             Reason::Ambiguous { sentences, log_odds: 0.0, needed: 0.0 },
             Reason::State { output: String::new(), on: true },
+            Reason::Unconfirmed { within: Duration::ZERO },
+            Reason::Unasked,
             Reason::Lost(String::new()),
         ];
         assert_eq!(all.map(|reason| reason.code()), Reason::CODES);

@@ -1,6 +1,8 @@
 //! What depends on the language that is spoken. The configuration chooses it; English is the only one yet. The modules
 //! hold what is English: a second language needs its own of each, and callers that pass [`Language`] on to them.
 
+/// Yes and no.
+pub mod answers;
 /// Words of a home that have another name.
 pub mod names;
 /// Numbers in words and digits.

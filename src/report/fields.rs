@@ -12,6 +12,7 @@ use crate::act::gpio::Duty;
 use crate::act::states::States;
 use crate::act::task::Asked;
 use crate::audio::supervisor::Counters;
+use crate::decide::confirm::Step;
 use crate::decide::features::{FEATURES, Feature, Features};
 use crate::decide::rules::{Check, Reason, Verdict};
 use crate::decide::thresholds::Assessment;
@@ -29,7 +30,7 @@ pub const UTTERANCE: [(&str, &str); 24] = [
     ("reason", "Why it was rejected, in words; `null` if it was not."),
     (
         "rule",
-        "The same in a word: no-speech (nobody spoke), no-sentence, ambiguous (two sentences fit about equally well), unlike (the log-odds are too low), goes-on (the speech goes on after the sentence), gave-up, too-late, state (an output is not as `requires` says), lost.",
+        "The same in a word: no-speech (nobody spoke), no-sentence, ambiguous (two sentences fit about equally well), unlike (the log-odds are too low), goes-on (the speech goes on after the sentence), gave-up, too-late, state (an output is not as `requires` says), unconfirmed (it waits for a yes), unasked (a yes or no that nobody waits for), lost.",
     ),
     ("command", "The name of the command that is carried out; `null` if none is."),
     ("sentence", "The sentence of that command."),
@@ -59,7 +60,7 @@ pub const UTTERANCE: [(&str, &str); 24] = [
 ];
 
 /// The other events, each with its keys and when it comes.
-pub const OTHERS: [(&str, &str); 4] = [
+pub const OTHERS: [(&str, &str); 5] = [
     (
         "microphone, time, rate, reason",
         "The microphone came (\"open\"), went (\"lost\"), or delivered nothing but zeros for a minute (\"zeros\").",
@@ -71,6 +72,10 @@ pub const OTHERS: [(&str, &str); 4] = [
     (
         "task, time, command, of_utterance, outcome, reason, attempts, took_ms",
         "A task (\"run\" or \"post\") of a command has ended: `outcome` is done, failed, timed-out, busy (the one before is still under way), dropped (too many wait) or stopped. `of_utterance` is `null` after a press.",
+    ),
+    (
+        "confirm, time, command, of_utterance",
+        "A command with `confirm` is \"waiting\", \"confirmed\", \"cancelled\" or \"expired\". It comes before the event of the utterance; for \"expired\" `of_utterance` is `null`.",
     ),
     ("events_dropped, time", "So many events before this one could not be written, as on a full disk."),
 ];
@@ -97,6 +102,7 @@ pub fn event(report: &Report, commands: &[Command]) -> Option<Map<String, Value>
         Report::Outcome(outcome) => Some(outcome_event(outcome, commands)),
         Report::Microphone(news) => Some(microphone_event(news)),
         Report::Task(end) => Some(task_event(end)),
+        Report::Confirmation { command, step, utterance } => Some(confirm_event(command, *step, *utterance)),
         Report::Level { .. } => None,
     }
 }
@@ -259,9 +265,8 @@ pub fn decision(
     put("verdict", json!(if accepted { "accepted" } else { "rejected" }));
     put("reason", json!(reason.map(Reason::to_string)));
     put("rule", json!(reason.map(Reason::code)));
-    put("command", json!(sentence.map(|s| &commands[s.command].name)));
-    put("sentence", json!(sentence.map(|s| &s.words)));
-    put("slots", sentence.map_or(json!({}), |s| slots(&s.slots)));
+    map.append(&mut carried_out(sentence, commands));
+    let mut put = |key: &str, value: Value| map.insert(key.into(), value);
     put("log_odds", json!(assessment.map(|a| round(a.log_odds))));
     put("confidence", json!(assessment.map(|a| three_decimals(probability(a.log_odds)))));
     put("needed", json!(assessment.map(|a| round(a.needed))));
@@ -282,6 +287,15 @@ pub fn decision(
             json!({"mel": ms(took.mel), "encode": ms(took.encode), "search": ms(took.search), "total": ms(took.total)}),
         );
     }
+    map
+}
+
+/// The sentence that is carried out.
+fn carried_out(sentence: Option<&Sentence>, commands: &[Command]) -> Map<String, Value> {
+    let mut map = Map::new();
+    map.insert("command".into(), json!(sentence.map(|s| &commands[s.command].name)));
+    map.insert("sentence".into(), json!(sentence.map(|s| &s.words)));
+    map.insert("slots".into(), sentence.map_or(json!({}), |s| slots(&s.slots)));
     map
 }
 
@@ -334,6 +348,9 @@ pub fn outcome_event(outcome: &Outcome, commands: &[Command]) -> Map<String, Val
     map.insert("utterance".into(), json!(outcome.utterance));
     map.insert("time".into(), json!(now()));
     map.append(&mut decision(outcome.heard.as_ref(), outcome.assessment.as_ref(), &outcome.verdict, commands));
+    if let Some(sentence) = outcome.carried_out() {
+        map.append(&mut carried_out(Some(sentence), commands));
+    }
     map.insert("outputs".into(), outcome.switched.iter().map(switched).collect());
     map.insert("latency_ms".into(), json!(outcome.latency_ms.map(|ms| ms.round())));
     map.insert("scratch".into(), gauges(outcome.scratch));
@@ -392,6 +409,15 @@ fn task_event(TaskEnd { task, command, utterance, fate, took, attempts }: &TaskE
     map
 }
 
+fn confirm_event(command: &str, step: Step, utterance: Option<u64>) -> Map<String, Value> {
+    let mut map = Map::new();
+    map.insert("confirm".into(), json!(step.code()));
+    map.insert("time".into(), json!(now()));
+    map.insert("command".into(), json!(command));
+    map.insert("of_utterance".into(), json!(utterance));
+    map
+}
+
 /// The body of a request that tells another program of the command `name`: with the words of the sentence only if
 /// `words`.
 pub fn posted(name: &str, asked: &Asked, words: bool) -> Map<String, Value> {
@@ -446,7 +472,13 @@ mod tests {
             attempts: 0,
         };
         let microphone = microphone_event(&MicrophoneNews::Open { rate: 48_000 });
-        let events = [microphone, press_event(&press), task_event(&end), dropped_event(1)];
+        let events = [
+            microphone,
+            press_event(&press),
+            task_event(&end),
+            confirm_event("lamp", Step::Expired, None),
+            dropped_event(1),
+        ];
         for (event, (told, _)) in events.iter().zip(OTHERS) {
             let keys: BTreeSet<&str> = event.keys().map(String::as_str).collect();
             assert_eq!(keys, told.split(", ").collect());

@@ -16,6 +16,7 @@ use crate::act::states::States;
 use crate::act::task::Task;
 use crate::audio::FRAME;
 use crate::audio::supervisor::Counters;
+use crate::decide::confirm::Step;
 use crate::decide::rules::{Reason, Verdict};
 use crate::utterance::scratch::Scratch;
 
@@ -24,6 +25,9 @@ use crate::utterance::scratch::Scratch;
 const MOST_COMMANDS: usize = 200;
 /// The upper ends of the buckets of a time, in seconds: from a stage on a desktop to the deadline of a decision.
 const BUCKETS: [f64; 10] = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0];
+
+/// What becomes of an upload: it was decided, there were too many, it was refused for another reason, or it failed here.
+const UPLOADS: [&str; 4] = ["decided", "too-many", "refused", "failed"];
 
 /// Where metrics are written to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,6 +112,17 @@ impl Metrics {
         self.counts().dropped += 1;
     }
 
+    /// Counts a request for a decision that was answered with this status of HTTP.
+    pub fn upload(&self, status: u16) {
+        let outcome = match status {
+            200..300 => 0,
+            429 => 1,
+            400..500 => 2,
+            _ => 3,
+        };
+        self.counts().uploads[outcome] += 1;
+    }
+
     /// All metrics in the text format, version 0.0.4: for the content type `text/plain; version=0.0.4`.
     pub fn render(&self) -> String {
         // The listener counts levels, so formatting does not hold the lock.
@@ -161,6 +176,10 @@ struct Counts {
     levels: Levels,
     /// By the place of the kind in [`Task::KINDS`], and that of the fate in [`Fate::CODES`].
     tasks: [[u64; Fate::CODES.len()]; Task::KINDS.len()],
+    /// By the place of the step in [`Step::CODES`].
+    steps: [u64; Step::CODES.len()],
+    /// By the place of the outcome in [`UPLOADS`].
+    uploads: [u64; UPLOADS.len()],
     /// By output: requests that its pin did not follow.
     faults: Vec<u64>,
     dropped: u64,
@@ -183,6 +202,7 @@ impl Counts {
                 &press.switched
             }
             Report::Task(end) => return self.task(end),
+            Report::Confirmation { step, .. } => return self.steps[*step as usize] += 1,
             Report::Level { .. } | Report::Microphone(_) => return,
         };
         for failed in switched.iter().filter(|switched| switched.duty.is_err()) {
@@ -192,11 +212,10 @@ impl Counts {
     }
 
     fn outcome(&mut self, outcome: &Outcome) {
-        let best = outcome.heard.as_ref().and_then(|heard| heard.best.as_ref());
         match &outcome.verdict {
             Verdict::Accepted => {
                 self.accepted += 1;
-                best.into_iter().for_each(|best| self.command(best.sentence.command, 0));
+                outcome.carried_out().into_iter().for_each(|sentence| self.command(sentence.command, 0));
                 outcome.latency_ms.into_iter().for_each(|ms| self.response.push(ms / 1000.0));
             }
             Verdict::Rejected(reason) => {
@@ -304,6 +323,16 @@ impl Text {
                 self.sample(name, &[("task", kind), ("outcome", code)], count);
             }
         }
+        let name = "hearken_confirmations_total";
+        self.family("counter", name, "Commands that waited to be confirmed, and what became of them.");
+        for (code, count) in Step::CODES.iter().zip(counts.steps) {
+            self.sample(name, &[("step", code)], count);
+        }
+        let name = "hearken_uploads_total";
+        self.family("counter", name, "Requests with a recording that came by HTTP, and what became of them.");
+        for (outcome, count) in UPLOADS.iter().zip(counts.uploads) {
+            self.sample(name, &[("outcome", outcome)], count);
+        }
         let name = "hearken_stage_duration_seconds";
         self.family("histogram", name, "Time that the stages of a decision took.");
         for (stage, histogram) in ["mel", "encode", "search"].iter().zip(&counts.stages) {
@@ -318,6 +347,10 @@ impl Text {
     }
 
     fn of_sound(&mut self, counts: &Counts, microphone: Option<&Counters>) {
+        if microphone.is_none() && counts.levels.frames() == 0 {
+            // It only serves uploads, and is not deaf.
+            return;
+        }
         let seconds = counts.levels.frames() as f64 * FRAME.as_secs_f64();
         self.single("counter", "hearken_sound_seconds_total", "Length of the sound that was listened to.", seconds);
         if let Some([floor, loudest]) = counts.levels.floor_and_loudest() {
@@ -410,8 +443,10 @@ mod tests {
         ];
         reports.iter().for_each(|report| metrics.count(report));
         metrics.dropped();
+        [200, 204, 400, 404, 429, 500, 503].into_iter().for_each(|status| metrics.upload(status));
         let counts = metrics.counts().clone();
         assert_eq!(counts.rejected.iter().sum::<u64>(), 1);
+        assert_eq!(counts.uploads, [2, 1, 2, 2]);
         assert_eq!((counts.presses_refused, counts.dropped, &counts.faults), (1, 1, &vec![1]));
         let pressed: Vec<(usize, u64)> = counts.commands.iter().map(|c| c[1]).enumerate().filter(|c| c.1 > 0).collect();
         assert_eq!(pressed, [(1, 1), (199, 1), (MOST_COMMANDS, 2)]);

@@ -13,8 +13,10 @@ pub use self::ending::{Fate, TaskEnd};
 use self::metrics::Metrics;
 use crate::act::command::Command;
 use crate::act::gpio::Duty;
+use crate::decide::confirm::Step;
 use crate::decide::rules::{Reason, Verdict};
 use crate::decide::thresholds::Assessment;
+use crate::grammar::Sentence;
 use crate::recognize::Heard;
 use crate::runtime::mailbox::Sender;
 use crate::utterance::scratch::{Recording, Usage};
@@ -57,6 +59,8 @@ pub struct Outcome {
     pub assessment: Option<Assessment>,
     /// The decision.
     pub verdict: Verdict,
+    /// The sentence that was confirmed, if that is what was carried out and not the best sentence, which was a yes.
+    pub confirmed: Option<Sentence>,
     /// The outputs that were switched.
     pub switched: Vec<Switched>,
     /// Milliseconds from the end of the speech until all outputs were switched, or until the refusal.
@@ -68,8 +72,15 @@ pub struct Outcome {
 impl Outcome {
     /// The outcome of an utterance that was lost before recognition, for this reason.
     pub fn undecided(utterance: u64, reason: Reason, scratch: Usage) -> Outcome {
-        let (heard, assessment, verdict) = (None, None, Verdict::Rejected(reason));
-        Outcome { utterance, heard, assessment, verdict, switched: Vec::new(), latency_ms: None, scratch }
+        let (heard, assessment, confirmed, latency_ms) = (None, None, None, None);
+        let (verdict, switched) = (Verdict::Rejected(reason), Vec::new());
+        Outcome { utterance, heard, assessment, verdict, confirmed, switched, latency_ms, scratch }
+    }
+
+    /// The sentence that was carried out, if one was.
+    pub fn carried_out(&self) -> Option<&Sentence> {
+        let best = self.heard.as_ref().and_then(|heard| heard.best.as_ref()).map(|best| &best.sentence);
+        self.confirmed.as_ref().or(best).filter(|_| self.verdict == Verdict::Accepted)
     }
 }
 
@@ -115,6 +126,15 @@ pub enum Report {
     Microphone(MicrophoneNews),
     /// A task has ended, or was not begun.
     Task(TaskEnd),
+    /// Something happened to a command that waits to be confirmed.
+    Confirmation {
+        /// The command's name.
+        command: String,
+        /// What happened.
+        step: Step,
+        /// The number of the utterance that did it; `None` for time.
+        utterance: Option<u64>,
+    },
 }
 
 /// A destination of reports: a file, a socket or a terminal. `reporting` in `daemon/mod.rs` makes the list of those in use.
@@ -185,7 +205,7 @@ impl Tally {
                 Verdict::Rejected(_) => &self.rejected,
             },
             Report::Press(_) => &self.pressed,
-            Report::Level { .. } | Report::Microphone(_) | Report::Task(_) => return,
+            Report::Level { .. } | Report::Microphone(_) | Report::Task(_) | Report::Confirmation { .. } => return,
         };
         kind.fetch_add(1, Ordering::Relaxed);
     }

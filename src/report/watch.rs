@@ -74,6 +74,9 @@ impl Sink for Watch {
             Report::Outcome(outcome) => writeln!(out, "{}{}", self.0.clear(), summary(outcome, commands))?,
             Report::Press(press) => writeln!(out, "{}{}", self.0.clear(), pressed(press))?,
             Report::Microphone(news) => writeln!(out, "{}{news}", self.0.clear())?,
+            Report::Confirmation { command, step, .. } => {
+                writeln!(out, "{}confirmation of {command}: {}", self.0.clear(), step.code())?
+            }
             Report::Task(end) => writeln!(out, "{}{}", self.0.clear(), ended(end))?,
         }
         out.flush()
@@ -100,10 +103,8 @@ fn summary(outcome: &Outcome, commands: &[Command]) -> String {
         let log_odds = outcome.assessment.map(|a| format!(", log-odds {}", with_probability(a.log_odds)));
         format!("heard {:?}{}{runner_up}, {took} ms", heard.text, log_odds.unwrap_or_default())
     });
-    let decided = match (&outcome.verdict, outcome.heard.as_ref().and_then(|h| h.best.as_ref())) {
-        (Verdict::Accepted, Some(best)) => {
-            format!("{:?} -> {}", best.sentence.words, commands[best.sentence.command].name)
-        }
+    let decided = match (&outcome.verdict, outcome.carried_out()) {
+        (Verdict::Accepted, Some(sentence)) => format!("{:?} -> {}", sentence.words, commands[sentence.command].name),
         (Verdict::Accepted, None) => "accepted".into(),
         (Verdict::Rejected(reason), _) => format!("refused: {reason}"),
     };

@@ -166,6 +166,9 @@ async fn respond(door: &Door, taken: &Rc<Cell<usize>>, request: Request<Incoming
         Ok(answer) => answer,
         Err(refusal) => refused(&refusal),
     };
+    if path.starts_with("/v1/") {
+        door.metrics.iter().for_each(|metrics| metrics.upload(answer.status().as_u16()));
+    }
     let ms = begun.elapsed().as_millis();
     tracing::debug!(%method, path, status = answer.status().as_u16(), ms, "request");
     answer

@@ -159,6 +159,13 @@ fn frames(time: Duration) -> usize {
     time.as_micros().div_ceil(FRAME.as_micros()) as usize
 }
 
+impl EndpointSettings {
+    /// Longest silence after which an utterance ends.
+    pub fn longest_silence(&self) -> Duration {
+        self.hangover.max(self.unfinished)
+    }
+}
+
 impl Endpoint {
     /// Makes a detector at the start of a stream.
     pub fn new(settings: EndpointSettings) -> Endpoint {

@@ -95,6 +95,7 @@ fn decided(actions: Vec<Action>) -> Order {
         heard: None,
         assessment: None,
         verdict: Verdict::Accepted,
+        confirmed: None,
         actions,
         fell_silent: Instant::now(),
         scratch,

@@ -86,6 +86,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
             assessment: heard.as_ref().and_then(|heard| Thresholds::default().assess(heard)),
             heard,
             verdict,
+            confirmed: None,
             switched,
             latency_ms,
             scratch,
