@@ -163,13 +163,17 @@ async def wyoming_client(server):
         assert Info.is_type((await client.read_event()).type)
 
 
+# A request can be sent again only if its buffer holds it.
 PROXY = """
+global
+  tune.bufsize 1048576
 defaults
   mode http
   timeout connect 2s
   timeout client 60s
   timeout server 60s
   option httpchk GET /healthz
+  option http-buffer-request
   retries 3
   retry-on conn-failure empty-response response-timeout 503
   option redispatch 1
