@@ -1,4 +1,5 @@
-//! The HTTP door, on one thread: `POST /v1/decide`, `POST /v1/audio/transcriptions`, `GET /healthz`, `GET /metrics`.
+//! The HTTP door, on one thread: `POST /v1/decide`, `POST /v1/audio/transcriptions`, `GET /healthz`, `GET /metrics`, and a page
+//! at `/` to try it.
 //!
 //! A connection carries one request. The limits are those of [`ServeSettings`] and the constants below. Requests of pages
 //! that another site has open in a browser are refused.
@@ -14,7 +15,8 @@ use std::time::{Duration, Instant};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{
-    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderValue, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE,
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue, ORIGIN, RETRY_AFTER,
+    WWW_AUTHENTICATE,
 };
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -184,6 +186,10 @@ async fn route(
         only(&Method::GET, &request)?;
         return Ok(object(&json!({"status": "ok", "uploads": taken.get()})));
     }
+    if let Some((kind, body)) = page(&path) {
+        only(&Method::GET, &request)?;
+        return Ok(of_page(kind, body));
+    }
     permit(door, &request)?;
     match path.as_str() {
         "/metrics" => {
@@ -207,6 +213,25 @@ async fn route(
         }
         _ => Err(Refusal::new(404, "not_found", format!("there is no {path}"))),
     }
+}
+
+/// The page with which a person tries the server out: its files by path, each with its type.
+fn page(path: &str) -> Option<(&'static str, &'static str)> {
+    match path {
+        "/" => Some(("text/html; charset=utf-8", include_str!("talk.html"))),
+        "/talk.css" => Some(("text/css; charset=utf-8", include_str!("talk.css"))),
+        "/talk.js" => Some(("text/javascript; charset=utf-8", include_str!("talk.js"))),
+        "/talk-worklet.js" => Some(("text/javascript; charset=utf-8", include_str!("talk-worklet.js"))),
+        _ => None,
+    }
+}
+
+/// A file of the page, which may load nothing from elsewhere and be shown in no other page.
+fn of_page(kind: &'static str, body: &'static str) -> Response<Full<Bytes>> {
+    let mut answer = text(kind, body.into());
+    let policy = "default-src 'self'; frame-ancestors 'none'; form-action 'none'; base-uri 'none'";
+    answer.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    answer
 }
 
 fn only(method: &Method, request: &Request<Incoming>) -> Result<(), Refusal> {

@@ -164,6 +164,55 @@ async def wyoming_client(server):
 
 
 # A request can be sent again only if its buffer holds it.
+def browser(server):
+    """the page at /, in chromium, whose microphone is a file"""
+    port = free_port()
+    driver = subprocess.Popen(["chromedriver", f"--port={port}"], stdout=subprocess.DEVNULL)
+    atexit.register(driver.kill)
+
+    def ask(path, body=None, method=None):
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", data=data, method=method)
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
+            return json.load(answer)["value"]
+
+    def is_up():
+        with contextlib.suppress(OSError):
+            return ask("/status")["ready"]
+        return False
+
+    until(is_up, "chromedriver answers")
+    with tempfile.TemporaryDirectory() as profile:
+        arguments = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+                     "--disable-component-update", "--disable-sync", f"--user-data-dir={profile}",
+                     "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream",
+                     f"--use-file-for-fake-audio-capture={CLIP}%noloop"]
+        wanted = {"capabilities": {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": {"args": arguments}}}}
+        session = "/session/" + ask("/session", wanted)["sessionId"]
+        ask(f"{session}/url", {"url": f"http://127.0.0.1:{server.http}/"})
+
+        def element(css):
+            return next(iter(ask(f"{session}/element", {"using": "css selector", "value": css}).values()))
+
+        def text(css):
+            return ask(f"{session}/element/{element(css)}/text")
+
+        def pointer(*actions):
+            moves = {"type": "pointer", "id": "mouse", "actions": list(actions)}
+            ask(f"{session}/actions", {"actions": [moves]})
+
+        button = {"element-6066-11e4-a52e-4f735466cecf": element("#talk")}
+        pointer({"type": "pointerMove", "origin": button, "x": 0, "y": 0}, {"type": "pointerDown", "button": 0})
+        until(lambda: text("#state") == "Listening", "the page listens")
+        # As long as the clip.
+        pointer({"type": "pause", "duration": 2500}, {"type": "pointerUp", "button": 0})
+        until(lambda: text("#time"), "the page shows a decision")
+        expect(text("#decision"), "turn on the lights (lights-here)", f"the decision, heard {text('#text')!r}")
+        ask(session, method="DELETE")
+    driver.terminate()
+    driver.wait(TIMEOUT)
+
+
 PROXY = """
 global
   tune.bufsize 1048576
@@ -227,7 +276,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         server = Server(program, folder, "alone")
-        for name, check in [("openai", lambda: openai_client(server)), ("wyoming", lambda: asyncio.run(wyoming_client(server)))]:
+        for name, check in [("openai", lambda: openai_client(server)), ("wyoming", lambda: asyncio.run(wyoming_client(server))),
+                            ("the page in chromium", lambda: browser(server))]:
             check()
             print(f"test-clients: {name}: good", flush=True)
         expect(server.end(), (0, []), "the end, and the files in scratch")
