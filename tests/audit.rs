@@ -9,7 +9,8 @@ use crate::deciding::alone;
 use crate::program::hearken;
 use crate::support::Running;
 
-const STATES: [&str; 8] = ["opened", "writing", "write-failed", "at-cap", "sealed", "no-model", "recognizing", "done"];
+const STATES: [&str; 9] =
+    ["opened", "uploading", "writing", "write-failed", "at-cap", "sealed", "no-model", "recognizing", "done"];
 const ENDS: [&str; 5] = ["error", "panic", "sigterm", "sigkill", "abort"];
 
 fn words(bytes: &[u8]) -> String {

@@ -47,6 +47,9 @@ const HEAD: Duration = Duration::from_secs(10);
 /// but no client waits so long.
 const LONGEST: Duration = Duration::from_secs(600);
 
+/// Time in which connections may end once the daemon stops: for answers that are ready.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// What the door needs.
 pub struct Door {
     /// Its settings.
@@ -91,7 +94,7 @@ impl Socket {
     }
 }
 
-/// Serves `socket` until `stop` is raised. Uploads that have not come in by then are dropped.
+/// Serves `socket` until `stop` is raised, and a second longer at most. Uploads that have not come in by then are dropped.
 ///
 /// # Errors
 /// When the socket cannot be polled.
@@ -119,6 +122,7 @@ pub fn serve(socket: Socket, door: Door, stop: &Stop) -> io::Result<()> {
                 }
             }
         }
+        let _cut = timeout(GRACE, room.acquire_many(CONNECTIONS as u32)).await;
         Ok(())
     })
 }

@@ -9,8 +9,9 @@ use super::victim::{End, State, Way};
 use crate::cli::counted;
 
 /// Each state, with a description for people.
-pub const STATES: [(State, &str); 8] = [
+pub const STATES: [(State, &str); 9] = [
     (State::Opened, "before the first byte"),
+    (State::Uploading, "while an upload comes"),
     (State::Writing, "while writing"),
     (State::WriteFailed, "when a write failed"),
     (State::AtCap, "at the cap"),

@@ -32,6 +32,8 @@ const FRAME_BYTES: u64 = FRAME_LEN as u64 * 2;
 const UTTERANCE: usize = 125;
 /// Capacity of Hearken's way in bytes: four seconds.
 const CAPACITY: u64 = 250 * FRAME_BYTES;
+/// Bytes of an upload that has not come in whole. The kernel does not refuse them.
+const UPLOADED: u64 = 50 * FRAME_BYTES;
 /// Length in frames at which the leaky way stops: eight seconds. It has no limit of its own.
 const TOO_MUCH: usize = 500;
 /// Size in bytes at which the kernel refuses a write. It is in the middle of a frame.
@@ -50,6 +52,7 @@ pub enum Way {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum State {
     Opened,
+    Uploading,
     Writing,
     WriteFailed,
     AtCap,
@@ -105,6 +108,11 @@ pub fn victim(orders: &Orders) -> Result<(), Error> {
 
 /// Records as a typical voice service does. Every error that `?` returns skips the deletion at the end.
 fn leaky(victim: &Victim) -> Result<(), Error> {
+    // A service for uploads stores the body as it comes, and converts it into another file.
+    let upload = victim.orders.dir.join("upload.wav");
+    fs::write(&upload, vec![0; UPLOADED as usize])?;
+    victim.at(State::Uploading)?;
+    fs::remove_file(&upload)?;
     let path = victim.orders.dir.join("utterance.raw");
     let mut file = File::create(&path)?;
     victim.at(State::Opened)?;
@@ -133,6 +141,9 @@ fn hearken(victim: &Victim) -> Result<(), Error> {
     let scratch = Scratch::new(victim.orders.dir.clone(), &settings);
     let mut utterance = scratch.open().map_err(io::Error::other)?;
     victim.at(State::Opened)?;
+    utterance.append(&vec![0; UPLOADED as usize]).map_err(io::Error::other)?;
+    victim.at(State::Uploading)?;
+    utterance.clear().map_err(io::Error::other)?;
     for frame in &victim.sound {
         match utterance.write(frame) {
             Ok(()) => {}
