@@ -171,7 +171,7 @@ impl Daemon {
         fs::write(self.dir.path().join("buttons"), format!("{line} 0\n")).unwrap();
     }
 
-    fn pins(&self) -> String {
+    pub fn pins(&self) -> String {
         fs::read_to_string(self.dir.path().join("pins")).unwrap()
     }
 

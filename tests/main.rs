@@ -84,6 +84,9 @@ mod audit;
 /// What commands do besides switching outputs.
 mod tasks;
 
+/// The daemon at a real MQTT broker.
+mod mqtt;
+
 /// Metrics, checked by the tools of Prometheus.
 mod metrics;
 

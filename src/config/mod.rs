@@ -17,6 +17,7 @@ use crate::decide::weights::Weights;
 use crate::document::{Document, Placed, Problems, Section, Value, nearest};
 use crate::grammar::{Grammar, template};
 use crate::language::Language;
+use crate::publish::MqttSettings;
 use crate::recognize::models;
 use crate::recognize::settings::RecognizerSettings;
 use crate::recognize::settings::SearchSettings;
@@ -32,6 +33,7 @@ pub mod edit;
 pub mod key;
 pub mod keys;
 pub mod lint;
+mod mqtt;
 mod outputs;
 pub mod reference;
 mod sentences;
@@ -73,6 +75,8 @@ pub struct Settings {
     pub metrics: Option<MetricsSettings>,
     /// The server for recordings, if there is one.
     pub serve: Option<ServeSettings>,
+    /// The broker to publish to, if there is one.
+    pub mqtt: Option<MqttSettings>,
     /// The driver of the pins.
     pub gpio: GpioSettings,
     /// How the requests of commands are sent.
@@ -178,6 +182,7 @@ fn read(root: Section<'_>) -> Option<Settings> {
     let recognizer = section(&root, "recognizer", |s| recognizer(s, board.as_ref()));
     let metrics = section(&root, "metrics", |s| s.map(metrics));
     let serve = section(&root, "serve", |s| s.map(|s| serve(s, &scratch)));
+    let mqtt = section(&root, "mqtt", |s| s.and_then(mqtt::read));
     let gpio = section(&root, "gpio", |s| gpio(s, board.as_ref()));
     let posting = section(&root, "post", tasks::posting);
     let outputs = outputs::read(&root, board.as_ref(), &gpio);
@@ -196,6 +201,7 @@ fn read(root: Section<'_>) -> Option<Settings> {
         thresholds,
         metrics,
         serve,
+        mqtt,
         gpio,
         posting,
         outputs,

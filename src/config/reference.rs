@@ -274,8 +274,20 @@ fn on_off(on: bool) -> Option<String> {
 /// The value of a key of a section that every configuration has.
 fn of_section(settings: &Settings, section: &str, key: &str) -> Option<String> {
     let Settings {
-        board, microphone, endpoint, scratch, recognizer, thresholds, gpio, metrics, posting, serve, ..
+        board,
+        microphone,
+        endpoint,
+        scratch,
+        recognizer,
+        thresholds,
+        gpio,
+        metrics,
+        posting,
+        serve,
+        mqtt,
+        ..
     } = settings;
+    let mqtt = mqtt.clone().unwrap_or_default();
     let serve = serve.clone().unwrap_or_default();
     let path = |path: &Option<std::path::PathBuf>| path.as_ref().and_then(|p| quoted(p.display()));
     match (section, key) {
@@ -318,6 +330,12 @@ fn of_section(settings: &Settings, section: &str, key: &str) -> Option<String> {
         ("serve", "max_bytes") => quoted(size(serve.max_bytes)),
         ("serve", "uploads") => Some(serve.uploads.to_string()),
         ("serve", "timeout") => quoted(time(serve.timeout)),
+        ("mqtt", "address") => settings.mqtt.as_ref().and_then(|m| quoted(format!("{}:{}", m.broker.0, m.broker.1))),
+        ("mqtt", "user") => mqtt.login.as_ref().and_then(|(user, _)| quoted(user)),
+        ("mqtt", "password_file") => mqtt.login.as_ref().and_then(|(_, file)| quoted(file.display())),
+        ("mqtt", "words") => Some(mqtt.words.to_string()),
+        ("mqtt", "prefix") => quoted(&mqtt.prefix),
+        ("mqtt", "id") => quoted(&mqtt.id),
         ("post", "limit") => quoted(time(posting.limit)),
         ("post", "retries") => Some(posting.retries.to_string()),
         ("post", "words") => Some(posting.words.to_string()),

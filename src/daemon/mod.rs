@@ -11,6 +11,7 @@
 //! | `hearken-pwm` | dims a pin without a hardware generator | its pin is released |
 //! | `task` | runs programs and sends requests, four of them, if a command has such tasks | the actuator has ended |
 //! | `housekeeper` | kept files, the sweep, the status, saved output states, the file of metrics, the reload | stop |
+//! | `mqtt` | publishes states to a broker and takes requests from it, if there is one | stop |
 //! | `serve` | takes uploads and answers them, if there is a server | stop |
 //! | `report` | writes reports to every sink | all senders of reports were dropped |
 
@@ -30,7 +31,7 @@ use self::listener::{Listener, Spoken};
 use self::reporter::ReportThread;
 use self::tasks::{TaskThreads, Tasks};
 use crate::act::buttons::{Contacts, Talk, input_claims};
-use crate::act::command::Output;
+use crate::act::command::{Origin, Output};
 use crate::act::gpio::{self, InputPins, OutputPins};
 use crate::act::remembered::{self, Remembered};
 use crate::act::states::States;
@@ -41,6 +42,8 @@ use crate::config::{self, ConfigError, Settings};
 use crate::decide::requires;
 use crate::decide::rules::Reason;
 use crate::grammar::{Grammar, Slots};
+use crate::publish::client::Publisher;
+use crate::publish::news::ToBroker;
 use crate::recognize::settings::RecognizerSettings;
 use crate::recognize::{self, RecognizeError, Recognizer};
 use crate::report::destination::{Destination, Events};
@@ -63,6 +66,7 @@ pub mod decider;
 pub mod error;
 pub mod housekeeper;
 pub mod listener;
+pub mod publishing;
 pub mod reporter;
 pub mod tasks;
 pub mod uploads;
@@ -213,8 +217,11 @@ pub fn serve(parts: Parts, settings: &Settings, options: &Options, stop: &Stop) 
     let actuator = Actuator::new(&settings.outputs, pins).beginning_with(before);
     let (states, contacts, rounds) = (actuator.states(), Contacts::unknown(&settings.buttons), Rounds::default());
     let metrics = counted(settings, &states, &scratch, microphone.clone());
-    let (reporter, telling, to_keep) = reporting(settings, options, stop)?;
+    let (to_broker, publisher) = publishing::prepared(settings, &states, microphone.clone())?.unzip();
+    let (reporter, telling, to_keep) = reporting(settings, options, to_broker, stop)?;
     let reporter = reporter.counting(metrics.clone());
+    let publisher = publisher.map(|publisher| publisher.hearing(reporter.loudness()));
+    let muted = publisher.as_ref().map(Publisher::muted).unwrap_or_default();
     let (tasks, task_threads) = Tasks::start(&settings.commands, &reporter, stop)?.unzip();
     let actuator = actuator.handing_over(tasks);
     let (outbox, inbox) = mailbox(WAITING_RECORDINGS);
@@ -228,6 +235,7 @@ pub fn serve(parts: Parts, settings: &Settings, options: &Options, stop: &Stop) 
             outbox,
             drafts: drafts.clone(),
             talk: talk.clone(),
+            muted,
             reporter: reporter.clone(),
             rounds: rounds.clone(),
         },
@@ -262,6 +270,7 @@ pub fn serve(parts: Parts, settings: &Settings, options: &Options, stop: &Stop) 
             microphone,
         },
         door,
+        publisher,
         to_keep,
         reporter,
     };
@@ -278,9 +287,12 @@ pub fn serve(parts: Parts, settings: &Settings, options: &Options, stop: &Stop) 
 fn reporting(
     settings: &Settings,
     options: &Options,
+    to_broker: Option<ToBroker>,
     stop: &Stop,
 ) -> Result<(Reporter, ReportThread, Receiver<ToKeep>), Error> {
     let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
+    // It comes first, because it never blocks.
+    sinks.extend(to_broker.map(|sink| Box::new(sink) as Box<dyn Sink>));
     if options.watch {
         sinks.push(Box::new(Watch::on_stdout()));
     }
@@ -337,6 +349,7 @@ struct Threads<'a> {
     actuator: Actuator<'a>,
     housekeeper: Housekeeper<'a>,
     door: Option<(Socket, Door)>,
+    publisher: Option<Publisher>,
     to_keep: Receiver<ToKeep>,
     reporter: Reporter,
 }
@@ -346,7 +359,8 @@ impl Threads<'_> {
     fn run(self, settings: &Settings, stop: &Stop) -> Result<(), Error> {
         let Threads { mut source, listener, inbox, decider, inputs, contacts, states, actuator, housekeeper, .. } =
             self;
-        let (to_keep, reporter, talk, door) = (self.to_keep, self.reporter, self.talk, self.door);
+        let (to_keep, reporter, talk) = (self.to_keep, self.reporter, self.talk);
+        let (door, publisher) = (self.door, self.publisher);
         let (orders, to_do) = mpsc::sync_channel(WAITING_ORDERS);
         let (reporter_of_lost, scratch) = (reporter.clone(), decider.scratch);
         thread::scope(|scope| {
@@ -358,14 +372,22 @@ impl Threads<'_> {
             ];
             if !settings.buttons.is_empty() {
                 let orders = orders.clone();
-                let press =
-                    move |button: &str, command| orders.send(pressed(settings, button, command, &states)).is_ok();
+                let states = states.clone();
+                let press = move |button: &str, command| {
+                    let origin = Origin::Button(button.into());
+                    orders.send(pressed(settings, origin, command, &states)).is_ok()
+                };
                 let watch = move || buttons::watch(&settings.buttons, inputs, (&contacts, &talk), press, stop);
                 threads.push(start(scope, stop, "buttons", watch)?);
             }
             if let Some((socket, door)) = door {
                 let serve = move || http::serve(socket, door, stop).unwrap_or_else(|e| tracing::error!("serve: {e}"));
                 threads.push(start(scope, stop, "serve", serve)?);
+            }
+            if let Some(publisher) = publisher {
+                let orders = orders.clone();
+                let publish = move || publishing::publish(publisher, settings, &states, &orders, stop);
+                threads.push(start(scope, stop, "mqtt", publish)?);
             }
             let listen = || listener::listen(source.as_mut(), listener, stop);
             let listening = named("listener").spawn_scoped(scope, listen)?;
@@ -399,17 +421,17 @@ fn report_undecided(inbox: &Receiver<Spoken>, reporter: &Reporter, scratch: &Scr
     }
 }
 
-/// The order for a press of the button of this name, whose command has the index `command`. As for a sentence, it may be
-/// refused. The command of a button has no slots.
-fn pressed(settings: &Settings, button: &str, command: usize, states: &States) -> Order {
+/// The order for a command without a sentence, by a button or a program; `command` is its index. As for a sentence, it may
+/// be refused. Such a command has no slots.
+fn pressed(settings: &Settings, origin: Origin, command: usize, states: &States) -> Order {
     let number = command;
     let command = &settings.commands[number];
     let check = requires::check(command, &settings.outputs, |output| states.both(output));
     let refusal = check.and_then(|check| check.refusal);
     let actions = if refusal.is_none() { command.actions_with(&Slots::new()) } else { Vec::new() };
     let begins = refusal.is_none() && !command.tasks.is_empty();
-    let asked = begins.then(|| Box::new(Asked::by_button(number, button)));
-    Order::Pressed { button: button.into(), command: command.name.clone(), actions, asked, refusal }
+    let asked = begins.then(|| Box::new(Asked::by(&origin, number)));
+    Order::Pressed { origin, command: Some(command.name.clone()), actions, asked, refusal }
 }
 
 /// Starts a thread that raises `stop` when it ends, even by a panic.
@@ -455,7 +477,7 @@ mod tests {
                     name = \"dim\"\nsay = \"less light\"\nset = { lamp = \"off\" }\nrequires = { lamp = \"on\" }\n";
         let settings = config::parse("x.toml", text).unwrap();
         let states = States::at_rest(&settings.outputs);
-        let press = || match pressed(&settings, "wall", 0, &states) {
+        let press = || match pressed(&settings, Origin::Button("wall".into()), 0, &states) {
             Order::Pressed { actions, refusal, .. } => (actions.len(), refusal.map(|reason| reason.code())),
             Order::Decided(_) => unreachable!(),
         };
