@@ -35,7 +35,7 @@ endif
 endif
 
 .PHONY: help setup build for-a-board check-binary instructions deb for-a-device flash logs unflash demo test test-page test-clients \
-  promtool test-metrics test-service \
+  tools test-metrics test-mqtt test-service \
   test-package test-flash test-kernel pi test-pi test-sd fuzz fuzz-ci bench bench-check book pages endpoint fit fit-search soak \
   false-accepts lint clean
 
@@ -45,6 +45,7 @@ help:
 	@echo 'make test-clients   the openai and wyoming clients and HAProxy with the built program'
 	@echo 'make test-page   the page of hearken eval --html in chromium, which it installs; make test does that where there is one'
 	@echo 'make test-metrics   the metrics, alert rules and dashboard with the tools of Prometheus, which it downloads'
+	@echo 'make test-mqtt   the daemon at a real broker, mosquitto, which it downloads'
 	@echo 'make test-kernel   the program on a real kernel with a gpiochip and a sound card; the first time makes the kernel'
 	@echo 'make fuzz    a million made-up configurations, templates, sounds and events: a minute or two'
 	@echo 'make build   target/release/hearken; with BOARD=pi-5 (or pi-4, pi-3, pi-zero-2w) the program for that board'
@@ -198,18 +199,22 @@ test-page: PACKAGES += chromium
 test-page: setup
 	NEEDS_BROWSER=1 $(CARGO) test --release --locked --test hearken the_page_stands_alone
 
-# promtool and node_exporter of Debian, which check the metrics. They are unpacked and not installed: their packages would
-# start servers.
-PROMTOOL := target/tools/debian/usr/bin/promtool
-promtool: $(PROMTOOL)
-$(PROMTOOL): | setup
+# promtool and node_exporter of Debian, which check the metrics, and the broker mosquitto. They are unpacked and not
+# installed: their packages would start servers.
+TOOLS := prometheus prometheus-node-exporter mosquitto mosquitto-clients libmosquitto1 libcjson1 libdlt2 libwrap0
+UNPACKED := target/tools/debian/unpacked-2
+tools: $(UNPACKED)
+$(UNPACKED): | setup
 	mkdir -p target/tools/deb && $(SUDO) apt-get update -q
-	cd target/tools/deb && apt-get download prometheus prometheus-node-exporter
-	for package in target/tools/deb/prometheus*.deb; do dpkg-deb -x "$$package" target/tools/debian || exit 1; done
+	cd target/tools/deb && apt-get download $(TOOLS)
+	for package in target/tools/deb/*.deb; do dpkg-deb -x "$$package" target/tools/debian || exit 1; done
 	touch $@
 
-test-metrics: promtool
+test-metrics: tools
 	CI=1 $(CARGO) test --release --locked --test hearken metrics::
+
+test-mqtt: tools
+	CI=1 $(CARGO) test --release --locked --test hearken mqtt::
 
 # The program on a kernel in user mode, with a gpiochip and a sound card. Making the kernel takes minutes, once.
 test-kernel: PACKAGES += linux-source flex bison bc patch xz-utils alsa-utils python3

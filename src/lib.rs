@@ -44,6 +44,9 @@ pub mod tasks;
 /// Doors for other programs: recordings that come over the network, decided like those of the microphone.
 pub mod serve;
 
+/// Publishing to an MQTT broker, in the form that Home Assistant reads, and what a message from there asks for.
+pub mod publish;
+
 /// The configuration: reads one TOML file into checked settings; the boards; warnings about weak configurations.
 pub mod config;
 

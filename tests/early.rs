@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hearken::act::buttons::Talk;
+use hearken::act::buttons::{Muted, Talk};
 use hearken::audio::{AudioError, AudioSource, FRAME, FRAME_LEN, SourceEvent};
 use hearken::config;
 use hearken::daemon::listener::{Listener, Spoken, listen};
@@ -60,6 +60,7 @@ fn handed_over(parts: &[Vec<f32>], drafts: &Drafts, outlook: Outlook) -> Vec<(us
         outbox,
         drafts: drafts.clone(),
         talk: Talk::default(),
+        muted: Muted::default(),
         reporter,
         rounds: Rounds::default(),
     };

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Crates of the trade, and the one file that may name each.
-const DOORS: [(&str, &str); 23] = [
+const DOORS: [(&str, &str); 24] = [
     ("cpal", "audio/microphone.rs"),
     ("alsa", "audio/microphone.rs"),
     ("heapless", "audio/ring.rs"),
@@ -26,6 +26,7 @@ const DOORS: [(&str, &str); 23] = [
     ("subtle", "serve/access.rs"),
     ("close_fds", "tasks/program.rs"),
     ("ureq", "tasks/webhook.rs"),
+    ("rumqttc", "publish/client.rs"),
     ("realfft", "audio/spectrum.rs"),
     ("toml", "document.rs"),
     ("toml_edit", "config/edit.rs"),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hearken::act::buttons::Talk;
+use hearken::act::buttons::{Muted, Talk};
 use hearken::audio::{AudioError, AudioSource, FRAME_LEN, SAMPLE_RATE, SourceEvent};
 use hearken::daemon::listener::{Listener, Spoken, listen};
 use hearken::decide::rules::{Reason, Verdict};
@@ -82,6 +82,7 @@ fn heard_from(tape: &mut Tape, scratch: &Scratch, room: usize) -> (Vec<Spoken>, 
         outbox,
         drafts: Drafts::default(),
         talk: Talk::default(),
+        muted: Muted::default(),
         reporter,
         rounds,
     };
@@ -251,6 +252,7 @@ fn wherever_a_talk_button_is_released_the_recording_names_a_draft_only_if_it_has
             outbox,
             drafts: Drafts::default(),
             talk,
+            muted: Muted::default(),
             reporter: reporter(false).0,
             rounds: Rounds::default(),
         };

@@ -90,6 +90,9 @@ mod tasks;
 /// The daemon and a command that waits to be confirmed.
 mod confirm;
 
+/// The daemon at a real MQTT broker.
+mod mqtt;
+
 /// Metrics, checked by the tools of Prometheus.
 mod metrics;
 

@@ -17,14 +17,15 @@ use crate::daemon::Daemon;
 use crate::deciding::alone;
 use crate::support::{Running, VirtualMicrophone, data, in_a_row, until};
 
-/// A program that is installed, or that `make promtool` has unpacked.
-fn tool(name: &str) -> Option<PathBuf> {
+/// A program that is installed, or that `make tools` has unpacked.
+pub fn tool(name: &str) -> Option<PathBuf> {
     let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/debian/usr/bin");
     let installed = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&installed).chain([unpacked]).map(|dir| dir.join(name)).find(|p| p.is_file());
+    let servers = [unpacked.with_file_name("sbin"), "/usr/sbin".into(), unpacked];
+    let found = std::env::split_paths(&installed).chain(servers).map(|dir| dir.join(name)).find(|p| p.is_file());
     if found.is_none() {
-        assert!(std::env::var_os("CI").is_none(), "`make promtool` should be run before");
-        eprintln!("not tried: there is no program {name}; `make promtool` gets it");
+        assert!(std::env::var_os("CI").is_none(), "`make tools` should be run before");
+        eprintln!("not tried: there is no program {name}; `make tools` gets it");
     }
     found
 }

@@ -77,6 +77,22 @@ impl Talk {
     }
 }
 
+/// Whether voice is ignored, for the listener. Clones share the value.
+#[derive(Debug, Clone, Default)]
+pub struct Muted(Arc<AtomicBool>);
+
+impl Muted {
+    /// Stores whether voice is ignored.
+    pub fn show(&self, muted: bool) {
+        self.0.store(muted, Ordering::Release);
+    }
+
+    /// Whether voice is ignored, with a talk button too.
+    pub fn is_muted(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
 /// A debounced contact.
 #[derive(Debug, Default)]
 pub struct Contact {

@@ -130,6 +130,15 @@ impl<S> Action<S> {
     }
 }
 
+/// Who asked for something without a sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// The button of this name was pressed.
+    Button(String),
+    /// A program asked, over MQTT.
+    Mqtt,
+}
+
 /// A state that an output must be in for a command to be carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Requirement {
@@ -168,6 +177,16 @@ impl Command {
     /// Whether it stands for a yes or a no, and is no command of the user: only its name has a full stop.
     pub fn is_answer(&self) -> bool {
         self.name.contains('.')
+    }
+
+    /// Whether it can be carried out without a sentence: nothing that it does takes a value from a slot.
+    pub fn is_without_slots(&self) -> bool {
+        let from_slot = |action: &Action<Setting>| matches!(action, Action::Set(_, Setting::Slot(_)));
+        let told = |task: &Task| match task {
+            Task::Run(run) => run.arguments.iter().any(|argument| argument.slots().next().is_some()),
+            Task::Post(_) => false,
+        };
+        !self.actions.iter().any(from_slot) && !self.tasks.iter().any(told)
     }
 
     /// The first requirement that is not met, if any. `duties` returns the present state of an output and the one that

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::act::command::Origin;
 use crate::grammar::{Sentence, Slots};
 
 /// A task of a configured command.
@@ -144,9 +145,12 @@ impl Asked {
         }
     }
 
-    /// By a press of the button of this name.
-    pub fn by_button(command: usize, button: &str) -> Asked {
-        let button = Some(button.into());
+    /// Without a sentence: by a button, or by a program.
+    pub fn by(origin: &Origin, command: usize) -> Asked {
+        let button = match origin {
+            Origin::Button(name) => Some(name.clone()),
+            Origin::Mqtt => None,
+        };
         Asked { command, slots: Slots::new(), sentence: None, log_odds: None, utterance: None, button }
     }
 }

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::status;
-use crate::act::buttons::Talk;
+use crate::act::buttons::{Muted, Talk};
 use crate::audio::supervisor::{Counters, Supervisor};
 use crate::config::{self, Settings};
 use crate::daemon::error::Error;
@@ -98,14 +98,14 @@ pub fn record(arguments: &Arguments) -> Result<(), Error> {
     // Nothing is decided, so the hangover ends every utterance.
     let (gain_db, endpoint) =
         (settings.microphone.gain_db, EndpointSettings { early: false, ..settings.endpoint.clone() });
-    let (drafts, talk) = (Drafts::default(), Talk::default());
+    let (drafts, talk, muted) = (Drafts::default(), Talk::default(), Muted::default());
     let mut session = Session::new(arguments, &settings, folder, source.counters());
     session.begin()?;
     if session.is_over() {
         return session.end();
     }
     let rounds = Rounds::default();
-    let listener = Listener { gain_db, endpoint, scratch, outbox, drafts, talk, reporter, rounds };
+    let listener = Listener { gain_db, endpoint, scratch, outbox, drafts, talk, muted, reporter, rounds };
     thread::scope(|scope| {
         let _hang_up = stop.raise_on_drop();
         let listen = || listener::listen(&mut source, listener, &stop);

@@ -199,6 +199,35 @@ pub(super) const WYOMING_ACT: Key = key(
     "Whether what is said there is carried out here like a spoken command, besides being answered.",
 );
 
+pub(super) const BROKER: Key = key(
+    "address",
+    Text,
+    Needed("address = \"homeassistant.local:1883\""),
+    "The broker: its name or address, and its port, which is 1883 where it is missing. It must speak MQTT 5, as mosquitto does from version 1.6 on.",
+);
+pub(super) const MQTT_USER: Key =
+    key("user", Text, Usual::None, "The user's name at the broker. It needs password_file.");
+pub(super) const PASSWORD_FILE: Key =
+    key("password_file", Text, Usual::None, "A file with the password, or the name of a systemd credential.");
+pub(super) const MQTT_WORDS: Key = key(
+    "words",
+    Boolean,
+    Is("false"),
+    "Whether the sentence of a command and the values of its slots are published too.",
+);
+pub(super) const PREFIX: Key = key(
+    "prefix",
+    Text,
+    Is("\"homeassistant\""),
+    "The first part of the topics of discovery, as it is set in Home Assistant.",
+);
+pub(super) const MQTT_ID: Key = key(
+    "id",
+    Text,
+    Is("\"hearken\""),
+    "The name of this device at the broker. With two devices, each needs its own. A device with another id is another one for Home Assistant.",
+);
+
 pub(super) const PIN: Key =
     key("pin", Pin, Needed("pin = 17"), "The pin: its BCM number, or its offset on another chip.");
 pub(super) const ACTIVE_LOW: Key =
@@ -338,7 +367,7 @@ pub(super) const COMMAND_COSTS: Key =
     key("wrong_costs", COSTS, Told("that of [thresholds]"), "The same as in [thresholds], for this command alone.");
 
 /// All sections, in the order in which a person writes them.
-pub const SECTIONS: [Keys; 21] = [
+pub const SECTIONS: [Keys; 22] = [
     Keys { section: "", about: "What stands at the head of the file.", keys: &[BOARD] },
     Keys { section: "microphone", about: "Where sound comes from.", keys: &[DEVICE, GAIN_DB] },
     Keys {
@@ -376,6 +405,11 @@ pub const SECTIONS: [Keys; 21] = [
         section: "wyoming",
         about: "A server for Home Assistant's voice assistant, in its Wyoming protocol. There is none where this section is missing.",
         keys: &[WYOMING_LISTEN, WYOMING_FROM, WYOMING_ACT],
+    },
+    Keys {
+        section: "mqtt",
+        about: "An MQTT broker: Home Assistant finds the device there. Nothing is published where this section is missing.",
+        keys: &[BROKER, MQTT_USER, PASSWORD_FILE, MQTT_WORDS, PREFIX, MQTT_ID],
     },
     Keys {
         section: "post",

@@ -18,6 +18,7 @@ use crate::decide::weights::Weights;
 use crate::document::{Document, Placed, Problems, Section, Value, nearest};
 use crate::grammar::{Grammar, template};
 use crate::language::Language;
+use crate::publish::MqttSettings;
 use crate::recognize::models;
 use crate::recognize::settings::RecognizerSettings;
 use crate::recognize::settings::SearchSettings;
@@ -35,6 +36,7 @@ pub mod edit;
 pub mod key;
 pub mod keys;
 pub mod lint;
+mod mqtt;
 mod outputs;
 pub mod reference;
 mod sentences;
@@ -80,6 +82,8 @@ pub struct Settings {
     pub serve: Option<ServeSettings>,
     /// The server for Home Assistant's voice assistant, if there is one.
     pub wyoming: Option<WyomingSettings>,
+    /// The broker to publish to, if there is one.
+    pub mqtt: Option<MqttSettings>,
     /// The driver of the pins.
     pub gpio: GpioSettings,
     /// How the requests of commands are sent.
@@ -196,6 +200,7 @@ fn read(root: Section<'_>) -> Option<Settings> {
     let metrics = section(&root, "metrics", |s| s.map(metrics));
     let serve = section(&root, "serve", |s| s.map(|s| serve(s, &scratch)));
     let wyoming = section(&root, "wyoming", |s| s.map(wyoming));
+    let mqtt = section(&root, "mqtt", |s| s.and_then(mqtt::read));
     let gpio = section(&root, "gpio", |s| gpio(s, board.as_ref()));
     let posting = section(&root, "post", tasks::posting);
     let outputs = outputs::read(&root, board.as_ref(), &gpio);
@@ -216,6 +221,7 @@ fn read(root: Section<'_>) -> Option<Settings> {
         metrics,
         serve,
         wyoming,
+        mqtt,
         gpio,
         posting,
         outputs,

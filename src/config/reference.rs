@@ -285,9 +285,11 @@ fn of_section(settings: &Settings, section: &str, key: &str) -> Option<String> {
         posting,
         serve,
         wyoming,
+        mqtt,
         ..
     } = settings;
     let (serve, wyoming) = (serve.clone().unwrap_or_default(), wyoming.clone().unwrap_or_default());
+    let mqtt = mqtt.clone().unwrap_or_default();
     let path = |path: &Option<std::path::PathBuf>| path.as_ref().and_then(|p| quoted(p.display()));
     match (section, key) {
         ("", "board") => quoted(&board.id),
@@ -333,6 +335,12 @@ fn of_section(settings: &Settings, section: &str, key: &str) -> Option<String> {
         ("wyoming", "from") => (!wyoming.from.is_empty())
             .then(|| format!("{:?}", wyoming.from.iter().map(ToString::to_string).collect::<Vec<_>>())),
         ("wyoming", "act") => Some(wyoming.act.to_string()),
+        ("mqtt", "address") => settings.mqtt.as_ref().and_then(|m| quoted(format!("{}:{}", m.broker.0, m.broker.1))),
+        ("mqtt", "user") => mqtt.login.as_ref().and_then(|(user, _)| quoted(user)),
+        ("mqtt", "password_file") => mqtt.login.as_ref().and_then(|(_, file)| quoted(file.display())),
+        ("mqtt", "words") => Some(mqtt.words.to_string()),
+        ("mqtt", "prefix") => quoted(&mqtt.prefix),
+        ("mqtt", "id") => quoted(&mqtt.id),
         ("post", "limit") => quoted(time(posting.limit)),
         ("post", "retries") => Some(posting.retries.to_string()),
         ("post", "words") => Some(posting.words.to_string()),

@@ -7,7 +7,7 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use crate::act::command::{Action, Output};
+use crate::act::command::{Action, Origin, Output};
 use crate::act::gpio::{Claim, Duty, GpioError, OutputPins};
 use crate::act::outputs::{Change, Outputs};
 use crate::act::states::States;
@@ -33,13 +33,13 @@ pub fn claims(outputs: &[Output]) -> Vec<Claim> {
 pub enum Order {
     /// The decision on an utterance.
     Decided(Box<Decided>),
-    /// A button was pressed.
+    /// A button was pressed, or a program asked.
     Pressed {
-        /// The button's name.
-        button: String,
-        /// The command's name.
-        command: String,
-        /// The actions of the command.
+        /// Who asked.
+        origin: Origin,
+        /// The command's name; `None` if an output itself was asked for.
+        command: Option<String>,
+        /// The actions to carry out.
         actions: Vec<Action>,
         /// The command whose tasks are to be begun, if it has any.
         asked: Option<Box<Asked>>,
@@ -95,10 +95,10 @@ impl<'a> Actuator<'a> {
                     reporter.outcome(self.carry_out(*decided), recording);
                     self.begin(asked);
                 }
-                Ok(Order::Pressed { button, command, actions, asked, refusal }) => {
-                    tracing::info!(button, command, rule = refusal.as_ref().map(Reason::code), "pressed");
+                Ok(Order::Pressed { origin, command, actions, asked, refusal }) => {
+                    tracing::info!(?origin, command, rule = refusal.as_ref().map(Reason::code), "pressed");
                     let switched = actions.into_iter().flat_map(|action| self.act(action)).collect();
-                    reporter.tell(Report::Press(Press { button, command, refusal, switched }));
+                    reporter.tell(Report::Press(Press { origin, command, refusal, switched }));
                     self.begin(asked);
                 }
                 Err(RecvTimeoutError::Timeout) => {}

@@ -49,6 +49,15 @@ pub enum Error {
         #[source]
         cause: io::Error,
     },
+    /// The password for the broker cannot be read.
+    #[error("mqtt: {}: {cause}", file.display())]
+    Mqtt {
+        /// The file.
+        file: PathBuf,
+        /// The message of the kernel.
+        #[source]
+        cause: io::Error,
+    },
     /// A thread panicked.
     #[error("the thread {0} panicked")]
     Panicked(&'static str),

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use crate::act::buttons::Talk;
+use crate::act::buttons::{Muted, Talk};
 use crate::audio::resample::Framer;
 use crate::audio::{AudioError, AudioSource, Frame, SourceEvent};
 use crate::decide::rules::Reason;
@@ -51,6 +51,8 @@ pub struct Listener {
     pub drafts: Drafts,
     /// Whether a talk button is held.
     pub talk: Talk,
+    /// Whether voice is ignored.
+    pub muted: Muted,
     /// The queue for reports.
     pub reporter: Reporter,
     /// The counter of its rounds.
@@ -131,6 +133,13 @@ impl Hearing {
         let Stream { framer, vad, endpoint, pre_roll } = stream;
         framer.push(samples, |frame| {
             let voice = vad.judge(frame);
+            if self.listener.muted.is_muted() {
+                self.interrupt("the microphone was muted while it was recorded");
+                *endpoint = Endpoint::new(self.listener.endpoint.clone());
+                pre_roll.clear();
+                self.listener.reporter.level(voice.dbfs, None, self.listener.scratch.usage().used);
+                return Ok(());
+            }
             let held = self.listener.talk.held();
             let cue = endpoint.push(Input { voice, outlook: self.outlook(), held });
             self.hear(frame, cue, pre_roll, endpoint.pre_roll_frames());

@@ -13,6 +13,7 @@
 //! | `housekeeper` | kept files, the sweep, the status, saved output states, the file of metrics, the reload | stop |
 //! | `serve` | takes uploads over HTTP and answers them, if there is a server | stop |
 //! | `wyoming` | the same for Home Assistant's voice assistant, with a thread for each connection | stop |
+//! | `mqtt` | publishes states to a broker and takes requests from it, if there is one | stop |
 //! | `report` | writes reports to every sink | all senders of reports were dropped |
 
 use std::io;
@@ -32,7 +33,7 @@ use self::reporter::ReportThread;
 use self::tasks::{TaskThreads, Tasks};
 use self::uploads::Doors;
 use crate::act::buttons::{Contacts, Talk, input_claims};
-use crate::act::command::Output;
+use crate::act::command::{Origin, Output};
 use crate::act::gpio::{self, InputPins, OutputPins};
 use crate::act::remembered::{self, Remembered};
 use crate::act::states::States;
@@ -44,6 +45,8 @@ use crate::decide::confirm::Confirmation;
 use crate::decide::requires;
 use crate::decide::rules::Reason;
 use crate::grammar::{Grammar, Slots};
+use crate::publish::client::Publisher;
+use crate::publish::news::ToBroker;
 use crate::recognize::settings::RecognizerSettings;
 use crate::recognize::{self, RecognizeError, Recognizer};
 use crate::report::destination::{Destination, Events};
@@ -65,6 +68,7 @@ pub mod decider;
 pub mod error;
 pub mod housekeeper;
 pub mod listener;
+pub mod publishing;
 pub mod reporter;
 pub mod tasks;
 pub mod uploads;
@@ -215,8 +219,11 @@ pub fn serve(parts: Parts, settings: &Settings, options: &Options, stop: &Stop) 
     let actuator = Actuator::new(&settings.outputs, pins).beginning_with(before);
     let (states, contacts, rounds) = (actuator.states(), Contacts::unknown(&settings.buttons), Rounds::default());
     let metrics = counted(settings, &states, &scratch, microphone.clone());
-    let (reporter, telling, to_keep) = reporting(settings, options, stop)?;
+    let (to_broker, publisher) = publishing::prepared(settings, &states, microphone.clone())?.unzip();
+    let (reporter, telling, to_keep) = reporting(settings, options, to_broker, stop)?;
     let reporter = reporter.counting(metrics.clone());
+    let publisher = publisher.map(|publisher| publisher.hearing(reporter.loudness()));
+    let muted = publisher.as_ref().map(Publisher::muted).unwrap_or_default();
     let (tasks, task_threads) = Tasks::start(&settings.commands, &reporter, stop)?.unzip();
     let actuator = actuator.handing_over(tasks);
     let (outbox, inbox) = mailbox(WAITING_RECORDINGS);
@@ -230,6 +237,7 @@ pub fn serve(parts: Parts, settings: &Settings, options: &Options, stop: &Stop) 
             outbox,
             drafts: drafts.clone(),
             talk: talk.clone(),
+            muted,
             reporter: reporter.clone(),
             rounds: rounds.clone(),
         },
@@ -267,6 +275,7 @@ pub fn serve(parts: Parts, settings: &Settings, options: &Options, stop: &Stop) 
             microphone,
         },
         doors,
+        publisher,
         to_keep,
         reporter,
     };
@@ -283,9 +292,12 @@ pub fn serve(parts: Parts, settings: &Settings, options: &Options, stop: &Stop) 
 fn reporting(
     settings: &Settings,
     options: &Options,
+    to_broker: Option<ToBroker>,
     stop: &Stop,
 ) -> Result<(Reporter, ReportThread, Receiver<ToKeep>), Error> {
     let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
+    // It comes first, because it never blocks.
+    sinks.extend(to_broker.map(|sink| Box::new(sink) as Box<dyn Sink>));
     if options.watch {
         sinks.push(Box::new(Watch::on_stdout()));
     }
@@ -342,6 +354,7 @@ struct Threads<'a> {
     actuator: Actuator<'a>,
     housekeeper: Housekeeper<'a>,
     doors: Doors,
+    publisher: Option<Publisher>,
     to_keep: Receiver<ToKeep>,
     reporter: Reporter,
 }
@@ -351,7 +364,8 @@ impl Threads<'_> {
     fn run(self, settings: &Settings, stop: &Stop) -> Result<(), Error> {
         let Threads { mut source, listener, inbox, decider, inputs, contacts, states, actuator, housekeeper, .. } =
             self;
-        let (to_keep, reporter, talk, doors) = (self.to_keep, self.reporter, self.talk, self.doors);
+        let (to_keep, reporter, talk) = (self.to_keep, self.reporter, self.talk);
+        let (doors, publisher) = (self.doors, self.publisher);
         let (orders, to_do) = mpsc::sync_channel(WAITING_ORDERS);
         let (reporter_of_lost, scratch) = (reporter.clone(), decider.scratch);
         thread::scope(|scope| {
@@ -363,13 +377,21 @@ impl Threads<'_> {
             ];
             if !settings.buttons.is_empty() {
                 let orders = orders.clone();
-                let press =
-                    move |button: &str, command| orders.send(pressed(settings, button, command, &states)).is_ok();
+                let states = states.clone();
+                let press = move |button: &str, command| {
+                    let origin = Origin::Button(button.into());
+                    orders.send(pressed(settings, origin, command, &states)).is_ok()
+                };
                 let watch = move || buttons::watch(&settings.buttons, inputs, (&contacts, &talk), press, stop);
                 threads.push(start(scope, stop, "buttons", watch)?);
             }
             for (name, serve) in doors.threads(stop) {
                 threads.push(start(scope, stop, name, serve)?);
+            }
+            if let Some(publisher) = publisher {
+                let orders = orders.clone();
+                let publish = move || publishing::publish(publisher, settings, &states, &orders, stop);
+                threads.push(start(scope, stop, "mqtt", publish)?);
             }
             let listen = || listener::listen(source.as_mut(), listener, stop);
             let listening = named("listener").spawn_scoped(scope, listen)?;
@@ -403,17 +425,17 @@ fn report_undecided(inbox: &Receiver<Spoken>, reporter: &Reporter, scratch: &Scr
     }
 }
 
-/// The order for a press of the button of this name, whose command has the index `command`. As for a sentence, it may be
-/// refused. The command of a button has no slots.
-fn pressed(settings: &Settings, button: &str, command: usize, states: &States) -> Order {
+/// The order for a command without a sentence, by a button or a program; `command` is its index. As for a sentence, it may
+/// be refused. Such a command has no slots.
+fn pressed(settings: &Settings, origin: Origin, command: usize, states: &States) -> Order {
     let number = command;
     let command = &settings.commands[number];
     let check = requires::check(command, &settings.outputs, |output| states.both(output));
     let refusal = check.and_then(|check| check.refusal);
     let actions = if refusal.is_none() { command.actions_with(&Slots::new()) } else { Vec::new() };
     let begins = refusal.is_none() && !command.tasks.is_empty();
-    let asked = begins.then(|| Box::new(Asked::by_button(number, button)));
-    Order::Pressed { button: button.into(), command: command.name.clone(), actions, asked, refusal }
+    let asked = begins.then(|| Box::new(Asked::by(&origin, number)));
+    Order::Pressed { origin, command: Some(command.name.clone()), actions, asked, refusal }
 }
 
 /// Starts a thread that raises `stop` when it ends, even by a panic.
@@ -459,7 +481,7 @@ mod tests {
                     name = \"dim\"\nsay = \"less light\"\nset = { lamp = \"off\" }\nrequires = { lamp = \"on\" }\n";
         let settings = config::parse("x.toml", text).unwrap();
         let states = States::at_rest(&settings.outputs);
-        let press = || match pressed(&settings, "wall", 0, &states) {
+        let press = || match pressed(&settings, Origin::Button("wall".into()), 0, &states) {
             Order::Pressed { actions, refusal, .. } => (actions.len(), refusal.map(|reason| reason.code())),
             Order::Decided(_) => unreachable!(),
         };

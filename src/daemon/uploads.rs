@@ -28,7 +28,7 @@ use crate::utterance::scratch::Scratch;
 
 /// Serves uploads with the configuration `path`, without a microphone and without pins, until SIGTERM, SIGINT or SIGQUIT.
 /// Without a section `[serve]` its defaults hold. Uploads switch nothing, whatever the configuration says, and nothing is
-/// saved.
+/// saved or published.
 ///
 /// # Errors
 /// What ends the daemon: an address or a token that cannot be used, a model that cannot be loaded.
@@ -40,6 +40,7 @@ pub fn serve(path: &Path, options: Options) -> Result<(), Error> {
     settings.serve = Some(ServeSettings { act: false, ..served });
     settings.outputs.iter_mut().for_each(|output| output.remember = false);
     settings.buttons.clear();
+    settings.mqtt = None;
     settings.scratch.keep = None;
     permit(options.scratch_dir(), &settings.scratch)?;
     let recognizer = recognize::load(&settings.recognizer, settings.grammar.clone(), &stop)?;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::explanation::{Sum, Why, in_words};
 use super::{MicrophoneNews, Outcome, Press, Report, Switched, Tally, TaskEnd};
 use crate::act::buttons::{Button, Contacts, Purpose};
-use crate::act::command::{Command, Output};
+use crate::act::command::{Command, Origin, Output};
 use crate::act::gpio::Duty;
 use crate::act::states::States;
 use crate::act::task::Asked;
@@ -60,7 +60,7 @@ pub const UTTERANCE: [(&str, &str); 24] = [
 ];
 
 /// The other events, each with its keys and when it comes.
-pub const OTHERS: [(&str, &str); 5] = [
+pub const OTHERS: [(&str, &str); 6] = [
     (
         "microphone, time, rate, reason",
         "The microphone came (\"open\"), went (\"lost\"), or delivered nothing but zeros for a minute (\"zeros\").",
@@ -68,6 +68,10 @@ pub const OTHERS: [(&str, &str); 5] = [
     (
         "button, time, command, outputs",
         "A button was pressed. With `rule` and `reason` if its command was refused, as while `requires` is not met.",
+    ),
+    (
+        "origin, time, command, outputs",
+        "A program asked for a command, or for an output: then `command` is `null`. `origin` is \"mqtt\". With `rule` and `reason` if it was refused.",
     ),
     (
         "task, time, command, of_utterance, outcome, reason, attempts, took_ms",
@@ -385,7 +389,10 @@ fn state(output: &str, line: &str, duty: Duty, dims: bool) -> Map<String, Value>
 
 fn press_event(press: &Press) -> Map<String, Value> {
     let mut map = Map::new();
-    map.insert("button".into(), json!(press.button));
+    match &press.origin {
+        Origin::Button(name) => map.insert("button".into(), json!(name)),
+        Origin::Mqtt => map.insert("origin".into(), json!("mqtt")),
+    };
     map.insert("time".into(), json!(now()));
     map.insert("command".into(), json!(press.command));
     if let Some(reason) = &press.refusal {
@@ -462,7 +469,9 @@ mod tests {
 
     #[test]
     fn the_other_events_have_the_keys_of_the_reference_page() {
-        let press = Press { button: "wall".into(), command: "lamp".into(), refusal: None, switched: Vec::new() };
+        let by = |origin| Press { origin, command: Some("lamp".into()), refusal: None, switched: Vec::new() };
+        let presses = [Origin::Button("wall".into()), Origin::Mqtt].map(|origin| press_event(&by(origin)));
+        let [press, asked] = presses;
         let end = TaskEnd {
             task: "run",
             command: "lamp".into(),
@@ -472,13 +481,8 @@ mod tests {
             attempts: 0,
         };
         let microphone = microphone_event(&MicrophoneNews::Open { rate: 48_000 });
-        let events = [
-            microphone,
-            press_event(&press),
-            task_event(&end),
-            confirm_event("lamp", Step::Expired, None),
-            dropped_event(1),
-        ];
+        let events =
+            [microphone, press, asked, task_event(&end), confirm_event("lamp", Step::Expired, None), dropped_event(1)];
         for (event, (told, _)) in events.iter().zip(OTHERS) {
             let keys: BTreeSet<&str> = event.keys().map(String::as_str).collect();
             assert_eq!(keys, told.split(", ").collect());

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::levels::Levels;
 use super::{Fate, Outcome, Press, Report, TaskEnd};
-use crate::act::command::{Command, Output};
+use crate::act::command::{Command, Origin, Output};
 use crate::act::states::States;
 use crate::act::task::Task;
 use crate::audio::FRAME;
@@ -233,10 +233,12 @@ impl Counts {
     }
 
     fn press(&mut self, press: &Press, parts: &Parts) {
-        match press.refusal {
-            Some(_) => self.presses_refused += 1,
-            None => {
-                let command = parts.commands.iter().position(|name| *name == press.command);
+        match (&press.refusal, &press.origin) {
+            // The metric counts buttons. What programs ask for is seen in the pins.
+            (_, Origin::Mqtt) => {}
+            (Some(_), _) => self.presses_refused += 1,
+            (None, _) => {
+                let command = parts.commands.iter().position(|name| Some(name) == press.command.as_ref());
                 command.into_iter().for_each(|command| self.command(command, 1));
             }
         }
@@ -424,7 +426,8 @@ mod tests {
 
     fn press(command: &str, refusal: Option<Reason>, duty: Result<crate::act::gpio::Duty, String>) -> Report {
         let lamp = Switched { output: "lamp".into(), line: "GPIO5".into(), duty, dims: false, later: false };
-        Report::Press(Press { button: "wall".into(), command: command.into(), refusal, switched: vec![lamp] })
+        let (origin, command) = (Origin::Button("wall".into()), Some(command.into()));
+        Report::Press(Press { origin, command, refusal, switched: vec![lamp] })
     }
 
     #[test]

@@ -6,12 +6,12 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 pub use self::ending::{Fate, TaskEnd};
 use self::metrics::Metrics;
-use crate::act::command::Command;
+use crate::act::command::{Command, Origin};
 use crate::act::gpio::Duty;
 use crate::decide::confirm::Step;
 use crate::decide::rules::{Reason, Verdict};
@@ -84,13 +84,13 @@ impl Outcome {
     }
 }
 
-/// A button was pressed.
+/// A command or an output was asked for without a sentence: a button was pressed, or a program asked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Press {
-    /// The button's name.
-    pub button: String,
-    /// The command's name.
-    pub command: String,
+    /// Who asked.
+    pub origin: Origin,
+    /// The command's name; `None` if an output itself was asked for.
+    pub command: Option<String>,
     /// Why the command was refused, if it was.
     pub refusal: Option<Reason>,
     /// The outputs that were switched.
@@ -120,7 +120,7 @@ pub enum Report {
     },
     /// An utterance is over.
     Outcome(Box<Outcome>),
-    /// A button was pressed.
+    /// A button was pressed, or a program asked.
     Press(Press),
     /// The microphone was opened or lost, or delivers only zeros.
     Microphone(MicrophoneNews),
@@ -185,6 +185,30 @@ pub struct Reporter {
     housekeeper: Option<Arc<Sender<ToKeep>>>,
     tally: Arc<Tally>,
     metrics: Option<Metrics>,
+    loudness: Loudness,
+}
+
+/// The level of the sound, for other threads to read. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Loudness(Arc<AtomicI32>);
+
+impl Default for Loudness {
+    fn default() -> Self {
+        Loudness(Arc::new(AtomicI32::new(i32::MIN)))
+    }
+}
+
+impl Loudness {
+    /// Takes the level of a frame, in dBFS.
+    pub fn show(&self, dbfs: f32) {
+        self.0.fetch_max((dbfs * 10.0).round() as i32, Ordering::Relaxed);
+    }
+
+    /// The loudest frame since the last question, in dBFS to a tenth; `None` if there was none.
+    pub fn loudest(&self) -> Option<f64> {
+        let tenths = self.0.swap(i32::MIN, Ordering::Relaxed);
+        (tenths != i32::MIN).then(|| f64::from(tenths) / 10.0)
+    }
 }
 
 /// Counts of events since the start.
@@ -229,10 +253,8 @@ pub struct ToKeep {
 /// Makes a reporter and the receiving end of its queue. `levels` says whether levels are reported.
 pub fn reporter(levels: bool) -> (Reporter, Receiver<Report>) {
     let (queue, reports) = sync_channel(QUEUE);
-    (
-        Reporter { queue, dropped: Arc::default(), levels, housekeeper: None, tally: Arc::default(), metrics: None },
-        reports,
-    )
+    let (dropped, tally, loudness) = Default::default();
+    (Reporter { queue, dropped, levels, housekeeper: None, tally, metrics: None, loudness }, reports)
 }
 
 impl Reporter {
@@ -252,6 +274,11 @@ impl Reporter {
     /// The counts of events.
     pub fn tally(&self) -> Arc<Tally> {
         self.tally.clone()
+    }
+
+    /// The level of the sound.
+    pub fn loudness(&self) -> Loudness {
+        self.loudness.clone()
     }
 
     /// Sends the recordings of outcomes to `housekeeper` too.
@@ -287,6 +314,7 @@ impl Reporter {
     /// Reports the level of a frame, if levels are reported.
     pub fn level(&self, dbfs: f32, recording: Option<Opened>, scratch: u64) {
         self.metrics.iter().for_each(|metrics| metrics.level(dbfs));
+        self.loudness.show(dbfs);
         if self.levels {
             self.tell(Report::Level { dbfs, recording, scratch });
         }

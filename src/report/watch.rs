@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use super::{Opened, Outcome, Press, Report, Sink, Switched, TaskEnd, in_words};
-use crate::act::command::Command;
+use crate::act::command::{Command, Origin};
 use crate::decide::rules::{Verdict, with_probability};
 
 /// Frames between two updates of the level: ten updates a second on a terminal, one a second elsewhere.
@@ -135,7 +135,11 @@ fn ended(TaskEnd { task, command, fate, took, .. }: &TaskEnd) -> String {
 
 fn pressed(press: &Press) -> String {
     let refused = press.refusal.as_ref().map(|reason| format!(" refused: {reason}")).unwrap_or_default();
-    let mut lines = vec![format!("button {} -> {}{refused}", press.button, press.command)];
+    let origin = match &press.origin {
+        Origin::Button(name) => format!("button {name}"),
+        Origin::Mqtt => "mqtt".into(),
+    };
+    let mut lines = vec![format!("{origin} -> {}{refused}", press.command.as_deref().unwrap_or("outputs"))];
     lines.extend(press.switched.iter().map(|switched| format!("   {}", what(switched))));
     lines.join("\n")
 }

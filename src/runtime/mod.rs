@@ -8,6 +8,8 @@ pub mod mailbox;
 pub mod openmp;
 /// Limits of this process.
 pub mod process;
+/// Secrets from files.
+pub mod secret;
 /// Notifications to the service manager, such as "ready".
 pub mod service;
 /// Questions to the running daemon over a Unix socket, and its answers.

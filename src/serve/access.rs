@@ -1,11 +1,12 @@
 //! Who may use a door. No input or output but for reading the token.
 
 use std::fmt;
-use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use subtle::ConstantTimeEq;
+
+use crate::runtime::secret;
 
 /// Fewest characters of a token: 16 of base64 are 96 random bits, which nobody tries out over a network.
 const LEAST_TOKEN: usize = 16;
@@ -29,9 +30,7 @@ impl Token {
     /// # Errors
     /// The kernel's; `InvalidData` for a token that is too short, or that has other characters than visible ASCII.
     pub fn read(file: &Path) -> io::Result<Token> {
-        let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-        let path = credentials.filter(|_| file.components().count() == 1).map_or_else(|| file.into(), |c| c.join(file));
-        let text = fs::read_to_string(path)?;
+        let text = secret::read(file)?;
         let token = text.trim();
         if token.len() < LEAST_TOKEN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
             let needed = format!("at least {LEAST_TOKEN} letters, digits or signs are needed, without a space");
@@ -66,6 +65,8 @@ pub fn is_local_name(host: Option<&str>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

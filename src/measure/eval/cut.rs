@@ -5,7 +5,7 @@ use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::Duration;
 
-use crate::act::buttons::Talk;
+use crate::act::buttons::{Muted, Talk};
 use crate::audio::{AudioError, AudioSource, FRAME_LEN, SAMPLE_RATE, SourceEvent};
 use crate::daemon::listener::{Listener, Spoken, listen};
 use crate::decide::rules::Verdict;
@@ -113,6 +113,7 @@ pub fn utterances(
         outbox,
         drafts: drafts.clone(),
         talk: Talk::default(),
+        muted: Muted::default(),
         reporter,
         rounds: Rounds::default(),
     };

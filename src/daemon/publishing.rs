@@ -1,0 +1,56 @@
+//! The thread that publishes to an MQTT broker. What is asked for there goes to the actuator like a press of a button.
+
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+
+use super::actuator::Order;
+use super::error::Error;
+use super::pressed;
+use crate::act::command::{Action, Origin};
+use crate::act::states::States;
+use crate::audio::supervisor::Counters;
+use crate::config::Settings;
+use crate::publish::client::{self, Publisher};
+use crate::publish::message::Wish;
+use crate::publish::news::{self, ToBroker};
+use crate::runtime::secret;
+use crate::runtime::stop::Stop;
+
+/// Makes what publishes, and the sink of reports for it, if the configuration has a broker.
+///
+/// # Errors
+/// A password that cannot be read.
+pub fn prepared(
+    settings: &Settings,
+    states: &States,
+    microphone: Option<Arc<Counters>>,
+) -> Result<Option<(ToBroker, Publisher)>, Error> {
+    let Some(mqtt) = &settings.mqtt else { return Ok(None) };
+    let password = mqtt.login.as_ref().map(|(_, file)| {
+        let text = secret::read(file).map_err(|cause| Error::Mqtt { file: file.clone(), cause })?;
+        Ok::<_, Error>(text.trim_end_matches(['\r', '\n']).to_string())
+    });
+    let (sink, news) = news::queue(mqtt.words);
+    let offered = (settings.outputs.as_slice(), settings.commands.as_slice());
+    let publisher = Publisher::new((mqtt, password.transpose()?), offered, states, microphone, news);
+    Ok(Some((sink, publisher)))
+}
+
+/// Publishes until `stop` is raised. An order that finds no room in the queue of the actuator is dropped: this thread
+/// must never make a sentence wait.
+pub fn publish(publisher: Publisher, settings: &Settings, states: &States, orders: &SyncSender<Order>, stop: &Stop) {
+    let ask = |wish| {
+        let order = match wish {
+            Wish::Command(command) => pressed(settings, Origin::Mqtt, command, states),
+            Wish::Output(output, duty) => {
+                let actions = vec![Action::Set(output, duty)];
+                Order::Pressed { origin: Origin::Mqtt, command: None, actions, asked: None, refusal: None }
+            }
+            Wish::Mute(_) | Wish::Announce => return,
+        };
+        if orders.try_send(order).is_err() {
+            tracing::warn!("too much is asked for over MQTT; this was dropped");
+        }
+    };
+    client::run(publisher, ask, stop).unwrap_or_else(|error| tracing::error!("mqtt: {error}"));
+}
