@@ -151,3 +151,23 @@ fn a_disk_is_complained_about_and_a_tmpfs_is_not() {
     let (_dir, small) = on_tmpfs(1 << 60);
     assert!(small.complaint().unwrap().contains("less than the capacity of"));
 }
+
+#[test]
+fn a_share_leaves_the_rest_of_the_room_to_others_and_what_is_cleared_is_free_again() {
+    let (_dir, scratch) = on_tmpfs(10 * FRAME_BYTES);
+    let uploads = scratch.sharing(6 * FRAME_BYTES);
+    let mut upload = uploads.open().unwrap();
+    upload.append(&vec![1; 6 * FRAME_BYTES as usize]).unwrap();
+    assert!(matches!(uploads.open().unwrap().write(&FRAME), Err(ScratchError::Full { .. })));
+    let mut spoken = scratch.open().unwrap();
+    (0..4).for_each(|_| spoken.write(&FRAME).unwrap());
+    assert!(matches!(spoken.write(&FRAME), Err(ScratchError::Full { .. })));
+    // What has no room in the whole scratch does not count in the share either.
+    upload.clear().unwrap();
+    assert_eq!(scratch.usage().used, 4 * FRAME_BYTES);
+    (0..6).for_each(|_| upload.write(&FRAME).unwrap());
+    assert_eq!(upload.seal(1).unwrap().bytes().unwrap().len() as u64, 5 * FRAME_BYTES);
+    drop(spoken);
+    assert_eq!(scratch.usage().used, 0);
+    uploads.open().unwrap().append(&vec![1; 6 * FRAME_BYTES as usize]).unwrap();
+}

@@ -254,7 +254,7 @@ fn an_address_for_other_machines_without_a_token_is_refused() {
     for (serve, words) in [
         ("listen = \"0.0.0.0:8765\"", "token_file is needed"),
         ("listen = \"localhost\"", "an address with a port is needed"),
-        ("max_bytes = \"16 MiB\"", "above scratch.capacity"),
+        ("max_bytes = \"16 MiB\"", "the microphone does not need"),
     ] {
         config(serve).unwrap();
         let output = check();

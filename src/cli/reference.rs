@@ -5,7 +5,7 @@ use std::fmt::Write;
 use clap::{Arg, Command, CommandFactory};
 
 use super::Arguments;
-use crate::config::keys::cell;
+use crate::config::sections::cell;
 
 /// The page.
 pub fn page() -> String {

@@ -1,7 +1,7 @@
 //! Every key of a configuration: its name, its type and bounds, its default, and what it is for. The configuration is read by
 //! these entries; the reference page, the schema for editors and `hearken config show` are made from them. No input or output.
 
-use super::key::{Key, Keys, Kind, Usual, key};
+use super::key::{Key, Kind, Usual, key};
 use Kind::{Boolean, Bytes, Hertz, Named, Number, OneOf, Pin, Table, Text, Texts, Time, Whole};
 use Usual::{Needed, Told, Value as Is};
 
@@ -366,102 +366,6 @@ pub(super) const NO: Key = key(
 pub(super) const COMMAND_COSTS: Key =
     key("wrong_costs", COSTS, Told("that of [thresholds]"), "The same as in [thresholds], for this command alone.");
 
-/// All sections, in the order in which a person writes them.
-pub const SECTIONS: [Keys; 22] = [
-    Keys { section: "", about: "What stands at the head of the file.", keys: &[BOARD] },
-    Keys { section: "microphone", about: "Where sound comes from.", keys: &[DEVICE, GAIN_DB] },
-    Keys {
-        section: "endpoint",
-        about: "Where an utterance begins and ends.",
-        keys: &[ON, OFF, PRE_ROLL, POST_ROLL, HANGOVER, EARLY, SETTLE, UNFINISHED, MIN_SPEECH, MAX_LENGTH],
-    },
-    Keys {
-        section: "thresholds",
-        about: "What a command must reach to be obeyed.",
-        keys: &[WRONG_COSTS, OFFSET, OFFSETS],
-    },
-    Keys {
-        section: "recognizer",
-        about: "What recognizes.",
-        keys: &[MODEL, SHA256, LANGUAGE, THREADS, DEADLINE, MAX_CALLS],
-    },
-    Keys {
-        section: "scratch",
-        about: "How much recordings may take.",
-        keys: &[CAPACITY_OF_SCRATCH, REQUIRE_TMPFS, KEEP, SWEEP_AFTER],
-    },
-    Keys { section: "scratch.keep", about: "Recordings that stay.", keys: &[LAST, CAPACITY_OF_KEEP] },
-    Keys {
-        section: "metrics",
-        about: "Numbers for Prometheus. They are not counted where this section is missing.",
-        keys: &[METRICS_FILE, METRICS_EVERY],
-    },
-    Keys {
-        section: "serve",
-        about: "A server for recordings from other programs, over HTTP. There is none where this section is missing.",
-        keys: &[LISTEN, TOKEN_FILE, ACT, MAX_BYTES, UPLOADS, UPLOAD_TIMEOUT],
-    },
-    Keys {
-        section: "wyoming",
-        about: "A server for Home Assistant's voice assistant, in its Wyoming protocol. There is none where this section is missing.",
-        keys: &[WYOMING_LISTEN, WYOMING_FROM, WYOMING_ACT],
-    },
-    Keys {
-        section: "mqtt",
-        about: "An MQTT broker: Home Assistant finds the device there. Nothing is published where this section is missing.",
-        keys: &[BROKER, MQTT_USER, PASSWORD_FILE, MQTT_WORDS, PREFIX, MQTT_ID],
-    },
-    Keys {
-        section: "post",
-        about: "How the requests of commands with post are sent.",
-        keys: &[POST_LIMIT, RETRIES, POSTED_WORDS],
-    },
-    Keys {
-        section: "confirm",
-        about: "What is said to a command that waits to be confirmed. These sentences are refused while none waits.",
-        keys: &[YES, NO],
-    },
-    Keys { section: "gpio", about: "How pins are driven.", keys: &[BACKEND, CHIP, STATE, INPUTS] },
-    Keys {
-        section: "outputs.NAME",
-        about: "An output that is switched.",
-        keys: &[PIN, ACTIVE_LOW, REST, PWM, FADE, REMEMBER, MAX_ON, MIN_ON, MIN_OFF],
-    },
-    Keys {
-        section: "interlocks.NAME",
-        about: "Outputs of which never two are on: the others go off, and after the dead time the new one goes on.",
-        keys: &[INTERLOCKED, DEAD_TIME],
-    },
-    Keys {
-        section: "buttons.NAME",
-        about: "A button: a press is as good as a sentence, or it is held to talk.",
-        keys: &[BUTTON_PIN, COMMAND, TALK, PRESSED_LOW, PULL, DEBOUNCE],
-    },
-    Keys {
-        section: "scenes.NAME",
-        about: "Several outputs at once, in this order: an output = \"on\", \"off\" or percent.",
-        keys: &[],
-    },
-    Keys {
-        section: "lists",
-        about: "What {NAME} stands for: an array of words, each a string or { say = \"(lounge|living room)\", value = \"living_room\" }; \
-                or whole numbers, { from = 0, to = 100, step = 5 }.",
-        keys: &[],
-    },
-    Keys { section: "rules", about: "What <NAME> stands for: a template.", keys: &[] },
-    Keys {
-        section: "commands",
-        about: "What may be said, and what it does; [[commands]] begins each. A command may do several things, or none: then it is an event only.",
-        keys: &[NAME, SAY, SET, TOGGLE, PULSE, BLINK, SCENE, REQUIRES, RUN, RUN_LIMIT, POST, CONFIRM, COMMAND_COSTS],
-    },
-    Keys { section: "commands.blink.NAME", about: "How an output blinks.", keys: &[BLINK_ON, BLINK_OFF, BLINK_TIMES] },
-];
-
 pub(super) const BLINK_ON: Key = key("on", Time(1, HOUR), Needed("on = \"300 ms\""), "How long it is on each time.");
 pub(super) const BLINK_OFF: Key = key("off", Time(1, HOUR), Needed("off = \"300 ms\""), "How long it is off between.");
 pub(super) const BLINK_TIMES: Key = key("times", Whole(1, 1_000), Needed("times = 5"), "How often.");
-
-/// Text for a cell of a table in Markdown.
-pub fn cell(text: &str) -> String {
-    text.replace('|', "\\|").replace('<', "\\<")
-}

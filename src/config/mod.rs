@@ -23,8 +23,8 @@ use crate::recognize::models;
 use crate::recognize::settings::RecognizerSettings;
 use crate::recognize::settings::SearchSettings;
 use crate::report::metrics::MetricsSettings;
+use crate::serve::ServeSettings;
 use crate::serve::wyoming::WyomingSettings;
-use crate::serve::{Address, ServeSettings};
 use crate::utterance::endpoint::EndpointSettings;
 use crate::utterance::scratch::{KeepSettings, ScratchSettings};
 
@@ -32,6 +32,7 @@ mod actions;
 pub mod board;
 mod buttons;
 mod confirm;
+mod doors;
 pub mod edit;
 pub mod key;
 pub mod keys;
@@ -39,6 +40,7 @@ pub mod lint;
 mod mqtt;
 mod outputs;
 pub mod reference;
+pub mod sections;
 mod sentences;
 mod sounds_alike;
 mod tasks;
@@ -197,9 +199,9 @@ fn read(root: Section<'_>) -> Option<Settings> {
     let endpoint = section(&root, "endpoint", endpoint);
     let scratch = section(&root, "scratch", scratch);
     let recognizer = section(&root, "recognizer", |s| recognizer(s, board.as_ref()));
-    let metrics = section(&root, "metrics", |s| s.map(metrics));
-    let serve = section(&root, "serve", |s| s.map(|s| serve(s, &scratch)));
-    let wyoming = section(&root, "wyoming", |s| s.map(wyoming));
+    let metrics = section(&root, "metrics", |s| s.map(doors::metrics));
+    let serve = section(&root, "serve", |s| s.map(|s| doors::serve(s, &scratch, &endpoint)));
+    let wyoming = section(&root, "wyoming", |s| s.map(doors::wyoming));
     let mqtt = section(&root, "mqtt", |s| s.and_then(mqtt::read));
     let gpio = section(&root, "gpio", |s| gpio(s, board.as_ref()));
     let posting = section(&root, "post", tasks::posting);
@@ -383,71 +385,6 @@ fn thresholds(section: Option<&Section<'_>>, commands: &[Command], usual: Thresh
             }
         }
     }
-    settings
-}
-
-fn metrics(section: &Section<'_>) -> MetricsSettings {
-    let mut settings = MetricsSettings::default();
-    if let Some(file) = keys::METRICS_FILE.text(section) {
-        if !(file.value.starts_with('/') && file.value.ends_with(".prom")) {
-            section
-                .problem_at(&file, "a path from / on that ends in .prom is needed; node_exporter reads no other file");
-        }
-        settings.file = Some(file.value.into());
-    }
-    assign(&mut settings.every, keys::METRICS_EVERY.time(section));
-    settings
-}
-
-fn serve(section: &Section<'_>, scratch: &ScratchSettings) -> ServeSettings {
-    let token_file = keys::TOKEN_FILE.text(section).map(|file| file.value.into());
-    let mut settings = ServeSettings { token_file, ..ServeSettings::default() };
-    if let Some(listen) = keys::LISTEN.text(section) {
-        match Address::parse(&listen.value) {
-            Some(address) if settings.token_file.is_none() && !address.is_local() => section.problem_at(
-                &listen,
-                "other machines can connect to this address, so token_file is needed: a file with a token that they must show",
-            ),
-            Some(address) => settings.listen = address,
-            None => section.problem_at(
-                &listen,
-                "an address with a port is needed, as in \"127.0.0.1:8765\", or \"unix:\" and a path from / on",
-            ),
-        }
-    }
-    assign(&mut settings.act, keys::ACT.boolean(section));
-    if let Some(bytes) = keys::MAX_BYTES.bytes(section) {
-        if bytes > scratch.capacity {
-            section.problem("max_bytes is above scratch.capacity; such an upload would find no room");
-        }
-        settings.max_bytes = bytes;
-    }
-    assign(&mut settings.uploads, keys::UPLOADS.whole(section).map(|n| n as usize));
-    assign(&mut settings.timeout, keys::UPLOAD_TIMEOUT.time(section));
-    settings
-}
-
-fn wyoming(section: &Section<'_>) -> WyomingSettings {
-    let mut settings = WyomingSettings::default();
-    let from = keys::WYOMING_FROM.get(section).map(|v| v.one_or_many()).unwrap_or_default();
-    for from in from.iter().filter_map(|value| value.string()) {
-        match from.value.parse() {
-            Ok(address) => settings.from.push(address),
-            Err(_) => section.problem_at(&from, "the address of a machine is needed, as in \"192.168.1.20\""),
-        }
-    }
-    if let Some(listen) = keys::WYOMING_LISTEN.text(section) {
-        match listen.value.parse::<std::net::SocketAddr>() {
-            Ok(address) if !address.ip().is_loopback() && settings.from.is_empty() => section.problem_at(
-                &listen,
-                "other machines can connect to this address, so from is needed: the addresses of those that may",
-            ),
-            Ok(address) => settings.listen = address,
-            Err(_) => section
-                .problem_at(&listen, "an address of this machine with a port is needed, as in \"127.0.0.1:10300\""),
-        }
-    }
-    assign(&mut settings.act, keys::WYOMING_ACT.boolean(section));
     settings
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::Settings;
 use super::key::{Key, Keys, Kind, Usual};
-use super::keys::{SECTIONS, cell};
+use super::sections::{SECTIONS, cell};
 use super::units::time;
 use crate::act::buttons::{Button, Purpose};
 use crate::act::command::Output;

@@ -135,9 +135,7 @@ pub fn decide(
                 sound_of = spoken.recording.number();
                 let known = drafted.take().filter(|drafted: &Drafted| drafted.number == spoken.draft);
                 let (decided, rules) = decider.consider(spoken, known.map(|drafted| drafted.heard));
-                let Decided { utterance, heard, verdict, .. } = &decided;
-                let (heard, verdict) = (heard.clone(), verdict.clone());
-                last = Some(Last { utterance: *utterance, decided: Instant::now(), heard, verdict, rules });
+                last = Some(Last::of(&decided, rules));
                 if !hand_over(decided) {
                     return;
                 }
@@ -146,10 +144,15 @@ pub fn decide(
                 decider.expire();
                 let upload = decider.uploads.take(Duration::ZERO);
                 more = matches!(upload, Received::Item(_));
-                if let Received::Item(request) = upload {
+                if let Received::Item(request) = upload
+                    && request.is_wanted()
+                {
                     sound_of = request.recording.number();
-                    if decider.answer(request).is_some_and(|decided| !hand_over(decided)) {
-                        return;
+                    if let Some((decided, rules)) = decider.answer(request) {
+                        last = Some(Last::of(&decided, rules));
+                        if !hand_over(decided) {
+                            return;
+                        }
                     }
                 }
                 if let Some(socket) = &socket {
@@ -158,6 +161,14 @@ pub fn decide(
             }
             Received::Closed => return,
         }
+    }
+}
+
+impl Last {
+    fn of(decided: &Decided, rules: Rules) -> Last {
+        let Decided { utterance, heard, verdict, .. } = decided;
+        let (heard, verdict) = (heard.clone(), verdict.clone());
+        Last { utterance: *utterance, decided: Instant::now(), heard, verdict, rules }
     }
 }
 
@@ -247,15 +258,16 @@ impl Decider<'_> {
         }
     }
 
-    /// Decides an upload and answers it. Returns the decision if it is to be carried out.
-    fn answer(&mut self, request: Request) -> Option<Decided> {
-        let Request { mut recording, act, answer } = request;
+    /// Decides an upload and answers it. Returns the decision if it is to be carried out, with the results of the rules that
+    /// ask for more than what was heard.
+    fn answer(&mut self, request: Request) -> Option<(Decided, Rules)> {
+        let Request { mut recording, act, answer, received, .. } = request;
         if act {
-            let spoken = Spoken { recording, draft: 0, finished: true, fell_silent: Instant::now() };
-            let (decided, _) = self.consider(spoken, None);
+            let spoken = Spoken { recording, draft: 0, finished: true, fell_silent: received };
+            let (decided, rules) = self.consider(spoken, None);
             let Decided { heard, assessment, verdict, .. } = &decided;
             answer(Decision { heard: heard.clone(), assessment: *assessment, verdict: verdict.clone() });
-            return Some(decided);
+            return Some((decided, rules));
         }
         let samples = recording.samples().map_err(|e| e.to_string());
         let heard = samples.and_then(|samples| self.recognizer.hear(&samples).map_err(|e| e.to_string()));

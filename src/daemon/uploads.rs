@@ -19,11 +19,11 @@ use crate::report::metrics::Metrics;
 use crate::runtime::mailbox::Receiver;
 use crate::runtime::process;
 use crate::runtime::stop::Stop;
-use crate::serve::ServeSettings;
 use crate::serve::access::Token;
 use crate::serve::http::{self, Door, Socket};
 use crate::serve::queue::{self, Request};
 use crate::serve::wyoming;
+use crate::serve::{self, ServeSettings};
 use crate::utterance::scratch::Scratch;
 
 /// Serves uploads with the configuration `path`, without a microphone and without pins, until SIGTERM, SIGINT or SIGQUIT.
@@ -97,6 +97,7 @@ pub fn doors(
     let most = settings.serve.as_ref().map_or(0, |serve| serve.uploads) + wyoming::CONNECTIONS;
     let (requests, uploads) = queue::requests(most, wake);
     let commands: Arc<[Command]> = settings.commands.clone().into();
+    let scratch = scratch.sharing(serve::room(&settings.scratch, &settings.endpoint));
     let mut doors = Doors::default();
     if let Some(serve) = &settings.serve {
         let token = serve.token_file.as_ref().map(|file| Token::read(file).map_err(failed(file.display())));

@@ -12,12 +12,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{
     ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue, ORIGIN, RETRY_AFTER,
     WWW_AUTHENTICATE,
 };
+use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -30,7 +31,7 @@ use tokio::time::timeout;
 
 use super::access::{Token, is_foreign_page, is_local_name};
 use super::answer::{self, Refusal};
-use super::queue::{Decision, Requests};
+use super::queue::{Decision, Requests, Waiting};
 use super::upload::{self, Upload};
 use super::{Address, ServeSettings, queue};
 use crate::act::command::Command;
@@ -47,6 +48,9 @@ const HEAD: Duration = Duration::from_secs(10);
 /// but no client waits so long.
 const LONGEST: Duration = Duration::from_secs(600);
 
+/// Longest wait for the rest of a body that was refused, and most bytes of it.
+const DRAIN: Duration = Duration::from_secs(2);
+const MOST_DRAINED: usize = 16 << 20;
 /// Time in which connections may end once the daemon stops: for answers that are ready.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -167,49 +171,65 @@ async fn connection(stream: Box<dyn Stream>, door: Rc<Door>, taken: Rc<Cell<usiz
 
 async fn respond(door: &Door, taken: &Rc<Cell<usize>>, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let begun = Instant::now();
-    let (method, path) = (request.method().clone(), request.uri().path().to_string());
-    let answer = match route(door, taken, request).await {
+    let (head, mut body) = request.into_parts();
+    let answer = match route(door, taken, &head, &mut body).await {
         Ok(answer) => answer,
-        Err(refusal) => refused(&refusal),
+        Err(refusal) => {
+            let _late = timeout(DRAIN, drain(&mut body)).await;
+            refused(&refusal)
+        }
     };
+    let path = head.uri.path();
     if path.starts_with("/v1/") {
         door.metrics.iter().for_each(|metrics| metrics.upload(answer.status().as_u16()));
     }
     let ms = begun.elapsed().as_millis();
-    tracing::debug!(%method, path, status = answer.status().as_u16(), ms, "request");
+    tracing::debug!(method = %head.method, path, status = answer.status().as_u16(), ms, "request");
     answer
+}
+
+/// Takes the rest of a body that was refused, up to [`MOST_DRAINED`]: a client that still sends when the connection is closed
+/// does not see the answer.
+async fn drain(body: &mut Incoming) {
+    let mut left = MOST_DRAINED;
+    while let Some(Ok(frame)) = body.frame().await {
+        let bytes = frame.data_ref().map_or(0, Bytes::len);
+        let Some(less) = left.checked_sub(bytes) else { return };
+        left = less;
+    }
 }
 
 async fn route(
     door: &Door,
     taken: &Rc<Cell<usize>>,
-    request: Request<Incoming>,
+    head: &Parts,
+    body: &mut Incoming,
 ) -> Result<Response<Full<Bytes>>, Refusal> {
-    let path = request.uri().path().to_string();
+    let path = head.uri.path();
     if path == "/healthz" {
-        only(&Method::GET, &request)?;
+        only(&Method::GET, head)?;
         return Ok(object(&json!({"status": "ok", "uploads": taken.get()})));
     }
-    if let Some((kind, body)) = page(&path) {
-        only(&Method::GET, &request)?;
-        return Ok(of_page(kind, body));
+    if let Some((kind, file)) = page(path) {
+        only(&Method::GET, head)?;
+        return Ok(of_page(kind, file));
     }
-    permit(door, &request)?;
-    match path.as_str() {
+    permit(door, head)?;
+    match path {
         "/metrics" => {
-            only(&Method::GET, &request)?;
+            only(&Method::GET, head)?;
             let metrics = door.metrics.as_ref().map(Metrics::render).unwrap_or_default();
             Ok(text("text/plain; version=0.0.4", metrics))
         }
         "/v1/decide" => {
-            only(&Method::POST, &request)?;
-            let act = acts(door, request.uri().query().unwrap_or_default())?;
-            let (decision, _) = decided(door, taken, request, act).await?;
+            only(&Method::POST, head)?;
+            let act = acts(door, head.uri.query().unwrap_or_default())?;
+            let (decision, _) = decided(door, taken, head, body, act).await?;
             Ok(object(&answer::decision(&decision, &door.commands)?))
         }
         "/v1/audio/transcriptions" => {
-            only(&Method::POST, &request)?;
-            let (decision, format) = decided(door, taken, request, false).await?;
+            only(&Method::POST, head)?;
+            let (decision, format) = decided(door, taken, head, body, false).await?;
             Ok(match answer::transcript(&decision, format)? {
                 Value::String(words) => text("text/plain; charset=utf-8", words + "\n"),
                 transcript => object(&transcript),
@@ -238,8 +258,8 @@ fn of_page(kind: &'static str, body: &'static str) -> Response<Full<Bytes>> {
     answer
 }
 
-fn only(method: &Method, request: &Request<Incoming>) -> Result<(), Refusal> {
-    if request.method() == method {
+fn only(method: &Method, head: &Parts) -> Result<(), Refusal> {
+    if head.method == method {
         return Ok(());
     }
     let allow = if method == Method::GET { "GET" } else { "POST" };
@@ -247,8 +267,8 @@ fn only(method: &Method, request: &Request<Incoming>) -> Result<(), Refusal> {
 }
 
 /// Refuses who has no token, and pages of other sites.
-fn permit(door: &Door, request: &Request<Incoming>) -> Result<(), Refusal> {
-    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+fn permit(door: &Door, head: &Parts) -> Result<(), Refusal> {
+    let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
     let (host, is_tcp) = (header(HOST), matches!(door.settings.listen, Address::Tcp(_)));
     if is_foreign_page(host, header(ORIGIN)) || door.token.is_none() && is_tcp && !is_local_name(host) {
         return Err(Refusal::new(403, "foreign_page", "pages of other sites may not use this server"));
@@ -300,18 +320,22 @@ impl Drop for Place {
 async fn decided(
     door: &Door,
     taken: &Rc<Cell<usize>>,
-    request: Request<Incoming>,
+    head: &Parts,
+    body: &mut Incoming,
     act: bool,
 ) -> Result<(Decision, answer::Format), Refusal> {
     let _place = Place::take(taken, door.settings.uploads)?;
-    let receiving = upload::receive(request, &door.scratch, &door.settings);
+    let receiving = upload::receive(&head.headers, body, &door.scratch, &door.settings);
     let seconds = door.settings.timeout.as_secs();
     let late = |_| Refusal::new(408, "too_slow", format!("the upload did not come in within {seconds} s"));
     let Upload { recording, format } = timeout(door.settings.timeout, receiving).await.map_err(late)??;
     let (say, said) = oneshot::channel();
     let answer: queue::Answer = Box::new(move |decision| drop(say.send(decision)));
     let stopping = || Refusal::new(503, "stopping", "the daemon is stopping; try again in a second");
-    door.requests.offer(queue::Request { recording, act, answer }).map_err(|_| stopping())?;
+    let waiting = Waiting::default();
+    if !door.requests.offer(queue::Request::new(recording, act, answer, &waiting)) {
+        return Err(Refusal::new(503, "busy", "no more recordings can wait now; try again in a second"));
+    }
     Ok((said.await.map_err(|_| stopping())?, format))
 }
 

@@ -8,6 +8,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::audio::SAMPLE_RATE;
+use crate::utterance::endpoint::EndpointSettings;
+use crate::utterance::scratch::ScratchSettings;
+
 pub mod access;
 pub mod answer;
 pub mod http;
@@ -80,6 +84,15 @@ impl Default for ServeSettings {
             timeout: Duration::from_secs(30),
         }
     }
+}
+
+/// Bytes that uploads may take in scratch: all but what the microphone needs, which is an utterance that is recorded, two
+/// that wait, and one that is decided, each as long as one may be.
+pub fn room(scratch: &ScratchSettings, endpoint: &EndpointSettings) -> u64 {
+    const FOR_THE_MICROPHONE: u64 = 4;
+    let bytes_a_second = u64::from(SAMPLE_RATE) * 2;
+    let utterance = endpoint.max_length.as_millis() as u64 * bytes_a_second / 1000;
+    scratch.capacity.saturating_sub(FOR_THE_MICROPHONE * utterance)
 }
 
 #[cfg(test)]

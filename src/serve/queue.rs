@@ -2,7 +2,8 @@
 //! uploads in their order.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use crate::decide::rules::Verdict;
 use crate::decide::thresholds::Assessment;
@@ -32,6 +33,26 @@ pub struct Request {
     pub act: bool,
     /// Takes the decision.
     pub answer: Answer,
+    /// When the recording had come in.
+    pub received: Instant,
+    sender: Weak<()>,
+}
+
+/// The one who waits for an answer. When it is dropped, the request is not wanted any more.
+#[derive(Default)]
+pub struct Waiting(Arc<()>);
+
+impl Request {
+    /// A request that came in now, from `waiting`.
+    pub fn new(recording: Recording, act: bool, answer: Answer, waiting: &Waiting) -> Request {
+        Request { recording, act, answer, received: Instant::now(), sender: Arc::downgrade(&waiting.0) }
+    }
+
+    /// Whether somebody still waits for the answer. What nobody waits for is neither decided nor carried out: its sender
+    /// may have asked somebody else, or have given up.
+    pub fn is_wanted(&self) -> bool {
+        self.sender.strong_count() > 0
+    }
 }
 
 impl fmt::Debug for Request {
@@ -54,13 +75,40 @@ pub fn requests(uploads: usize, wake: impl Fn() + Send + Sync + 'static) -> (Req
 }
 
 impl Requests {
-    /// Puts `request` into the queue if there is room. Never waits.
-    ///
-    /// # Errors
-    /// The request itself, when the queue is full or the decider has ended.
-    pub fn offer(&self, request: Request) -> Result<(), Request> {
-        self.queue.offer(request)?;
+    /// Puts `request` into the queue, after those that nobody waits for were removed. Never waits. False if there is no
+    /// room or the decider has ended; the request is dropped then.
+    pub fn offer(&self, request: Request) -> bool {
+        self.queue.retain(Request::is_wanted);
+        let taken = self.queue.offer(request).is_ok();
         (self.wake)();
-        Ok(())
+        taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::runtime::mailbox::Received;
+    use crate::utterance::scratch::{Scratch, ScratchSettings};
+
+    #[test]
+    fn what_nobody_waits_for_makes_room_for_the_next() {
+        let scratch = Scratch::new("/dev/shm".into(), &ScratchSettings::default());
+        let request = |waiting: &Waiting| {
+            let recording = scratch.open().unwrap().seal(0).unwrap();
+            Request::new(recording, false, Box::new(drop), waiting)
+        };
+        let (requests, queue) = requests(1, || {});
+        let (first, second) = (Waiting::default(), Waiting::default());
+        assert!(requests.offer(request(&first)));
+        assert!(!requests.offer(request(&second)));
+        drop(first);
+        assert!(requests.offer(request(&second)));
+        let Received::Item(taken) = queue.take(Duration::ZERO) else { panic!("the second should wait") };
+        assert!(taken.is_wanted());
+        drop(second);
+        assert!(!taken.is_wanted());
     }
 }

@@ -2,7 +2,7 @@
 
 use http_body_util::{BodyDataStream, BodyExt};
 use hyper::body::{Body, Bytes, Incoming};
-use hyper::header::CONTENT_TYPE;
+use hyper::header::{CONTENT_TYPE, HeaderMap};
 use multer::{Field, Multipart};
 
 use super::ServeSettings;
@@ -25,24 +25,25 @@ pub struct Upload {
     pub format: Format,
 }
 
-/// Takes the body of `request`: a WAV file, or a form with one in the field `file`.
+/// Takes the `body` of a request: a WAV file, or a form with one in the field `file`.
 ///
 /// # Errors
 /// What is wrong with it. Nothing of it is left then.
 pub async fn receive(
-    request: hyper::Request<Incoming>,
+    headers: &HeaderMap,
+    body: &mut Incoming,
     scratch: &Scratch,
     settings: &ServeSettings,
 ) -> Result<Upload, Refusal> {
-    if request.body().size_hint().lower() > settings.max_bytes + (FIELD * FIELDS) as u64 {
+    if body.size_hint().lower() > settings.max_bytes + (FIELD * FIELDS) as u64 {
         return Err(too_large(settings));
     }
-    let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mut file = Limited { utterance: scratch.open().map_err(no_room)?, left: settings.max_bytes, settings };
     let mut format = Format::default();
     match multer::parse_boundary(kind) {
         Ok(boundary) => {
-            let mut form = Multipart::new(BodyDataStream::new(request.into_body()), boundary);
+            let mut form = Multipart::new(BodyDataStream::new(body), boundary);
             let (mut fields, mut found) = (0, false);
             while let Some(mut field) = form.next_field().await.map_err(broken)? {
                 fields += 1;
@@ -71,7 +72,6 @@ pub async fn receive(
             }
         }
         Err(_) => {
-            let mut body = request.into_body();
             while let Some(frame) = body.frame().await {
                 let frame = frame.map_err(|e| Refusal::new(400, "cut_short", format!("the upload broke off: {e}")))?;
                 frame.data_ref().map_or(Ok(()), |bytes: &Bytes| file.take(bytes))?;

@@ -139,6 +139,8 @@ pub struct Usage {
 pub struct Scratch {
     dir: PathBuf,
     ledger: Arc<Ledger>,
+    /// What the recordings of this scratch may take of it, if that is less than all.
+    share: Option<Arc<Ledger>>,
     /// The number of the last utterance.
     last: Arc<AtomicU64>,
     /// Most bytes that recordings and kept files may take together.
@@ -150,7 +152,14 @@ impl Scratch {
     pub fn new(dir: PathBuf, settings: &ScratchSettings) -> Scratch {
         let ledger = Ledger { capacity: settings.capacity, ..Ledger::default() };
         let room = settings.capacity + settings.keep.as_ref().map_or(0, |keep| keep.capacity);
-        Scratch { dir, ledger: Arc::new(ledger), last: Arc::default(), room }
+        Scratch { dir, ledger: Arc::new(ledger), share: None, last: Arc::default(), room }
+    }
+
+    /// The same scratch for recordings that together may take no more than `most` bytes of it, so that there is room for
+    /// others.
+    pub fn sharing(&self, most: u64) -> Scratch {
+        let share = Ledger { capacity: most, ..Ledger::default() };
+        Scratch { share: Some(Arc::new(share)), ..self.clone() }
     }
 
     /// The directory in which the recordings are made.
@@ -224,12 +233,35 @@ impl Scratch {
         self.ledger.made.fetch_add(1, Ordering::Relaxed);
         let number = self.last.fetch_add(1, Ordering::Relaxed) + 1;
         tracing::debug!(utterance = number, "recording");
-        let held = Arc::new(Held { number, bytes: AtomicU64::new(0), ledger: self.ledger.clone() });
+        let held = Arc::new(Held { number, bytes: AtomicU64::new(0), ledgers: self.ledgers() });
         Ok(Utterance { file, scratch: self.clone(), held })
+    }
+
+    fn ledgers(&self) -> Ledgers {
+        Ledgers { all: self.ledger.clone(), share: self.share.clone() }
     }
 
     fn io(&self, cause: io::Error) -> ScratchError {
         ScratchError::Io { dir: self.dir.clone(), cause }
+    }
+}
+
+/// Where the bytes of a recording are counted: among all, and in the share that its scratch may take.
+#[derive(Debug)]
+struct Ledgers {
+    all: Arc<Ledger>,
+    share: Option<Arc<Ledger>>,
+}
+
+impl Ledgers {
+    fn reserve(&self, bytes: u64) -> Result<(), ScratchError> {
+        self.share.as_ref().map_or(Ok(()), |share| share.reserve(bytes))?;
+        self.all.reserve(bytes).inspect_err(|_| self.share.iter().for_each(|share| share.release(bytes)))
+    }
+
+    fn release(&self, bytes: u64) {
+        self.all.release(bytes);
+        self.share.iter().for_each(|share| share.release(bytes));
     }
 }
 
@@ -239,7 +271,7 @@ impl Scratch {
 struct Held {
     number: u64,
     bytes: AtomicU64,
-    ledger: Arc<Ledger>,
+    ledgers: Ledgers,
 }
 
 impl Held {
@@ -251,7 +283,7 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         let bytes = self.bytes();
-        self.ledger.release(bytes);
+        self.ledgers.release(bytes);
         tracing::debug!(utterance = self.number, bytes, "deleted");
     }
 }
@@ -288,10 +320,10 @@ impl Utterance {
     /// As [`Utterance::write`].
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), ScratchError> {
         let more = bytes.len() as u64;
-        self.held.ledger.reserve(more)?;
+        self.held.ledgers.reserve(more)?;
         self.held.bytes.fetch_add(more, Ordering::Relaxed);
         self.file.write_all(bytes).map_err(|e| self.scratch.io(e))?;
-        self.held.ledger.written.fetch_add(more, Ordering::Relaxed);
+        self.held.ledgers.all.written.fetch_add(more, Ordering::Relaxed);
         Ok(())
     }
 
@@ -301,7 +333,7 @@ impl Utterance {
     /// [`ScratchError::Io`] when the file cannot be cut.
     pub fn clear(&mut self) -> Result<(), ScratchError> {
         self.file.set_len(0).and_then(|()| self.file.rewind()).map_err(|e| self.scratch.io(e))?;
-        self.held.ledger.release(self.held.bytes.swap(0, Ordering::Relaxed));
+        self.held.ledgers.release(self.held.bytes.swap(0, Ordering::Relaxed));
         Ok(())
     }
 
@@ -314,7 +346,7 @@ impl Utterance {
         let held = self.held.bytes();
         let keep = held.saturating_sub(excess);
         self.file.set_len(keep).map_err(|e| self.scratch.io(e))?;
-        self.held.ledger.release(held - keep);
+        self.held.ledgers.release(held - keep);
         self.held.bytes.store(keep, Ordering::Relaxed);
         tracing::debug!(utterance = self.held.number, bytes = keep, "sealed");
         // The descriptor for writing closes with `self`.

@@ -13,11 +13,12 @@ use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Value, json};
 
 use self::event::Event;
 use self::hearing::{Hearing, HearingError};
-use super::queue::{Answer, Decision, Request, Requests};
+use super::queue::{Answer, Decision, Request, Requests, Waiting};
 use crate::act::command::Command;
 use crate::decide::rules::Verdict;
 use crate::grammar::{Grammar, SlotValue};
@@ -78,11 +79,9 @@ pub fn serve(socket: &TcpListener, door: &Door, stop: &Stop) {
     let connections = AtomicUsize::new(0);
     thread::scope(|scope| {
         while !stop.raised() {
-            let Ok((stream, peer)) = socket.accept() else {
-                thread::sleep(POLL_INTERVAL);
-                continue;
-            };
-            let may = peer.ip().is_loopback() || door.settings.from.contains(&peer.ip().to_canonical());
+            let Some((stream, peer)) = accepted(socket) else { continue };
+            let address = peer.ip().to_canonical();
+            let may = address.is_loopback() || door.settings.from.contains(&address);
             if !may || connections.load(Ordering::Relaxed) == CONNECTIONS {
                 tracing::debug!(%peer, may, "no connection");
                 continue;
@@ -100,6 +99,16 @@ pub fn serve(socket: &TcpListener, door: &Door, stop: &Stop) {
             }
         }
     });
+}
+
+/// The next connection. Waits for one no longer than a loop may.
+fn accepted(socket: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
+    let wait = Timespec { tv_sec: 0, tv_nsec: POLL_INTERVAL.subsec_nanos().into() };
+    let mut ready = [PollFd::new(socket, PollFlags::IN)];
+    if poll(&mut ready, Some(&wait)).is_err() {
+        thread::sleep(POLL_INTERVAL);
+    }
+    socket.accept().ok()
 }
 
 struct Connection<'a> {
@@ -183,16 +192,28 @@ impl Connection<'_> {
     fn transcript(&self, recording: Recording) -> io::Result<()> {
         let (say, said) = sync_channel(1);
         let answer: Answer = Box::new(move |decision| drop(say.send(decision)));
-        if self.door.requests.offer(Request { recording, act: self.door.settings.act, answer }).is_err() {
+        let waiting = Waiting::default();
+        let request = Request::new(recording, self.door.settings.act, answer, &waiting);
+        if !self.door.requests.offer(request) {
             return self.say("error", json!({"text": "too many recordings wait; try again", "code": "busy"}));
         }
         loop {
             match said.recv_timeout(POLL_INTERVAL) {
                 Ok(decision) => return self.say("transcript", json!({"text": words(&decision), "language": "en"})),
-                Err(RecvTimeoutError::Timeout) if !self.stop.raised() => {}
+                Err(RecvTimeoutError::Timeout) if !self.stop.raised() => self.still_there()?,
                 Err(_) => return self.say("error", json!({"text": "Hearken is stopping", "code": "stopping"})),
             }
         }
+    }
+}
+
+impl Connection<'_> {
+    /// Whether the other side has not closed the connection.
+    fn still_there(&self) -> io::Result<()> {
+        self.stream.set_nonblocking(true)?;
+        let peeked = self.stream.peek(&mut [0]);
+        self.stream.set_nonblocking(false)?;
+        if matches!(peeked, Ok(0)) { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
     }
 }
 
