@@ -65,7 +65,7 @@ mod tests {
             ("homeassistant.local", Some(("homeassistant.local", 1883))),
             ("192.168.1.7:8883", Some(("192.168.1.7", 8883))),
             ("[::1]:1883", Some(("[::1]", 1883))),
-            ("[fe80::1]", None),
+            ("[fe80::1]", Some(("[fe80::1]", 1883))),
             ("::1", None),
             ("mqtt://box:1883", None),
             ("box:", None),
