@@ -420,7 +420,12 @@ mod tests {
                 let written = if *section == "endpoint" {
                     SMALL.replace("hangover = \"0.7 s\"", &format!("{} = {usual}", key.name))
                 } else {
-                    format!("{SMALL}[{section}]\n{} = {usual}\n", key.name)
+                    let needed = keys.iter().filter_map(|key| match key.usual {
+                        Usual::Needed(example) => Some(format!("{example}\n")),
+                        _ => None,
+                    });
+                    let needed: String = needed.collect();
+                    format!("{SMALL}[{section}]\n{needed}{} = {usual}\n", key.name)
                 };
                 let other = parse("written", &written).unwrap_or_else(|e| panic!("{e}"));
                 let value = |settings: &Settings| of_section(settings, section, key.name);

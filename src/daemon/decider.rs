@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::act::buttons::Muted;
 use crate::act::command::Action;
 use crate::act::states::States;
 use crate::act::task::Asked;
@@ -81,6 +82,8 @@ pub struct Decider<'a> {
     pub rounds: Rounds,
     /// The socket for the question why.
     pub socket: Option<StatusSocket>,
+    /// Whether voice is ignored.
+    pub muted: Muted,
     /// The queue of uploads.
     pub uploads: Receiver<Request>,
 }
@@ -134,7 +137,13 @@ pub fn decide(
             Received::Item(spoken) => {
                 sound_of = spoken.recording.number();
                 let known = drafted.take().filter(|drafted: &Drafted| drafted.number == spoken.draft);
-                let (decided, rules) = decider.consider(spoken, known.map(|drafted| drafted.heard));
+                // What was said before it was muted is not carried out after that.
+                let known = if decider.muted.is_muted() {
+                    Some(Err("the microphone was muted before it was decided".into()))
+                } else {
+                    known.map(|drafted| Ok(drafted.heard))
+                };
+                let (decided, rules) = decider.consider(spoken, known);
                 last = Some(Last::of(&decided, rules));
                 if !hand_over(decided) {
                     return;
@@ -199,14 +208,14 @@ impl Decider<'_> {
         Some(Drafted { number, heard })
     }
 
-    /// Decides a recording; `known` is what was recognized in a draft with the same samples. Also returns the results of
+    /// Decides a recording; `known` is what was recognized in a draft with the same samples, or why nothing is. Also returns the results of
     /// the rules that ask for more than what was heard.
-    fn consider(&mut self, spoken: Spoken, known: Option<Heard>) -> (Decided, Rules) {
+    fn consider(&mut self, spoken: Spoken, known: Option<Result<Heard, String>>) -> (Decided, Rules) {
         let Spoken { mut recording, fell_silent, .. } = spoken;
         let (utterance, settings) = (recording.number(), self.settings);
         let scratch = self.scratch.usage();
         let heard = match known {
-            Some(heard) => Ok(heard),
+            Some(known) => known,
             None => recording
                 .samples()
                 .map_err(|e| e.to_string())

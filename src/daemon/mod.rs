@@ -32,7 +32,7 @@ use self::listener::{Listener, Spoken};
 use self::reporter::ReportThread;
 use self::tasks::{TaskThreads, Tasks};
 use self::uploads::Doors;
-use crate::act::buttons::{Contacts, Talk, input_claims};
+use crate::act::buttons::{Contacts, Muted, Talk, input_claims};
 use crate::act::command::{Origin, Output};
 use crate::act::gpio::{self, InputPins, OutputPins};
 use crate::act::remembered::{self, Remembered};
@@ -95,6 +95,8 @@ pub struct Options {
     pub config: Option<PathBuf>,
     /// The number of the last utterance: after a reload the numbers go on.
     pub numbers: Arc<AtomicU64>,
+    /// Whether voice is ignored: a reload changes nothing of that.
+    pub muted: Muted,
 }
 
 impl Options {
@@ -219,11 +221,14 @@ pub fn serve(parts: Parts, settings: &Settings, options: &Options, stop: &Stop) 
     let actuator = Actuator::new(&settings.outputs, pins).beginning_with(before);
     let (states, contacts, rounds) = (actuator.states(), Contacts::unknown(&settings.buttons), Rounds::default());
     let metrics = counted(settings, &states, &scratch, microphone.clone());
-    let (to_broker, publisher) = publishing::prepared(settings, &states, microphone.clone())?.unzip();
+    if settings.mqtt.is_none() {
+        // Nobody could end it.
+        options.muted.show(false);
+    }
+    let (to_broker, publisher) = publishing::prepared(settings, &states, microphone.clone(), &options.muted)?.unzip();
     let (reporter, telling, to_keep) = reporting(settings, options, to_broker, stop)?;
     let reporter = reporter.counting(metrics.clone());
     let publisher = publisher.map(|publisher| publisher.hearing(reporter.loudness()));
-    let muted = publisher.as_ref().map(Publisher::muted).unwrap_or_default();
     let (tasks, task_threads) = Tasks::start(&settings.commands, &reporter, stop)?.unzip();
     let actuator = actuator.handing_over(tasks);
     let (outbox, inbox) = mailbox(WAITING_RECORDINGS);
@@ -237,7 +242,7 @@ pub fn serve(parts: Parts, settings: &Settings, options: &Options, stop: &Stop) 
             outbox,
             drafts: drafts.clone(),
             talk: talk.clone(),
-            muted,
+            muted: options.muted.clone(),
             reporter: reporter.clone(),
             rounds: rounds.clone(),
         },
@@ -254,6 +259,7 @@ pub fn serve(parts: Parts, settings: &Settings, options: &Options, stop: &Stop) 
             reporter: reporter.clone(),
             rounds: rounds.clone(),
             socket: socket(&scratch, Question::Why),
+            muted: options.muted.clone(),
             uploads,
         },
         inputs,

@@ -6,6 +6,7 @@ use std::sync::mpsc::SyncSender;
 use super::actuator::Order;
 use super::error::Error;
 use super::pressed;
+use crate::act::buttons::Muted;
 use crate::act::command::{Action, Origin};
 use crate::act::states::States;
 use crate::audio::supervisor::Counters;
@@ -16,7 +17,8 @@ use crate::publish::news::{self, ToBroker};
 use crate::runtime::secret;
 use crate::runtime::stop::Stop;
 
-/// Makes what publishes, and the sink of reports for it, if the configuration has a broker.
+/// Makes what publishes, and the sink of reports for it, if the configuration has a broker. `muted` is set as it is asked
+/// for there.
 ///
 /// # Errors
 /// A password that cannot be read.
@@ -24,6 +26,7 @@ pub fn prepared(
     settings: &Settings,
     states: &States,
     microphone: Option<Arc<Counters>>,
+    muted: &Muted,
 ) -> Result<Option<(ToBroker, Publisher)>, Error> {
     let Some(mqtt) = &settings.mqtt else { return Ok(None) };
     let password = mqtt.login.as_ref().map(|(_, file)| {
@@ -31,9 +34,9 @@ pub fn prepared(
         Ok::<_, Error>(text.trim_end_matches(['\r', '\n']).to_string())
     });
     let (sink, news) = news::queue(mqtt.words);
-    let offered = (settings.outputs.as_slice(), settings.commands.as_slice());
+    let offered = (settings.outputs.as_slice(), settings.configured());
     let publisher = Publisher::new((mqtt, password.transpose()?), offered, states, microphone, news);
-    Ok(Some((sink, publisher)))
+    Ok(Some((sink, publisher.muting(muted.clone()))))
 }
 
 /// Publishes until `stop` is raised. An order that finds no room in the queue of the actuator is dropped: this thread

@@ -92,9 +92,9 @@ impl Publisher {
         Publisher { loudness, ..self }
     }
 
-    /// Whether voice is to be ignored.
-    pub fn muted(&self) -> Muted {
-        self.muted.clone()
+    /// Sets `muted` when that is asked for, and publishes it.
+    pub fn muting(self, muted: Muted) -> Publisher {
+        Publisher { muted, ..self }
     }
 
     fn options(&self) -> MqttOptions {
