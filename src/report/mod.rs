@@ -27,6 +27,7 @@ pub mod explanation;
 pub mod fields;
 mod levels;
 pub mod metrics;
+pub mod reference;
 pub mod textfile;
 pub mod watch;
 

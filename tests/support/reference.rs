@@ -13,7 +13,7 @@ pub fn pages() -> [(&'static str, String); 6] {
         ("docs/reference/configuration.md", hearken::config::reference::page()),
         ("docs/reference/schema.json", format!("{:#}\n", hearken::config::reference::schema())),
         ("docs/reference/commands.md", hearken::cli::reference::page()),
-        ("docs/reference/events.md", hearken::report::fields::page()),
+        ("docs/reference/events.md", hearken::report::reference::page()),
         ("docs/reference/metrics.md", metrics()),
         ("docs/reference/boards.md", boards()),
     ]
