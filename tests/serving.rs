@@ -52,6 +52,12 @@ impl Server {
         curl(&self.socket(), path, arguments)
     }
 
+    /// The status with which an upload is answered. While the kernel's queue of connections is full, curl says 0.
+    fn until_answered(&self, upload: &str) -> u16 {
+        let send = || self.curl("/v1/decide", &["--data-binary", upload]).0;
+        std::iter::repeat_with(send).find(|status| *status != 0).unwrap()
+    }
+
     fn usage(&self) -> Value {
         status::ask(self.scratch.path(), Question::Status).unwrap()["scratch"].clone()
     }
@@ -186,13 +192,13 @@ fn a_hundred_uploads_at_once_half_of_them_bad_are_all_answered() {
             scope.spawn(move || {
                 for number in 0..10 {
                     let status = match (sender + number) % 4 {
-                        0 => server.curl("/v1/decide", &["--data-binary", "no sound"]).0,
+                        0 => server.until_answered("no sound"),
                         1 => {
                             drop(server.unfinished(1000 * number));
                             continue;
                         }
                         _ => loop {
-                            match server.curl("/v1/decide", &["--data-binary", &wav()]).0 {
+                            match server.until_answered(&wav()) {
                                 429 => thread::yield_now(),
                                 status => break status,
                             }
