@@ -191,7 +191,7 @@ fn a_hundred_uploads_at_once_half_of_them_bad_are_all_answered() {
             let (server, answers) = (&server, &answers);
             scope.spawn(move || {
                 for number in 0..10 {
-                    let status = match (sender + number) % 4 {
+                    let status = match (10 * sender + number) % 4 {
                         0 => server.until_answered("no sound"),
                         1 => {
                             drop(server.unfinished(1000 * number));
