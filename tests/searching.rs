@@ -94,6 +94,8 @@ fn exact(lambda: f32) -> SearchSettings {
         curiosity: 1e9,
         patience: usize::MAX,
         joint_lead: f32::INFINITY,
+        calls: usize::MAX,
+        calls_a_token: 0,
         max_calls: usize::MAX,
     }
 }
@@ -262,7 +264,8 @@ fn wherever_the_deadline_falls_it_is_said_and_no_call_is_made_after_it() {
     let text = tokenizer.encode(" ab on b. on ab").unwrap();
     let graph = TokenGraph::new(grammar(&["ab on b", "(a|b|ab) {state} [b]"]), &tokenizer);
     let parrot = || Parrot { text: text.clone(), logits: vec![0.0; ends.text as usize + 1] };
-    let settings = SearchSettings { curiosity: 1e9, patience: usize::MAX, ..SearchSettings::default() };
+    let settings =
+        SearchSettings { curiosity: 1e9, patience: usize::MAX, calls: usize::MAX, ..SearchSettings::default() };
     let needed = search(&mut parrot(), &graph, &ends, &settings, 30).unwrap().calls;
     assert!(needed > text.len());
     for calls_left in 0..needed + 3 {
@@ -295,8 +298,14 @@ fn what_is_not_looked_for_any_more_is_further_behind_than_it_must_be() {
 #[test]
 fn with_a_bonus_the_best_of_the_two_that_come_up_has_the_better_rank_or_clearly_the_better_sound() {
     let mut both = 0;
-    let settings =
-        SearchSettings { bonus: 1.0, reach: 1e9, curiosity: 1e9, joint_lead: 2.0, ..SearchSettings::default() };
+    let settings = SearchSettings {
+        bonus: 1.0,
+        reach: 1e9,
+        curiosity: 1e9,
+        joint_lead: 2.0,
+        calls: usize::MAX,
+        ..SearchSettings::default()
+    };
     each(200, 15_485_863, |graph, ends, dice, place| {
         let found = search(dice, graph, ends, &settings, 12).unwrap();
         let (Some(best), Some(other)) = (found.best(), found.runner_up()) else { return };
@@ -384,6 +393,22 @@ fn when_half_of_the_calls_are_spent_sentences_are_found_that_would_take_more_tha
 }
 
 #[test]
+fn a_longer_text_has_more_calls_but_never_more_than_the_most() {
+    let settings = SearchSettings { calls: 30, calls_a_token: 2, max_calls: 50, ..SearchSettings::default() };
+    assert_eq!([0, 5, 10, 11, usize::MAX].map(|tokens| settings.most_calls(tokens)), [30, 40, 50, 50, 50]);
+    let (tokenizer, ends) = tokenizer();
+    let graph = wide(&tokenizer);
+    let mut gave_up = 0;
+    for seed in 0..120 {
+        let few = SearchSettings { calls: 4, calls_a_token: 1, ..slow(1000) };
+        let found = search(&mut Dice::new(seed * 7919 + 3, &ends), &graph, &ends, &few, 12).unwrap();
+        assert!(found.calls <= few.most_calls(found.text.len()).max(found.text.len() + 1), "seed {seed}: {found:?}");
+        gave_up += usize::from(found.gave_up == Some(Limit::Calls));
+    }
+    assert!(gave_up > 10, "{gave_up} searches gave up");
+}
+
+#[test]
 fn after_the_first_sentence_the_search_makes_as_many_calls_more_as_its_patience_allows() {
     let (tokenizer, ends) = tokenizer();
     let graph = wide(&tokenizer);
@@ -393,7 +418,7 @@ fn after_the_first_sentence_the_search_makes_as_many_calls_more_as_its_patience_
             let found = search(&mut Dice::new(seed * 7919 + 3, &ends), &graph, &ends, &settings, 12).unwrap();
             found.best().map(|_| found.calls)
         };
-        let settings = SearchSettings { reach: 1e9, ..SearchSettings::default() };
+        let settings = SearchSettings { calls: usize::MAX, ..SearchSettings::default() };
         let Some(first) = calls(until_the_first(settings.clone())) else { continue };
         let more = calls(settings).unwrap() - first;
         assert!(more <= 16, "seed {seed}: {more} calls more");
@@ -480,7 +505,7 @@ fn a_token_of_which_the_model_gives_no_number_is_impossible_not_certain() {
     let graph = TokenGraph::new(grammar(&["on a", "on b"]), &tokenizer);
     let [a, b] = [" a", " b"].map(|t| tokenizer.encode(t).unwrap()[0]);
     let text = tokenizer.encode(" on a").unwrap();
-    let settings = SearchSettings { reach: 1e9, ..SearchSettings::default() };
+    let settings = SearchSettings { reach: 1e9, calls: usize::MAX, ..SearchSettings::default() };
     for logit in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         for (token, other) in [(a, "on b"), (b, "on a")] {
             let parrot = Parrot { text: text.clone(), logits: vec![0.0; ends.text as usize + 1] };

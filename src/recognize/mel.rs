@@ -1,5 +1,5 @@
-//! Whisper's log-mel spectrogram, as whisper.cpp 1.8.3 computes it (`log_mel_spectrogram`), in a tenth of its time: with
-//! a real FFT, and only where a filter is not zero. No input or output.
+//! Whisper's log-mel spectrogram, as whisper.cpp 1.8.3 computes it (`log_mel_spectrogram`), in a tenth of its time:
+//! with a real FFT, and only where a filter is not zero. No input or output.
 //!
 //! A frame is 400 samples (25 ms) under a Hann window, a new one every 160 samples (10 ms). Its power spectrum goes
 //! through 80 mel filters, which stand in the model file. The logarithms are cut at 8 below the greatest of them, and

@@ -158,8 +158,8 @@ pub trait Recognizer {
     /// [`RecognizeError`]; only this utterance is lost.
     fn hear(&mut self, samples: &[f32]) -> Result<Heard, RecognizeError>;
 
-    /// As [`Recognizer::hear`], for the draft `number`. `None` if it is not wanted any more; a recognizer that decides in
-    /// many steps gives up between them.
+    /// As [`Recognizer::hear`], for the draft `number`. `None` if it is not wanted any more; a recognizer that decides
+    /// in many steps gives up between them.
     ///
     /// # Errors
     /// As [`Recognizer::hear`].

@@ -126,12 +126,13 @@ pub fn search<M: LanguageModel>(
         // Without the whole free text there is nothing to compare sentences with.
         return Ok(found);
     }
+    search.max_calls = settings.most_calls(found.text.len());
     let floor = free - settings.reach * (found.text.len() + MORE_TOKENS) as f32;
     let mut settings = settings.clone();
     let mut open = BinaryHeap::from([Open::root(graph)]);
     let (mut whole, mut hurried) = (Whole::default(), false);
     while let Some(next) = open.pop() {
-        if !hurried && whole.first.is_none() && search.calls >= settings.max_calls / 2 {
+        if !hurried && whole.first.is_none() && search.calls >= search.max_calls / 2 {
             hurried = true;
             settings.haste += HURRY;
             settings.curiosity = f32::INFINITY;

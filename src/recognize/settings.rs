@@ -60,7 +60,12 @@ pub struct SearchSettings {
     pub patience: usize,
     /// The second sentence by rank becomes the best one if its joint log-probability is higher by this many nats.
     pub joint_lead: f32,
-    /// Most calls of the decoder, including those for the free text. Clear speech takes 10 to 20, noise up to 200.
+    /// Most calls of the decoder, including those for the free text: so many, and so many more for each token of it,
+    /// but not more than `max_calls`. A command takes 10 to 40; what is no command would take up to 200.
+    pub calls: usize,
+    /// Calls for each token of the free text.
+    pub calls_a_token: usize,
+    /// Most calls of the decoder, whatever the free text is.
     pub max_calls: usize,
 }
 
@@ -68,6 +73,11 @@ pub struct SearchSettings {
 const MAX_CALLS: usize = 200;
 
 impl SearchSettings {
+    /// Most calls of the decoder for a free text of so many tokens.
+    pub fn most_calls(&self, tokens: usize) -> usize {
+        self.calls.saturating_add(self.calls_a_token.saturating_mul(tokens)).min(self.max_calls)
+    }
+
     /// The settings for the model `name`, or for the user's own model with the hash `sha256`. A model without a table
     /// gets those of the default model.
     pub fn of_model(name: &str, sha256: Option<&str>) -> SearchSettings {
@@ -108,7 +118,8 @@ fn settings(section: Section<'_>) -> Option<SearchSettings> {
     let [bonus, haste, reach] = ["bonus", "haste", "reach"].map(|name| need(name, 0.0..=100.0));
     let [curiosity, joint_lead] = ["curiosity", "joint_lead"].map(|name| need(name, 0.0..=100.0));
     let lambda = need("lambda", 0.0..=1.0);
-    let patience = section.need("patience", "patience = 16").and_then(|v| v.integer(0..=1000));
+    let whole = |name: &str| section.need(name, &format!("{name} = 16")).and_then(|v| v.integer(0..=1000));
+    let [patience, calls, calls_a_token] = ["patience", "calls", "calls_a_token"].map(whole);
     section.end();
     Some(SearchSettings {
         lambda: lambda?,
@@ -118,6 +129,8 @@ fn settings(section: Section<'_>) -> Option<SearchSettings> {
         curiosity: curiosity?,
         patience: patience? as usize,
         joint_lead: joint_lead?,
+        calls: calls? as usize,
+        calls_a_token: calls_a_token? as usize,
         max_calls: MAX_CALLS,
     })
 }

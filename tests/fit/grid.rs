@@ -73,6 +73,11 @@ fn variants(now: &SearchSettings, wanted: &[String]) -> Vec<Variant> {
     for joint_lead in [4.0, 12.0, 100.0] {
         add(format!("joint_lead {joint_lead}"), &|s| s.joint_lead = joint_lead);
     }
+    for (calls, calls_a_token) in [(16, 2), (24, 2), (32, 1), (32, 3), (48, 2), (200, 0)] {
+        add(format!("calls {calls} + {calls_a_token} a token"), &|s| {
+            (s.calls, s.calls_a_token) = (calls, calls_a_token)
+        });
+    }
     for max_calls in [30, 40, 60, 100] {
         add(format!("max_calls {max_calls}"), &|s| s.max_calls = max_calls);
     }
@@ -104,7 +109,7 @@ pub fn search(folder: &Folder, surroundings: &Surroundings, wanted: &[String]) -
         let Score { found, right, wrong, false_accepts, calls, calls_for_others, seconds } = score;
         let ms = seconds * 1000.0 / sounds.len().max(1) as f64;
         println!(
-            "  {name:<16} {found:5} found, {right:5} right, {wrong:3} wrong, calls {calls}; other speech: {false_accepts:3} \
+            "  {name:<24} {found:5} found, {right:5} right, {wrong:3} wrong, calls {calls}; other speech: {false_accepts:3} \
              obeyed, calls {calls_for_others}; search {ms:.0} ms"
         );
     }
