@@ -38,14 +38,14 @@ pub mod decide;
 /// Reports of what happened, for people and for programs.
 pub mod report;
 
-/// Tasks: what commands do besides switching outputs. Running programs, and sending requests.
-pub mod tasks;
-
-/// Doors for other programs: recordings that come over the network, decided like those of the microphone.
-pub mod serve;
-
 /// Publishing to an MQTT broker, in the form that Home Assistant reads, and what a message from there asks for.
 pub mod publish;
+
+/// Tasks: what commands do besides switching outputs. Running programs, sending requests, and publishing messages.
+pub mod tasks;
+
+/// Servers for other programs: recordings that come over the network, decided like those of the microphone.
+pub mod serve;
 
 /// The configuration: reads one TOML file into checked settings; the boards; warnings about weak configurations.
 pub mod config;

@@ -683,6 +683,19 @@ fn what_a_command_runs_and_sends_is_checked() {
             "post = \"box:1880\"",
             "25:8: commands[0].post: an address is needed; as in \"http://localhost:1880/hearken\"",
         ),
+        (
+            "publish = { topic = \"a\" }",
+            "25:11: commands[0].publish: there is no broker to publish to; make one: [mqtt]",
+        ),
+        (
+            "publish = { topic = \"a/#\" }\n[mqtt]\naddress = \"box\"",
+            "commands[0].publish.topic: nothing can be published to this topic",
+        ),
+        ("publish = { payload = \"a\" }\n[mqtt]\naddress = \"box\"", "commands[0].publish.topic: missing; as in"),
+        (
+            "publish = { topic = \"a/{stat}\" }\n[mqtt]\naddress = \"box\"",
+            "commands[0].publish: no slot \"stat\" in these sentences; did you mean {state}?",
+        ),
         ("post = \"http://box/{state}\"", "25:8: commands[0].post: slots are sent in the body; an address has none"),
     ];
     for (lines, expected) in cases {

@@ -102,12 +102,17 @@ impl Broker {
 
     /// A daemon that publishes to this broker, with `more` in its section and its configuration.
     fn daemon(&self, microphone: VirtualMicrophone, more: &str) -> Daemon {
+        self.daemon_with(CONFIG, microphone, more)
+    }
+
+    /// The same with another configuration.
+    fn daemon_with(&self, config: &str, microphone: VirtualMicrophone, more: &str) -> Daemon {
         let (port, password) = (self.port, self.dir.path().join("password"));
         let mqtt = format!(
             "[mqtt]\naddress = \"127.0.0.1:{port}\"\nid = \"hall\"\nuser = \"hearken\"\npassword_file = \"{}\"\n{more}",
             password.display()
         );
-        Daemon::configured(microphone, &format!("{CONFIG}{mqtt}"))
+        Daemon::configured(microphone, &format!("{config}{mqtt}"))
     }
 }
 
@@ -288,4 +293,26 @@ fn while_muted_nothing_that_is_said_is_decided() {
     let event = daemon.event();
     assert_eq!((&event["utterance"], &event["command"]), (&json!(1), &json!("lights")), "the first that was heard");
     heard.until("hearken/hall/sentence", "turn on the lights");
+}
+
+#[test]
+fn a_command_publishes_a_message_and_says_so_when_it_cannot() {
+    let _alone = alone();
+    let Some(mut broker) = Broker::new() else { return };
+    let heard = broker.heard();
+    let set = "set = { lights = \"{state}\" }";
+    let publishes = format!("{set}\npublish = {{ topic = \"house/{{state}}/lights\", payload = \"it is {{state}}\" }}");
+    let mut daemon = broker.daemon_with(&CONFIG.replace(set, &publishes), VirtualMicrophone::playing(&quiet(100)), "");
+    heard.until("hearken/hall/available", "online");
+    let command = [quiet(500), samples(&data("home/turn on the lights.wav")), quiet(1000)].concat();
+    let end = |daemon: &mut Daemon| {
+        daemon.microphone.goes_on_with(&command);
+        std::iter::repeat_with(|| daemon.news()).find(|event| event["task"] == "publish").unwrap()
+    };
+    assert_eq!(end(&mut daemon)["outcome"], "done");
+    heard.until("house/on/lights", "it is on");
+    broker.stop();
+    daemon.log_until("not connected, and tried again");
+    let failed = end(&mut daemon);
+    assert_eq!((&failed["outcome"], &failed["reason"]), (&json!("failed"), &json!("the broker is not connected")));
 }

@@ -37,7 +37,7 @@ impl Server {
         command.arg("serve").arg("--config").arg(&config).arg("--scratch").arg(scratch.path());
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-        assert!(log.any(|line| line.contains("waiting for sound")), "it should be ready");
+        assert!(log.any(|line| line.contains("waiting for uploads")), "it should be ready");
         thread::spawn(move || log.for_each(drop));
         fs::remove_file(config).unwrap();
         Server { running: Running::watched(child), scratch }

@@ -48,8 +48,8 @@ impl Contacts {
         Contacts(buttons.iter().map(|_| AtomicU8::new(0)).collect())
     }
 
-    /// Stores whether a button is pressed; `None` if that is not known. Who reads it also sees what was stored before it,
-    /// such as [`Talk`].
+    /// Stores whether a button is pressed; `None` if that is not known. Who reads it also sees what was stored before
+    /// it, such as [`Talk`].
     pub fn show(&self, button: usize, closed: Option<bool>) {
         self.0[button].store(closed.map_or(0, |closed| 1 + u8::from(closed)), Ordering::Release);
     }
@@ -77,7 +77,7 @@ impl Talk {
     }
 }
 
-/// Whether voice is ignored, for the listener. Clones share the value.
+/// Whether voice is ignored, for the listener and the decider. Clones share the value.
 #[derive(Debug, Clone, Default)]
 pub struct Muted(Arc<AtomicBool>);
 

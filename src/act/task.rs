@@ -1,4 +1,5 @@
-//! What a command does besides switching outputs: it runs a program, or sends a request. No input or output.
+//! What a command does besides switching outputs: it runs a program, sends a request, or publishes a message. No input or
+//! output.
 
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ pub enum Task {
     Run(Run),
     /// Send a request by HTTP.
     Post(Post),
+    /// Publish a message over MQTT.
+    Publish(Publish),
 }
 
 impl Task {
@@ -20,11 +23,22 @@ impl Task {
         match self {
             Task::Run(_) => Task::KINDS[0],
             Task::Post(_) => Task::KINDS[1],
+            Task::Publish(_) => Task::KINDS[2],
         }
     }
 
+    /// What of it may have slots.
+    pub fn arguments(&self) -> impl Iterator<Item = &Argument> {
+        let arguments: Vec<&Argument> = match self {
+            Task::Run(run) => run.arguments.iter().collect(),
+            Task::Post(_) => Vec::new(),
+            Task::Publish(publish) => vec![&publish.topic, &publish.payload],
+        };
+        arguments.into_iter()
+    }
+
     /// All kinds.
-    pub const KINDS: [&'static str; 2] = ["run", "post"];
+    pub const KINDS: [&'static str; 3] = ["run", "post", "publish"];
 }
 
 /// A program to run, without a shell.
@@ -49,7 +63,18 @@ pub struct Post {
     pub words: bool,
 }
 
-/// An argument of a program: pieces that are joined.
+/// A message to publish over MQTT.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publish {
+    /// Its topic.
+    pub topic: Argument,
+    /// Its payload.
+    pub payload: Argument,
+    /// Whether the broker keeps it for those who subscribe later.
+    pub retain: bool,
+}
+
+/// An argument of a program, or a part of a message: pieces that are joined.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Argument(pub Vec<Piece>);
 

@@ -104,8 +104,8 @@ pub struct Tap {
 }
 
 impl Tap {
-    /// Puts `samples` into the queue and unparks the reader when enough of them wait. Samples that do not fit are dropped
-    /// and counted.
+    /// Puts `samples` into the queue and unparks the reader when enough of them wait. Samples that do not fit are
+    /// dropped and counted.
     pub fn put(&mut self, samples: impl Iterator<Item = f32>) {
         let Some(queue) = &mut self.queue else { return };
         let refused = samples.map(|sample| queue.enqueue(sample)).filter(Result::is_err).count();

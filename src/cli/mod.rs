@@ -248,7 +248,7 @@ fn run(command: Subcommands) -> Result<(), Error> {
             daemon::run(&config.file, Options { events, watch, scratch, state, ..Options::default() })
         }
         Subcommands::Serve { config, scratch } => {
-            daemon::uploads::serve(&config.file, Options { scratch, ..Options::default() })
+            daemon::servers::serve(&config.file, Options { scratch, ..Options::default() })
         }
         Subcommands::Check { config } => check::check(&config.path()),
         Subcommands::Sentences { config, what } => sentences::sentences(&config.path(), &what),

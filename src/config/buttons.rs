@@ -71,11 +71,8 @@ fn command(value: &Value<'_>, commands: &[Command]) -> Option<usize> {
         Action::Set(_, Setting::Slot(slot)) => Some(slot.as_str()),
         _ => None,
     });
-    let arguments = tasks.iter().flat_map(|task| match task {
-        Task::Run(run) => run.arguments.as_slice(),
-        Task::Post(_) => &[],
-    });
-    if let Some(slot) = set.chain(arguments.flat_map(Argument::slots)).next() {
+    let told = tasks.iter().flat_map(Task::arguments).flat_map(Argument::slots);
+    if let Some(slot) = set.chain(told).next() {
         value.problem(format!("the command {name:?} needs the slot {slot:?}, which a button cannot say"));
     }
     found

@@ -37,7 +37,8 @@ pub enum Kind {
     Table,
 }
 
-/// What holds where a key is missing. The settings of a room that has defaults of its own are compared with it by a test.
+/// What holds where a key is missing. The settings of a room that has defaults of its own are compared with it by a
+/// test.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Usual {
     /// This, as it would be written.

@@ -324,6 +324,18 @@ pub(super) const RUN: Key = key(
     Usual::None,
     "Runs a program, without a shell: its path and its arguments, in which {slot} is the value of a slot. HEARKEN_SLOT_NAME has the value too.",
 );
+pub(super) const PUBLISH: Key = key(
+    "publish",
+    Table,
+    Usual::None,
+    "Publishes a message over MQTT, at the broker of [mqtt], as in { topic = \"house/{room}/radio\", payload = \"{state}\" }.",
+);
+pub(super) const TOPIC: Key =
+    key("topic", Text, Needed("topic = \"house/radio\""), "The topic, in which {slot} is the value of a slot.");
+pub(super) const PAYLOAD: Key =
+    key("payload", Text, Is("\"\""), "The payload, in which {slot} is the value of a slot.");
+pub(super) const RETAIN: Key =
+    key("retain", Boolean, Is("false"), "Whether the broker keeps the message for those who subscribe later.");
 pub(super) const RUN_LIMIT: Key = key(
     "run_limit",
     Time(100, HOUR),

@@ -32,8 +32,8 @@ mod actions;
 pub mod board;
 mod buttons;
 mod confirm;
-mod doors;
 pub mod edit;
+mod integrations;
 pub mod key;
 pub mod keys;
 pub mod lint;
@@ -92,8 +92,8 @@ pub struct Settings {
     pub posting: PostSettings,
     /// The outputs.
     pub outputs: Vec<Output>,
-    /// The commands. A sentence of the grammar has the index of its command. If one must be confirmed, the last two stand
-    /// for yes and no.
+    /// The commands. A sentence of the grammar has the index of its command. If one must be confirmed, the last two
+    /// stand for yes and no.
     pub commands: Vec<Command>,
     /// What is said to a command that waits to be confirmed.
     pub answer_words: AnswerWords,
@@ -199,9 +199,9 @@ fn read(root: Section<'_>) -> Option<Settings> {
     let endpoint = section(&root, "endpoint", endpoint);
     let scratch = section(&root, "scratch", scratch);
     let recognizer = section(&root, "recognizer", |s| recognizer(s, board.as_ref()));
-    let metrics = section(&root, "metrics", |s| s.map(doors::metrics));
-    let serve = section(&root, "serve", |s| s.map(|s| doors::serve(s, &scratch, &endpoint)));
-    let wyoming = section(&root, "wyoming", |s| s.map(doors::wyoming));
+    let metrics = section(&root, "metrics", |s| s.map(integrations::metrics));
+    let serve = section(&root, "serve", |s| s.map(|s| integrations::serve(s, &scratch, &endpoint)));
+    let wyoming = section(&root, "wyoming", |s| s.map(integrations::wyoming));
     let mqtt = section(&root, "mqtt", |s| s.and_then(mqtt::read));
     let gpio = section(&root, "gpio", |s| gpio(s, board.as_ref()));
     let posting = section(&root, "post", tasks::posting);

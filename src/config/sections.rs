@@ -6,14 +6,14 @@ use super::keys::{
     CAPACITY_OF_SCRATCH, CHIP, COMMAND, COMMAND_COSTS, CONFIRM, DEAD_TIME, DEADLINE, DEBOUNCE, DEVICE, EARLY, FADE,
     GAIN_DB, HANGOVER, INPUTS, INTERLOCKED, KEEP, LANGUAGE, LAST, LISTEN, MAX_BYTES, MAX_CALLS, MAX_LENGTH, MAX_ON,
     METRICS_EVERY, METRICS_FILE, MIN_OFF, MIN_ON, MIN_SPEECH, MODEL, MQTT_ID, MQTT_USER, MQTT_WORDS, NAME, NO, OFF,
-    OFFSET, OFFSETS, ON, PASSWORD_FILE, PIN, POST, POST_LIMIT, POST_ROLL, POSTED_WORDS, PRE_ROLL, PREFIX, PRESSED_LOW,
-    PULL, PULSE, PWM, REMEMBER, REQUIRE_TMPFS, REQUIRES, REST, RETRIES, RUN, RUN_LIMIT, SAY, SCENE, SET, SETTLE,
-    SHA256, STATE, SWEEP_AFTER, TALK, THREADS, TOGGLE, TOKEN_FILE, UNFINISHED, UPLOAD_TIMEOUT, UPLOADS, WRONG_COSTS,
-    WYOMING_ACT, WYOMING_FROM, WYOMING_LISTEN, YES,
+    OFFSET, OFFSETS, ON, PASSWORD_FILE, PAYLOAD, PIN, POST, POST_LIMIT, POST_ROLL, POSTED_WORDS, PRE_ROLL, PREFIX,
+    PRESSED_LOW, PUBLISH, PULL, PULSE, PWM, REMEMBER, REQUIRE_TMPFS, REQUIRES, REST, RETAIN, RETRIES, RUN, RUN_LIMIT,
+    SAY, SCENE, SET, SETTLE, SHA256, STATE, SWEEP_AFTER, TALK, THREADS, TOGGLE, TOKEN_FILE, TOPIC, UNFINISHED,
+    UPLOAD_TIMEOUT, UPLOADS, WRONG_COSTS, WYOMING_ACT, WYOMING_FROM, WYOMING_LISTEN, YES,
 };
 
 /// All sections, in the order in which a person writes them.
-pub const SECTIONS: [Keys; 22] = [
+pub const SECTIONS: [Keys; 23] = [
     Keys { section: "", about: "What stands at the head of the file.", keys: &[BOARD] },
     Keys { section: "microphone", about: "Where sound comes from.", keys: &[DEVICE, GAIN_DB] },
     Keys {
@@ -98,8 +98,24 @@ pub const SECTIONS: [Keys; 22] = [
     Keys {
         section: "commands",
         about: "What may be said, and what it does; [[commands]] begins each. A command may do several things, or none: then it is an event only.",
-        keys: &[NAME, SAY, SET, TOGGLE, PULSE, BLINK, SCENE, REQUIRES, RUN, RUN_LIMIT, POST, CONFIRM, COMMAND_COSTS],
+        keys: &[
+            NAME,
+            SAY,
+            SET,
+            TOGGLE,
+            PULSE,
+            BLINK,
+            SCENE,
+            REQUIRES,
+            RUN,
+            RUN_LIMIT,
+            POST,
+            PUBLISH,
+            CONFIRM,
+            COMMAND_COSTS,
+        ],
     },
+    Keys { section: "commands.publish", about: "A message that is published.", keys: &[TOPIC, PAYLOAD, RETAIN] },
     Keys { section: "commands.blink.NAME", about: "How an output blinks.", keys: &[BLINK_ON, BLINK_OFF, BLINK_TIMES] },
 ];
 

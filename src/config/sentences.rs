@@ -48,6 +48,7 @@ pub fn read(root: &Section<'_>, outputs: &[Output], posting: &PostSettings) -> O
         root.problem(format!("{} commands; at most {MAX_COMMANDS} are possible", listed.len()));
         return None;
     }
+    let has_broker = root.get("mqtt").is_some();
     let mut builder = Builder::new(&lists, &trees);
     let mut commands: Vec<Command> = Vec::new();
     let mut names: Vec<Placed<String>> = Vec::new();
@@ -61,7 +62,7 @@ pub fn read(root: &Section<'_>, outputs: &[Output], posting: &PostSettings) -> O
         says.one_kind_a_slot(&section);
         let actions = actions::actions(&section, outputs, &scenes, &says);
         let requires = actions::requires(&section, outputs);
-        let tasks = tasks::tasks(&section, posting, &says);
+        let tasks = tasks::tasks(&section, posting, has_broker, &says);
         let confirm = keys::CONFIRM.get(&section);
         asks = asks.or(confirm.clone());
         let confirm = confirm.and_then(|confirm| keys::CONFIRM.time_of(&confirm));

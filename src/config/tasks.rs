@@ -1,12 +1,14 @@
-//! Reads what commands do besides switching outputs: the section `[post]`, and the keys `run` and `post` of a command.
+//! Reads what commands do besides switching outputs: the section `[post]`, and the keys `run`, `post` and `publish` of a
+//! command.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::actions::Says;
 use super::{assign, keys};
-use crate::act::task::{Argument, Post, Run, Task, variable};
+use crate::act::task::{Argument, Post, Publish, Run, Task, variable};
 use crate::document::{Placed, Section, Value};
+use crate::publish::outbox::is_topic;
 
 /// How requests are sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +38,7 @@ pub fn posting(section: Option<&Section<'_>>) -> PostSettings {
 }
 
 /// Reads the tasks of a command.
-pub fn tasks(section: &Section<'_>, posting: &PostSettings, says: &Says<'_>) -> Vec<Task> {
+pub fn tasks(section: &Section<'_>, posting: &PostSettings, has_broker: bool, says: &Says<'_>) -> Vec<Task> {
     let limit = keys::RUN_LIMIT.get(section);
     let run = keys::RUN.get(section);
     if let (Some(limit), None) = (&limit, &run) {
@@ -52,7 +54,35 @@ pub fn tasks(section: &Section<'_>, posting: &PostSettings, says: &Says<'_>) -> 
         let PostSettings { limit, retries, words } = *posting;
         Some(Task::Post(Post { url: to.value, limit, retries, words }))
     });
-    run.into_iter().chain(post).collect()
+    let publish = keys::PUBLISH.get(section).and_then(|value| publish(&value, has_broker, says));
+    run.into_iter().chain(post).chain(publish).collect()
+}
+
+/// The message of `publish = { topic, payload, retain }`; `None` if it has faults.
+fn publish(value: &Value<'_>, has_broker: bool, says: &Says<'_>) -> Option<Task> {
+    if !has_broker {
+        value.problem("there is no broker to publish to; make one: [mqtt] with address = \"homeassistant.local\"");
+    }
+    let section = value.section()?;
+    let topic = keys::TOPIC.text(&section);
+    let payload = keys::PAYLOAD.text(&section);
+    let retain = keys::RETAIN.boolean(&section).unwrap_or_default();
+    // The values of slots are looked at when they are there.
+    let topic = topic.filter(|topic| {
+        let good = is_topic(&topic.value);
+        if !good {
+            section
+                .problem_at(topic, "nothing can be published to this topic: it is empty, begins with $, or has + or #");
+        }
+        good
+    });
+    section.end();
+    let topic = topic?;
+    let [topic, payload] = [topic.value, payload.map(|payload| payload.value).unwrap_or_default()];
+    let message = Publish { topic: Argument::read(&topic), payload: Argument::read(&payload), retain };
+    let slots = [&message.topic, &message.payload].into_iter().flat_map(Argument::slots);
+    let unknown = slots.filter(|slot| !says.is_always_filled(value, slot)).count();
+    (unknown == 0).then_some(Task::Publish(message))
 }
 
 /// The path of a program and its arguments; `None` if they have faults.

@@ -151,11 +151,9 @@ pub fn decide(
             }
             Received::Nothing => {
                 decider.expire();
-                let upload = decider.uploads.take(Duration::ZERO);
-                more = matches!(upload, Received::Item(_));
-                if let Received::Item(request) = upload
-                    && request.is_wanted()
-                {
+                let upload = decider.next_upload();
+                more = upload.is_some();
+                if let Some(request) = upload {
                     sound_of = request.recording.number();
                     if let Some((decided, rules)) = decider.answer(request) {
                         last = Some(Last::of(&decided, rules));
@@ -208,19 +206,28 @@ impl Decider<'_> {
         Some(Drafted { number, heard })
     }
 
-    /// Decides a recording; `known` is what was recognized in a draft with the same samples, or why nothing is. Also returns the results of
-    /// the rules that ask for more than what was heard.
+    fn recognize(&mut self, recording: &mut Recording) -> Result<Heard, String> {
+        let samples = recording.samples().map_err(|e| e.to_string())?;
+        self.recognizer.hear(&samples).map_err(|e| e.to_string())
+    }
+
+    /// The next upload whose sender still waits, if there is one.
+    fn next_upload(&self) -> Option<Request> {
+        while let Received::Item(request) = self.uploads.take(Duration::ZERO) {
+            if request.is_wanted() {
+                return Some(request);
+            }
+        }
+        None
+    }
+
+    /// Decides a recording; `known` is what was recognized in a draft with the same samples, or why nothing is. Also
+    /// returns the results of the rules that ask for more than what was heard.
     fn consider(&mut self, spoken: Spoken, known: Option<Result<Heard, String>>) -> (Decided, Rules) {
         let Spoken { mut recording, fell_silent, .. } = spoken;
         let (utterance, settings) = (recording.number(), self.settings);
         let scratch = self.scratch.usage();
-        let heard = match known {
-            Some(known) => known,
-            None => recording
-                .samples()
-                .map_err(|e| e.to_string())
-                .and_then(|samples| self.recognizer.hear(&samples).map_err(|e| e.to_string())),
-        };
+        let heard = known.unwrap_or_else(|| self.recognize(&mut recording));
         let recording = Some(recording).filter(|_| settings.scratch.keep.is_some());
         let ruling = match &heard {
             Ok(heard) => self.rule(heard, utterance, fell_silent),
@@ -267,8 +274,8 @@ impl Decider<'_> {
         }
     }
 
-    /// Decides an upload and answers it. Returns the decision if it is to be carried out, with the results of the rules that
-    /// ask for more than what was heard.
+    /// Decides an upload and answers it. Returns the decision if it is to be carried out, with the results of the rules
+    /// that ask for more than what was heard.
     fn answer(&mut self, request: Request) -> Option<(Decided, Rules)> {
         let Request { mut recording, act, answer, received, .. } = request;
         if act {
@@ -278,9 +285,7 @@ impl Decider<'_> {
             answer(Decision { heard: heard.clone(), assessment: *assessment, verdict: verdict.clone() });
             return Some((decided, rules));
         }
-        let samples = recording.samples().map_err(|e| e.to_string());
-        let heard = samples.and_then(|samples| self.recognizer.hear(&samples).map_err(|e| e.to_string()));
-        answer(match heard {
+        answer(match self.recognize(&mut recording) {
             Ok(heard) => {
                 let (assessment, verdict) = judge(&heard, &self.settings.thresholds);
                 Decision { heard: Some(heard), assessment, verdict }
@@ -297,8 +302,8 @@ impl Decider<'_> {
     fn tell(&mut self, last: &Last, sound_of: u64) -> Value {
         let Last { utterance, decided, heard, verdict, rules: others } = last;
         let settings = self.settings;
-        // Without a result the recognizer may still have the sound before this one, and would explain that. While a later
-        // utterance is spoken it has a draft of that.
+        // Without a result the recognizer may still have the sound before this one, and would explain that. While a
+        // later utterance is spoken it has a draft of that.
         let known = heard.as_ref().filter(|_| sound_of == *utterance);
         let trace = known.map_or(Ok(None), |_| self.recognizer.explain(SENTENCES));
         let trace = trace.inspect_err(|e| tracing::warn!(utterance, "no trace: {e}")).unwrap_or_default();

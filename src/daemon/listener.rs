@@ -3,7 +3,6 @@
 //! It cuts samples into frames, judges each frame with the speech detector, passes the results to the endpoint
 //! detector, and records as the cues say. It never waits for anything except sound.
 
-use std::collections::VecDeque;
 use std::time::Instant;
 
 use crate::act::buttons::{Muted, Talk};
@@ -16,6 +15,7 @@ use crate::runtime::service::{Loop, Rounds};
 use crate::runtime::stop::{POLL_INTERVAL, Stop};
 use crate::utterance::draft::{Drafts, Outlook};
 use crate::utterance::endpoint::{Cue, Endpoint, EndpointSettings, Input};
+use crate::utterance::recorder::Recorder;
 use crate::utterance::scratch::{Recording, Scratch, ScratchError, Utterance};
 use crate::utterance::vad::Vad;
 
@@ -69,7 +69,7 @@ pub fn listen(source: &mut dyn AudioSource, listener: Listener, stop: &Stop) -> 
     let mut block = [0.0; BLOCK];
     while !stop.raised() && !hearing.alone {
         hearing.listener.rounds.count(Loop::Listener);
-        source.hurry(hearing.open.is_some());
+        source.hurry(hearing.recorder.open().is_some());
         match source.read(&mut block, POLL_INTERVAL)? {
             SourceEvent::Samples(filled) => {
                 let Some(stream) = &mut stream else { continue };
@@ -99,21 +99,20 @@ struct Stream {
     framer: Framer,
     vad: Vad,
     endpoint: Endpoint,
-    pre_roll: VecDeque<Frame>,
+    /// Whether its frames are ignored.
+    muted: bool,
 }
 
 impl Stream {
     fn new(rate: u32, listener: &Listener) -> Result<Stream, AudioError> {
         let framer = Framer::new(rate, listener.gain_db)?;
-        let endpoint = Endpoint::new(listener.endpoint.clone());
-        let pre_roll = VecDeque::with_capacity(endpoint.pre_roll_frames());
-        Ok(Stream { framer, vad: Vad::new(), endpoint, pre_roll })
+        Ok(Stream { framer, vad: Vad::new(), endpoint: Endpoint::new(listener.endpoint.clone()), muted: false })
     }
 }
 
 struct Hearing {
     listener: Listener,
-    open: Option<Utterance>,
+    recorder: Recorder,
     /// The draft that was made since the last speech: its number, and its length in milliseconds.
     draft: Option<(u64, u64)>,
     /// The number of drafts so far.
@@ -125,85 +124,55 @@ struct Hearing {
 
 impl Hearing {
     fn new(listener: Listener) -> Hearing {
-        let fell_silent = Instant::now();
-        Hearing { listener, open: None, draft: None, drafts: 0, fell_silent, alone: false }
+        let keep = Endpoint::new(listener.endpoint.clone()).pre_roll_frames();
+        let recorder = Recorder::new(listener.scratch.clone(), keep);
+        Hearing { listener, recorder, draft: None, drafts: 0, fell_silent: Instant::now(), alone: false }
     }
 
     fn follow(&mut self, stream: &mut Stream, samples: &[f32]) -> Result<(), AudioError> {
-        let Stream { framer, vad, endpoint, pre_roll } = stream;
+        let Stream { framer, vad, endpoint, muted } = stream;
         framer.push(samples, |frame| {
             let voice = vad.judge(frame);
-            if self.listener.muted.is_muted() {
+            let held = self.listener.talk.held();
+            let was_muted = std::mem::replace(muted, self.listener.muted.is_muted());
+            if *muted && !was_muted {
                 self.interrupt("the microphone was muted while it was recorded");
                 *endpoint = Endpoint::new(self.listener.endpoint.clone());
-                pre_roll.clear();
-                self.listener.reporter.level(voice.dbfs, None, self.listener.scratch.usage().used);
-                return Ok(());
             }
-            let held = self.listener.talk.held();
-            let cue = endpoint.push(Input { voice, outlook: self.outlook(), held });
-            self.hear(frame, cue, pre_roll, endpoint.pre_roll_frames());
-            let recording = self.open.is_some().then_some(if held { Opened::Button } else { Opened::Voice });
+            if !*muted {
+                let cue = endpoint.push(Input { voice, outlook: self.outlook(), held });
+                self.hear(frame, cue);
+            }
+            let recording = self.recorder.open().map(|_| if held { Opened::Button } else { Opened::Voice });
             self.listener.reporter.level(voice.dbfs, recording, self.listener.scratch.usage().used);
             Ok(())
         })
     }
 
-    fn hear(&mut self, frame: &Frame, cue: Cue, pre_roll: &mut VecDeque<Frame>, keep: usize) {
-        if matches!(cue, Cue::Open | Cue::Write) {
-            self.fell_silent = Instant::now();
-            self.forget_draft();
-        }
-        let done = match cue {
-            Cue::Wait => {
-                if pre_roll.len() == keep {
-                    pre_roll.pop_front();
-                }
-                pre_roll.push_back(*frame);
-                Ok(())
-            }
-            Cue::Open => self.begin(pre_roll, frame),
-            Cue::Write | Cue::Pause => self.record(frame),
-            Cue::Draft => self.record(frame).and_then(|()| self.hand_over_draft()),
-            Cue::Seal { drop } => self.record(frame).and_then(|()| self.seal(drop)),
-            Cue::Discard => {
-                self.open = None;
+    fn hear(&mut self, frame: &Frame, cue: Cue) {
+        match cue {
+            Cue::Open | Cue::Write => {
+                self.fell_silent = Instant::now();
                 self.forget_draft();
-                Ok(())
             }
-        };
-        if let Err(error) = done {
-            self.lose(&error);
+            Cue::Discard => self.forget_draft(),
+            Cue::Wait | Cue::Pause | Cue::Draft | Cue::Seal { .. } => {}
         }
+        let done = self.recorder.take(frame, cue).and_then(|recording| {
+            recording.into_iter().for_each(|recording| self.hand_over(recording));
+            if cue == Cue::Draft { self.hand_over_draft() } else { Ok(()) }
+        });
+        done.unwrap_or_else(|error| self.lose(&error));
     }
 
     /// Handles the end of the stream. A recording in progress is dropped, because half a sentence is no command.
     fn interrupt(&mut self, why: &str) {
         self.forget_draft();
-        if let Some(utterance) = self.open.take() {
+        if let Some(utterance) = self.recorder.stop() {
             let number = utterance.number();
             drop(utterance);
             self.report(number, Reason::Lost(why.into()));
         }
-    }
-
-    fn begin(&mut self, pre_roll: &mut VecDeque<Frame>, frame: &Frame) -> Result<(), ScratchError> {
-        self.open = Some(self.listener.scratch.open()?);
-        for earlier in pre_roll.drain(..) {
-            self.record(&earlier)?;
-        }
-        self.record(frame)
-    }
-
-    fn record(&mut self, frame: &Frame) -> Result<(), ScratchError> {
-        self.open.as_mut().map_or(Ok(()), |utterance| utterance.write(frame))
-    }
-
-    fn seal(&mut self, drop: usize) -> Result<(), ScratchError> {
-        let Some(utterance) = self.open.take() else { return Ok(()) };
-        let recording = utterance.seal(drop)?;
-        self.hand_over(recording);
-        Ok(())
     }
 
     fn outlook(&self) -> Outlook {
@@ -217,7 +186,7 @@ impl Hearing {
     }
 
     fn hand_over_draft(&mut self) -> Result<(), ScratchError> {
-        let Some(utterance) = &self.open else { return Ok(()) };
+        let Some(utterance) = self.recorder.open() else { return Ok(()) };
         let recording = utterance.draft()?;
         self.drafts += 1;
         self.draft = Some((self.drafts, recording.duration_ms()));
@@ -253,10 +222,10 @@ impl Hearing {
     /// lost.
     fn lose(&mut self, error: &ScratchError) {
         self.forget_draft();
-        let number = self.open.as_ref().map_or(0, Utterance::number);
+        let number = self.recorder.open().map_or(0, Utterance::number);
         tracing::warn!(utterance = number, "utterance cut or lost: {error}");
         let full = matches!(error, ScratchError::Full { .. });
-        match self.open.take().filter(|_| full).map(|utterance| utterance.seal(0)) {
+        match self.recorder.stop().filter(|_| full).map(|utterance| utterance.seal(0)) {
             Some(Ok(recording)) => self.hand_over(recording),
             _ => self.report(number, Reason::Lost(error.to_string())),
         }

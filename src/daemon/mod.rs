@@ -19,33 +19,27 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
-use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, Scope, ScopedJoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use self::actuator::{Actuator, Order};
+use self::actuator::Actuator;
 use self::decider::Decider;
 use self::error::Error;
 use self::housekeeper::Housekeeper;
 use self::listener::{Listener, Spoken};
 use self::reporter::ReportThread;
 use self::tasks::{TaskThreads, Tasks};
-use self::uploads::Doors;
+use self::threads::Threads;
 use crate::act::buttons::{Contacts, Muted, Talk, input_claims};
-use crate::act::command::{Origin, Output};
+use crate::act::command::Output;
 use crate::act::gpio::{self, InputPins, OutputPins};
 use crate::act::remembered::{self, Remembered};
 use crate::act::states::States;
-use crate::act::task::Asked;
 use crate::audio::AudioSource;
 use crate::audio::supervisor::{Counters, Supervisor};
 use crate::config::{self, ConfigError, Settings};
 use crate::decide::confirm::Confirmation;
-use crate::decide::requires;
-use crate::decide::rules::Reason;
-use crate::grammar::{Grammar, Slots};
-use crate::publish::client::Publisher;
+use crate::grammar::Grammar;
 use crate::publish::news::ToBroker;
 use crate::recognize::settings::RecognizerSettings;
 use crate::recognize::{self, RecognizeError, Recognizer};
@@ -53,12 +47,13 @@ use crate::report::destination::{Destination, Events};
 use crate::report::metrics::{self, Metrics};
 use crate::report::textfile::TextFile;
 use crate::report::watch::Watch;
-use crate::report::{self, Outcome, Reporter, Sink, ToKeep};
-use crate::runtime::mailbox::{Received, Receiver, mailbox};
+use crate::report::{self, Reporter, Sink, ToKeep};
+use crate::runtime::mailbox::{Receiver, Sender, mailbox};
 use crate::runtime::process;
 use crate::runtime::service::{self, Rounds, Service};
 use crate::runtime::status::{Question, StatusSocket};
 use crate::runtime::stop::{POLL_INTERVAL, Stop};
+use crate::serve::queue::Request;
 use crate::utterance::draft::Drafts;
 use crate::utterance::scratch::{self, Scratch, ScratchSettings};
 
@@ -70,13 +65,12 @@ pub mod housekeeper;
 pub mod listener;
 pub mod publishing;
 pub mod reporter;
+pub mod servers;
 pub mod tasks;
-pub mod uploads;
+mod threads;
 
 /// Most recordings that may wait for the decider. With more, a command would be carried out long after it was said.
 const WAITING_RECORDINGS: usize = 2;
-/// Most orders that may wait for the actuator, which takes microseconds for each.
-const WAITING_ORDERS: usize = 8;
 /// Most recordings that may wait for the housekeeper.
 const WAITING_KEPT: usize = 4;
 
@@ -126,8 +120,8 @@ type Load<'a> = &'a dyn Fn(&RecognizerSettings, Arc<Grammar>, &Stop) -> Result<B
 /// a service manager.
 ///
 /// Under a service manager SIGHUP reads the configuration again. A configuration with faults is refused. If a valid one
-/// does not work on this machine, for example because its model is missing, the one before is used again. `runtime/stop.rs`
-/// catches the signal, and the housekeeper starts the reload.
+/// does not work on this machine, for example because its model is missing, the one before is used again.
+/// `runtime/stop.rs` catches the signal, and the housekeeper starts the reload.
 ///
 /// # Errors
 /// What ends the daemon: pins, a model or an event file that cannot be opened, or a scratch directory that must not be
@@ -228,70 +222,114 @@ pub fn serve(parts: Parts, settings: &Settings, options: &Options, stop: &Stop) 
     let (to_broker, publisher) = publishing::prepared(settings, &states, microphone.clone(), &options.muted)?.unzip();
     let (reporter, telling, to_keep) = reporting(settings, options, to_broker, stop)?;
     let reporter = reporter.counting(metrics.clone());
+    let (publisher, outbox) = publisher.unzip();
     let publisher = publisher.map(|publisher| publisher.hearing(reporter.loudness()));
-    let (tasks, task_threads) = Tasks::start(&settings.commands, &reporter, stop)?.unzip();
+    let (tasks, task_threads) = Tasks::start(&settings.commands, &reporter, outbox, stop)?.unzip();
     let actuator = actuator.handing_over(tasks);
     let (outbox, inbox) = mailbox(WAITING_RECORDINGS);
     let (drafts, talk) = (Drafts::default(), Talk::default());
-    let (doors, uploads) = uploads::doors(settings, &scratch, metrics.as_ref(), inbox.waker())?;
+    let (servers, uploads) = servers::servers(settings, &scratch, metrics.as_ref(), inbox.waker())?;
+    let shared = Shared { states, contacts, rounds, drafts, talk, muted: &options.muted, scratch: &scratch, reporter };
+    let decider = shared.decider(settings, recognizer.as_mut(), uploads);
+    let textfile = settings.metrics.as_ref().zip(metrics).and_then(|(to, metrics)| TextFile::new(to, metrics));
+    let reread = || reread(options.config.as_deref());
     let threads = Threads {
-        listener: Listener {
-            gain_db: settings.microphone.gain_db,
-            endpoint: settings.endpoint.clone(),
-            scratch: scratch.clone(),
-            outbox,
-            drafts: drafts.clone(),
-            talk: talk.clone(),
-            muted: options.muted.clone(),
-            reporter: reporter.clone(),
-            rounds: rounds.clone(),
-        },
+        listener: shared.listener(settings, outbox),
         source,
         inbox,
-        decider: Decider {
-            recognizer: recognizer.as_mut(),
-            settings,
-            states: states.clone(),
-            scratch: &scratch,
-            drafts,
-            confirmation: Confirmation::new(settings.answers, settings.endpoint.longest_silence() + POLL_INTERVAL),
-            begun: Instant::now(),
-            reporter: reporter.clone(),
-            rounds: rounds.clone(),
-            socket: socket(&scratch, Question::Why),
-            muted: options.muted.clone(),
-            uploads,
-        },
+        decider,
         inputs,
-        contacts: contacts.clone(),
-        talk,
-        states: states.clone(),
+        contacts: shared.contacts.clone(),
+        talk: shared.talk.clone(),
+        states: shared.states.clone(),
         actuator,
-        housekeeper: Housekeeper {
-            settings,
-            contacts,
-            socket: socket(&scratch, Question::Status),
-            service: Service::new(rounds),
-            states: states.clone(),
-            tally: reporter.tally(),
-            textfile: settings.metrics.as_ref().zip(metrics).and_then(|(to, metrics)| TextFile::new(to, metrics)),
-            scratch: scratch.clone(),
-            reread: &|| reread(options.config.as_deref()),
-            remembered: &remembered,
-            microphone,
-        },
-        doors,
+        housekeeper: shared.housekeeper(settings, &reread, &remembered, (textfile, microphone)),
+        servers,
         publisher,
         to_keep,
-        reporter,
+        reporter: shared.reporter.clone(),
     };
     let ended = threads.run(settings, stop);
+    // The reporter thread ends when nobody can report any more.
+    drop(shared.reporter);
     if let Some(remembered) = remembered.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
-        remembered.note_at_last(&states);
+        remembered.note_at_last(&shared.states);
     }
     task_threads.into_iter().for_each(TaskThreads::end);
     let told = telling.end();
     ended.and(told)
+}
+
+/// What several threads use.
+struct Shared<'a> {
+    states: States,
+    contacts: Contacts,
+    rounds: Rounds,
+    drafts: Drafts,
+    talk: Talk,
+    muted: &'a Muted,
+    scratch: &'a Scratch,
+    reporter: Reporter,
+}
+
+impl<'a> Shared<'a> {
+    fn listener(&self, settings: &Settings, outbox: Sender<Spoken>) -> Listener {
+        Listener {
+            gain_db: settings.microphone.gain_db,
+            endpoint: settings.endpoint.clone(),
+            scratch: self.scratch.clone(),
+            outbox,
+            drafts: self.drafts.clone(),
+            talk: self.talk.clone(),
+            muted: self.muted.clone(),
+            reporter: self.reporter.clone(),
+            rounds: self.rounds.clone(),
+        }
+    }
+
+    fn decider(
+        &self,
+        settings: &'a Settings,
+        recognizer: &'a mut dyn Recognizer,
+        uploads: Receiver<Request>,
+    ) -> Decider<'a> {
+        Decider {
+            recognizer,
+            settings,
+            states: self.states.clone(),
+            scratch: self.scratch,
+            drafts: self.drafts.clone(),
+            confirmation: Confirmation::new(settings.answers, settings.endpoint.longest_silence() + POLL_INTERVAL),
+            begun: Instant::now(),
+            reporter: self.reporter.clone(),
+            rounds: self.rounds.clone(),
+            socket: socket(self.scratch, Question::Why),
+            muted: self.muted.clone(),
+            uploads,
+        }
+    }
+
+    fn housekeeper(
+        &self,
+        settings: &'a Settings,
+        reread: &'a (dyn Fn() -> Result<(), String> + Sync),
+        remembered: &'a Mutex<Option<Remembered>>,
+        (textfile, microphone): (Option<TextFile>, Option<Arc<Counters>>),
+    ) -> Housekeeper<'a> {
+        Housekeeper {
+            settings,
+            contacts: self.contacts.clone(),
+            socket: socket(self.scratch, Question::Status),
+            service: Service::new(self.rounds.clone()),
+            states: self.states.clone(),
+            tally: self.reporter.tally(),
+            textfile,
+            scratch: self.scratch.clone(),
+            reread,
+            remembered,
+            microphone,
+        }
+    }
 }
 
 /// Makes the reporter with its thread and sinks, and the queue of recordings to keep.
@@ -347,126 +385,6 @@ fn reread(path: Option<&Path>) -> Result<(), String> {
     config::load(path).map(drop).map_err(|e| e.to_string())
 }
 
-/// The parts of each thread.
-struct Threads<'a> {
-    source: Box<dyn AudioSource>,
-    listener: Listener,
-    inbox: Receiver<Spoken>,
-    decider: Decider<'a>,
-    inputs: Box<dyn InputPins>,
-    contacts: Contacts,
-    talk: Talk,
-    states: States,
-    actuator: Actuator<'a>,
-    housekeeper: Housekeeper<'a>,
-    doors: Doors,
-    publisher: Option<Publisher>,
-    to_keep: Receiver<ToKeep>,
-    reporter: Reporter,
-}
-
-impl Threads<'_> {
-    /// Runs all threads, the decider on the calling one, until `stop` is raised or the source ends.
-    fn run(self, settings: &Settings, stop: &Stop) -> Result<(), Error> {
-        let Threads { mut source, listener, inbox, decider, inputs, contacts, states, actuator, housekeeper, .. } =
-            self;
-        let (to_keep, reporter, talk) = (self.to_keep, self.reporter, self.talk);
-        let (doors, publisher) = (self.doors, self.publisher);
-        let (orders, to_do) = mpsc::sync_channel(WAITING_ORDERS);
-        let (reporter_of_lost, scratch) = (reporter.clone(), decider.scratch);
-        thread::scope(|scope| {
-            // If this thread panics, the scope waits for the other threads, so they must be stopped.
-            let _stop_on_drop = stop.raise_on_drop();
-            let mut threads = vec![
-                start(scope, stop, "actuator", move || actuator.work(&to_do, &reporter, stop))?,
-                start(scope, stop, "housekeeper", move || housekeeper.work(&to_keep, stop))?,
-            ];
-            if !settings.buttons.is_empty() {
-                let orders = orders.clone();
-                let states = states.clone();
-                let press = move |button: &str, command| {
-                    let origin = Origin::Button(button.into());
-                    orders.send(pressed(settings, origin, command, &states)).is_ok()
-                };
-                let watch = move || buttons::watch(&settings.buttons, inputs, (&contacts, &talk), press, stop);
-                threads.push(start(scope, stop, "buttons", watch)?);
-            }
-            for (name, serve) in doors.threads(stop) {
-                threads.push(start(scope, stop, name, serve)?);
-            }
-            if let Some(publisher) = publisher {
-                let orders = orders.clone();
-                let publish = move || publishing::publish(publisher, settings, &states, &orders, stop);
-                threads.push(start(scope, stop, "mqtt", publish)?);
-            }
-            let listen = || listener::listen(source.as_mut(), listener, stop);
-            let listening = named("listener").spawn_scoped(scope, listen)?;
-            let (commands, outputs) = (settings.configured().len(), settings.outputs.len());
-            tracing::info!(commands, outputs, "waiting for sound");
-            decider::decide(decider, &inbox, |decided| orders.send(Order::Decided(Box::new(decided))).is_ok(), stop);
-            stop.raise();
-            let heard = listening.join().map_err(died("listener"))?;
-            if stop.next().is_some() {
-                report_undecided(&inbox, &reporter_of_lost, scratch);
-            }
-            for (name, thread) in threads {
-                thread.join().map_err(died(name))?;
-            }
-            if stop.asked() {
-                tracing::info!("stopping, as asked");
-            }
-            if stop.asked() || stop.next().is_some() { Ok(()) } else { heard.map_err(Error::from) }
-        })
-    }
-}
-
-/// Reports the recordings that wait for a decision when everything begins again: they are lost.
-fn report_undecided(inbox: &Receiver<Spoken>, reporter: &Reporter, scratch: &Scratch) {
-    while let Received::Item(spoken) = inbox.take(Duration::ZERO) {
-        if !spoken.finished {
-            continue;
-        }
-        let reason = Reason::Lost("the configuration was read again before it was decided".into());
-        reporter.outcome(Outcome::undecided(spoken.recording.number(), reason, scratch.usage()), None);
-    }
-}
-
-/// The order for a command without a sentence, by a button or a program; `command` is its index. As for a sentence, it may
-/// be refused. Such a command has no slots.
-fn pressed(settings: &Settings, origin: Origin, command: usize, states: &States) -> Order {
-    let number = command;
-    let command = &settings.commands[number];
-    let check = requires::check(command, &settings.outputs, |output| states.both(output));
-    let refusal = check.and_then(|check| check.refusal);
-    let actions = if refusal.is_none() { command.actions_with(&Slots::new()) } else { Vec::new() };
-    let begins = refusal.is_none() && !command.tasks.is_empty();
-    let asked = begins.then(|| Box::new(Asked::by(&origin, number)));
-    Order::Pressed { origin, command: Some(command.name.clone()), actions, asked, refusal }
-}
-
-/// Starts a thread that raises `stop` when it ends, even by a panic.
-fn start<'s>(
-    scope: &'s Scope<'s, '_>,
-    stop: &Stop,
-    name: &'static str,
-    work: impl FnOnce() + Send + 's,
-) -> io::Result<(&'static str, ScopedJoinHandle<'s, ()>)> {
-    let stop_on_drop = stop.raise_on_drop();
-    let thread = named(name).spawn_scoped(scope, move || {
-        let _stop_on_drop = stop_on_drop;
-        work();
-    })?;
-    Ok((name, thread))
-}
-
-fn named(name: &str) -> thread::Builder {
-    thread::Builder::new().name(name.into())
-}
-
-fn died<E>(name: &'static str) -> impl Fn(E) -> Error {
-    move |_| Error::Panicked(name)
-}
-
 /// Puts all outputs at rest and releases them. For use after a daemon that was killed.
 ///
 /// # Errors
@@ -474,25 +392,4 @@ fn died<E>(name: &'static str) -> impl Fn(E) -> Error {
 pub fn rest(settings: &Settings) -> Result<(), Error> {
     gpio::open(&settings.gpio, &actuator::claims(&settings.outputs))?;
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::act::gpio::Duty;
-
-    #[test]
-    fn a_press_is_refused_for_the_same_reason_as_a_sentence() {
-        let text = "board = \"host\"\n[outputs.lamp]\npin = 5\n[buttons.wall]\npin = 6\ncommand = \"dim\"\n[[commands]]\n\
-                    name = \"dim\"\nsay = \"less light\"\nset = { lamp = \"off\" }\nrequires = { lamp = \"on\" }\n";
-        let settings = config::parse("x.toml", text).unwrap();
-        let states = States::at_rest(&settings.outputs);
-        let press = || match pressed(&settings, Origin::Button("wall".into()), 0, &states) {
-            Order::Pressed { actions, refusal, .. } => (actions.len(), refusal.map(|reason| reason.code())),
-            Order::Decided(_) => unreachable!(),
-        };
-        assert_eq!(press(), (0, Some("state")));
-        states.show(0, Duty::FULL, Duty::FULL);
-        assert_eq!(press(), (1, None));
-    }
 }

@@ -5,7 +5,7 @@ use std::sync::mpsc::SyncSender;
 
 use super::actuator::Order;
 use super::error::Error;
-use super::pressed;
+use super::threads::pressed;
 use crate::act::buttons::Muted;
 use crate::act::command::{Action, Origin};
 use crate::act::states::States;
@@ -14,11 +14,15 @@ use crate::config::Settings;
 use crate::publish::client::{self, Publisher};
 use crate::publish::message::Wish;
 use crate::publish::news::{self, ToBroker};
+use crate::publish::outbox::{self, Outbox};
 use crate::runtime::secret;
 use crate::runtime::stop::Stop;
 
-/// Makes what publishes, and the sink of reports for it, if the configuration has a broker. `muted` is set as it is asked
-/// for there.
+/// What serves the broker: the sink of reports, the client, and the queue of messages to it.
+type Publishing = (ToBroker, (Publisher, Outbox));
+
+/// Makes what publishes, the queue of messages to it, and the sink of reports for it, if the configuration has a broker. `muted` is set as it is
+/// asked for there.
 ///
 /// # Errors
 /// A password that cannot be read.
@@ -27,7 +31,7 @@ pub fn prepared(
     states: &States,
     microphone: Option<Arc<Counters>>,
     muted: &Muted,
-) -> Result<Option<(ToBroker, Publisher)>, Error> {
+) -> Result<Option<Publishing>, Error> {
     let Some(mqtt) = &settings.mqtt else { return Ok(None) };
     let password = mqtt.login.as_ref().map(|(_, file)| {
         let text = secret::read(file).map_err(|cause| Error::Mqtt { file: file.clone(), cause })?;
@@ -35,8 +39,9 @@ pub fn prepared(
     });
     let (sink, news) = news::queue(mqtt.words);
     let offered = (settings.outputs.as_slice(), settings.configured());
-    let publisher = Publisher::new((mqtt, password.transpose()?), offered, states, microphone, news);
-    Ok(Some((sink, publisher.muting(muted.clone()))))
+    let (outbox, outgoing) = outbox::outbox();
+    let publisher = Publisher::new((mqtt, password.transpose()?), offered, states, microphone, (news, outgoing));
+    Ok(Some((sink, (publisher.muting(muted.clone()), outbox))))
 }
 
 /// Publishes until `stop` is raised. An order that finds no room in the queue of the actuator is dropped: this thread

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::error::Error;
-use super::{died, named};
+use super::threads::{died, named};
 use crate::act::command::Command;
 use crate::report::{Report, Sink};
 use crate::runtime::stop::Stop;

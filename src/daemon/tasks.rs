@@ -7,9 +7,10 @@ use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::named;
+use super::threads::named;
 use crate::act::command::Command;
 use crate::act::task::Asked;
+use crate::publish::outbox::Outbox;
 use crate::report::{Fate, Report, Reporter, TaskEnd};
 use crate::runtime::stop::Stop;
 use crate::tasks;
@@ -43,6 +44,8 @@ struct Shared {
     /// The places of the tasks that wait or are carried out, each once: at most [`WORKERS`] and [`WAITING_TASKS`].
     under_way: Arc<Mutex<BTreeSet<(usize, usize)>>>,
     reporter: Reporter,
+    /// The queue of messages to the broker, if there is one.
+    outbox: Option<Outbox>,
     stop: Stop,
 }
 
@@ -51,14 +54,19 @@ impl Tasks {
     ///
     /// # Errors
     /// When the kernel refuses a thread.
-    pub fn start(commands: &[Command], reporter: &Reporter, stop: &Stop) -> io::Result<Option<(Tasks, TaskThreads)>> {
+    pub fn start(
+        commands: &[Command],
+        reporter: &Reporter,
+        outbox: Option<Outbox>,
+        stop: &Stop,
+    ) -> io::Result<Option<(Tasks, TaskThreads)>> {
         if commands.iter().all(|command| command.tasks.is_empty()) {
             return Ok(None);
         }
         let (queue, waiting) = mpsc::sync_channel(WAITING_TASKS);
         let (working, done) = mpsc::channel();
         let (reporter, stop, under_way) = (reporter.clone(), stop.clone(), Arc::default());
-        let shared = Shared { commands: commands.into(), under_way, reporter, stop };
+        let shared = Shared { commands: commands.into(), under_way, reporter, outbox, stop };
         let waiting = Arc::new(Mutex::new(waiting));
         for _ in 0..WORKERS {
             let (shared, waiting, working) = (shared.clone(), waiting.clone(), working.clone());
@@ -114,7 +122,7 @@ impl Shared {
         }
         let Job { place: (command, task), asked } = job;
         let command = &self.commands[*command];
-        let end = tasks::carry_out(&command.tasks[*task], &command.name, asked, &self.stop);
+        let end = tasks::carry_out(&command.tasks[*task], (&command.name, asked), self.outbox.as_ref(), &self.stop);
         // First, so that whoever reads of the end may ask again.
         self.under_way().remove(&job.place);
         self.tell(end);

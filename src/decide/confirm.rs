@@ -80,7 +80,8 @@ impl Confirmation {
         })
     }
 
-    /// Takes a `sentence` of one of the `commands` that no other rule refuses. Its speech ended at the time `ended`; it is
+    /// Takes a `sentence` of one of the `commands` that no other rule refuses. Its speech ended at the time `ended`; it
+    /// is
     /// `now`.
     pub fn take(&mut self, sentence: &Sentence, commands: &[Command], ended: Duration, now: Duration) -> Said {
         let mut steps = self.expire_before(ended);
@@ -108,7 +109,8 @@ impl Confirmation {
         Said { carry_out: None, check: Some(check), steps }
     }
 
-    /// The command whose time is over, if nothing that was said in time can still come. It is `now`, and no recording waits.
+    /// The command whose time is over, if nothing that was said in time can still come. It is `now`, and no recording
+    /// waits.
     pub fn expire(&mut self, now: Duration) -> Option<usize> {
         let over = self.expire_before(now.saturating_sub(self.late));
         over.first().map(|(command, _)| *command)

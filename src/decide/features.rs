@@ -56,9 +56,10 @@ pub const FEATURES: [Feature; COUNT] = [
     },
 ];
 
-/// Least doubt of Whisper about its free text, in nats a word. The less it doubts, the more a less likely sentence is another one:
-/// "trap" is not "timer", unless there is noise. Recordings of people do not decide the value (`make fit` tries others and
-/// reports the loss); synthetic talk outside the fit decides for the division: docs/reports/deciding.md, "Whisper's doubt".
+/// Least doubt of Whisper about its free text, in nats a word. The less it doubts, the more a less likely sentence is
+/// another one: "trap" is not "timer", unless there is noise. Recordings of people do not decide the value (`make fit`
+/// tries others and reports the loss); synthetic talk outside the fit decides for the division:
+/// docs/reports/deciding.md, "Whisper's doubt".
 pub const LEAST_DOUBT: f32 = 0.2;
 
 /// Upper bound of [`Candidate::lead`], in nats. The search does not look for rivals that are further behind.

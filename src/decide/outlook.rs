@@ -9,9 +9,9 @@ use crate::utterance::draft::Outlook;
 
 /// The outlook by `heard` with its `verdict`.
 ///
-/// An utterance is over only if Whisper, which may write anything, wrote the very sentence. People who talk make a short
-/// pause every second or two. Of 578 recordings of talk four would otherwise be obeyed that are refused after the whole
-/// hangover: "right so" as "right", "But" as "right", "I've" and "Yeah" as "yes" (docs/reports/endpoint.md).
+/// An utterance is over only if Whisper, which may write anything, wrote the very sentence. People who talk make a
+/// short pause every second or two. Of 578 recordings of talk four would otherwise be obeyed that are refused after the
+/// whole hangover: "right so" as "right", "But" as "right", "I've" and "Yeah" as "yes" (docs/reports/endpoint.md).
 pub fn outlook(heard: &Heard, verdict: &Verdict, grammar: &Grammar) -> Outlook {
     let reached = grammar.reach(&heard.text);
     let following = reached.following();

@@ -1,4 +1,5 @@
-//! What a command must reach to be accepted: the log-odds that are needed, by the cost of a wrong action. No input or output.
+//! What a command must reach to be accepted: the log-odds that are needed, by the cost of a wrong action. No input or
+//! output.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -78,8 +78,8 @@ pub struct Reached<'g> {
 }
 
 impl Reached<'_> {
-    /// The sentence that the words are, if they are one, whatever follows it: its command and its slots. `None` if they are
-    /// none, or have two meanings.
+    /// The sentence that the words are, if they are one, whatever follows it: its command and its slots. `None` if they
+    /// are none, or have two meanings.
     pub fn sentence(&self) -> Option<(usize, Slots)> {
         if self.gave_up {
             return None;

@@ -1,8 +1,8 @@
 //! The connection to the broker, on one thread.
 //!
-//! It speaks MQTT 5, because there a client can say how large a message it takes: the broker keeps larger ones.
-//! Ten times a second the present states are compared with those that were published last, and what differs is published.
-//! A broker that is slow or gone therefore costs no memory, and gets the present states when it is back.
+//! It speaks MQTT 5, because there a client can say how large a message it takes: the broker keeps larger ones. Ten
+//! times a second the present states are compared with those that were published last, and what differs is published. A
+//! broker that is slow or gone therefore costs no memory, and gets the present states when it is back.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -20,6 +20,7 @@ use tokio::time::{sleep, timeout};
 
 use super::message::{Wish, wish};
 use super::news::News;
+use super::outbox::{Message, Outbound};
 use super::{MqttSettings, discovery};
 use crate::act::buttons::Muted;
 use crate::act::command::{Command, Output};
@@ -39,11 +40,11 @@ const EARLIER: Duration = Duration::from_secs(1);
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// Longest wait for the last messages at a stop.
 const LAST: Duration = Duration::from_millis(500);
-/// Time after which the broker is asked whether it is still there. It tells others that this device is gone after one and
-/// a half times as long.
+/// Time after which the broker is asked whether it is still there. It tells others that this device is gone after one
+/// and a half times as long.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
-/// Messages that may wait to be sent: a discovery, and the states of the outputs of a whole header. What finds no room is
-/// tried again with the next tick.
+/// Messages that may wait to be sent: a discovery, and the states of the outputs of a whole header. What finds no room
+/// is tried again with the next tick.
 const OUTGOING: usize = 128;
 /// Messages that may wait to be handled. With more, the broker waits.
 const INCOMING: usize = 16;
@@ -63,6 +64,7 @@ pub struct Publisher {
     loudness: Loudness,
     muted: Muted,
     news: Receiver<News>,
+    outgoing: Outbound,
 }
 
 impl Publisher {
@@ -72,7 +74,7 @@ impl Publisher {
         (outputs, commands): (&[Output], &[Command]),
         states: &States,
         microphone: Option<Arc<Counters>>,
-        news: Receiver<News>,
+        (news, outgoing): (Receiver<News>, Outbound),
     ) -> Publisher {
         Publisher {
             settings: settings.clone(),
@@ -84,6 +86,7 @@ impl Publisher {
             loudness: Loudness::default(),
             muted: Muted::default(),
             news,
+            outgoing,
         }
     }
 
@@ -110,8 +113,8 @@ impl Publisher {
         options
     }
 
-    /// The topics that are subscribed to. What was retained there is old, and is not taken; only of the discovery that is
-    /// what is wanted.
+    /// The topics that are subscribed to. What was retained there is old, and is not taken; only of the discovery that
+    /// is what is wanted.
     fn subscriptions(&self) -> Vec<Filter> {
         let new = |topic| Filter {
             retain_forward_rule: RetainForwardRule::Never,
@@ -154,8 +157,8 @@ enum Arrival {
     Message { topic: String, payload: Vec<u8> },
 }
 
-/// Publishes until `stop` is raised, and passes what messages ask for to `ask`, which must not wait. Blocks. A broker that
-/// is not there is tried again and again.
+/// Publishes until `stop` is raised, and passes what messages ask for to `ask`, which must not wait. Blocks. A broker
+/// that is not there is tried again and again.
 ///
 /// # Errors
 /// When the kernel refuses what a thread needs to wait for a connection.
@@ -200,10 +203,9 @@ async fn keep_connected(mut connection: EventLoop, arrivals: mpsc::Sender<Arriva
                     tracing::warn!(broker, "not connected, and tried again: {error}");
                 }
                 // A broker that ends each connection at once is not tried every second.
-                pause = match since.take().is_some_and(|since| since.elapsed() > PAUSES.1) {
-                    true => PAUSES.0,
-                    false => pause,
-                };
+                if since.take().is_some_and(|since| since.elapsed() > PAUSES.1) {
+                    pause = PAUSES.0;
+                }
                 why = error;
                 if arrivals.send(Arrival::Lost).await.is_err() {
                     return;
@@ -253,10 +255,11 @@ impl<A: FnMut(Wish)> Teller<A> {
             Arrival::Connected => {
                 let subscribed = self.client.try_subscribe_many(self.publisher.subscriptions());
                 subscribed.unwrap_or_else(|error| tracing::warn!("nothing can be asked for over MQTT: {error}"));
-                (self.online, self.announce) = (true, Some((Instant::now() + EARLIER, None)));
+                self.online(true);
+                self.announce = Some((Instant::now() + EARLIER, None));
                 self.told.clear();
             }
-            Arrival::Lost => self.online = false,
+            Arrival::Lost => self.online(false),
             Arrival::Message { topic, payload } if topic == self.publisher.settings.config_topic() => {
                 self.announce = Some((Instant::now(), serde_json::from_slice(&payload).ok()));
             }
@@ -278,6 +281,11 @@ impl<A: FnMut(Wish)> Teller<A> {
         }
     }
 
+    fn online(&mut self, online: bool) {
+        self.online = online;
+        self.publisher.outgoing.connected(online);
+    }
+
     /// Publishes what is new. News from a time without a broker are dropped: an automation would act on them too late.
     fn tell(&mut self) {
         while let Ok(News { event, log_odds, sentence }) = self.publisher.news.try_recv() {
@@ -290,6 +298,11 @@ impl<A: FnMut(Wish)> Teller<A> {
             for (what, value) in last {
                 let Some(value) = value else { continue };
                 let _no_room = self.client.try_publish(topic(what), QoS::AtMostOnce, false, value);
+            }
+        }
+        while let Some(Message { topic, payload, retain }) = self.publisher.outgoing.next() {
+            if self.online && self.client.try_publish(topic, QoS::AtLeastOnce, retain, payload).is_err() {
+                tracing::warn!("a message of a command finds no room on its way to the broker");
             }
         }
         if !self.online {

@@ -8,8 +8,8 @@ use crate::act::command::{Command, Output};
 /// Most components that are remembered as gone. Home Assistant needs to be told of each until it has removed it.
 const MOST_GONE: usize = 100;
 
-/// The payload of the discovery of this device. `before` is the payload that the broker had, if any: what it has and the
-/// configuration has no more is removed.
+/// The payload of the discovery of this device. `before` is the payload that the broker had, if any: what it has and
+/// the configuration has no more is removed.
 pub fn config(settings: &MqttSettings, outputs: &[Output], commands: &[Command], before: Option<&Value>) -> Value {
     let mut components = components(settings, outputs, commands);
     for (name, component) in gone(&components, before) {

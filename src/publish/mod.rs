@@ -9,6 +9,7 @@ pub mod client;
 pub mod discovery;
 pub mod message;
 pub mod news;
+pub mod outbox;
 
 /// The settings of the broker.
 #[derive(Debug, Clone, PartialEq, Eq)]

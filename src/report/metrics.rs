@@ -26,7 +26,8 @@ const MOST_COMMANDS: usize = 200;
 /// The upper ends of the buckets of a time, in seconds: from a stage on a desktop to the deadline of a decision.
 const BUCKETS: [f64; 10] = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0];
 
-/// What becomes of an upload: it was decided, there were too many, it was refused for another reason, or it failed here.
+/// What becomes of an upload: it was decided, there were too many, it was refused for another reason, or it failed
+/// here.
 const UPLOADS: [&str; 4] = ["decided", "too-many", "refused", "failed"];
 
 /// Where metrics are written to.

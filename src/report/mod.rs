@@ -138,7 +138,8 @@ pub enum Report {
     },
 }
 
-/// A destination of reports: a file, a socket or a terminal. `reporting` in `daemon/mod.rs` makes the list of those in use.
+/// A destination of reports: a file, a socket or a terminal. `reporting` in `daemon/mod.rs` makes the list of those in
+/// use.
 pub trait Sink: Send {
     /// Writes a report. May block as long as its destination blocks.
     ///

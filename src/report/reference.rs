@@ -53,7 +53,7 @@ pub const OTHERS: [(&str, &str); 6] = [
     ),
     (
         "task, time, command, of_utterance, outcome, reason, attempts, took_ms",
-        "A task (\"run\" or \"post\") of a command has ended: `outcome` is done, failed, timed-out, busy (the one before is still under way), dropped (too many wait) or stopped. `of_utterance` is `null` after a press.",
+        "A task (\"run\", \"post\" or \"publish\") of a command has ended: `outcome` is done, failed, timed-out, busy (the one before is still under way), dropped (too many wait) or stopped. `of_utterance` is `null` after a press.",
     ),
     (
         "confirm, time, command, of_utterance",

@@ -13,9 +13,10 @@ pub fn no_core_file() -> io::Result<()> {
     limit(Resource::Core, 0)
 }
 
-/// Keeps the memory that this process uses from being swapped out or read again from disk, so that the first command after
-/// an idle day is as fast as the second. Only what was used once is kept (mlockall(2), MCL_ONFAULT). Returns whether it
-/// is: where the limit RLIMIT_MEMLOCK is not infinite nothing is done, because later allocations could fail by it.
+/// Keeps the memory that this process uses from being swapped out or read again from disk, so that the first command
+/// after an idle day is as fast as the second. Only what was used once is kept (mlockall(2), MCL_ONFAULT). Returns
+/// whether it is: where the limit RLIMIT_MEMLOCK is not infinite nothing is done, because later allocations could fail
+/// by it.
 ///
 /// # Errors
 /// When the kernel refuses.

@@ -57,8 +57,8 @@ impl Drop for SocketFile {
     }
 }
 
-/// Opens a listening Unix socket that does not block. Its mode is 0600, so only this user and root can connect. A socket
-/// file left over from a crash is replaced.
+/// Opens a listening Unix socket that does not block. Its mode is 0600, so only this user and root can connect. A
+/// socket file left over from a crash is replaced.
 ///
 /// # Errors
 /// Errors of the kernel; `AddrInUse` when another program uses the socket.

@@ -1,4 +1,4 @@
-//! Who may use a door. No input or output but for reading the token.
+//! Who may use a server. No input or output but for reading the token.
 
 use std::fmt;
 use std::io;
@@ -48,8 +48,8 @@ impl Token {
     }
 }
 
-/// Whether a request comes from a page of another site that is open in a browser: its `Origin` is not the `Host` that it
-/// was sent to. Programs that are no browsers send no `Origin`.
+/// Whether a request comes from a page of another site that is open in a browser: its `Origin` is not the `Host` that
+/// it was sent to. Programs that are no browsers send no `Origin`.
 pub fn is_foreign_page(host: Option<&str>, origin: Option<&str>) -> bool {
     origin.is_some_and(|origin| origin.split_once("://").map(|(_, authority)| authority) != host)
 }

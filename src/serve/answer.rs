@@ -1,4 +1,4 @@
-//! The answers of the HTTP door: decisions, transcripts and refusals. No input or output.
+//! The answers of the HTTP server: decisions, transcripts and refusals. No input or output.
 //!
 //! Transcripts and errors have the form of OpenAI's API, so that its clients understand them:
 //! <https://platform.openai.com/docs/api-reference/audio/createTranscription>.

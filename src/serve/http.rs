@@ -1,8 +1,8 @@
-//! The HTTP door, on one thread: `POST /v1/decide`, `POST /v1/audio/transcriptions`, `GET /healthz`, `GET /metrics`, and a page
-//! at `/` to try it.
+//! The HTTP server, on one thread: `POST /v1/decide`, `POST /v1/audio/transcriptions`, `GET /healthz`, `GET /metrics`,
+//! and a page at `/` to try it.
 //!
-//! A connection carries one request. The limits are those of [`ServeSettings`] and the constants below. Requests of pages
-//! that another site has open in a browser are refused.
+//! A connection carries one request. The limits are those of [`ServeSettings`] and the constants below. Requests of
+//! pages that another site has open in a browser are refused.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -44,8 +44,7 @@ use crate::utterance::scratch::Scratch;
 const CONNECTIONS: usize = 64;
 /// Longest wait for the head of a request.
 const HEAD: Duration = Duration::from_secs(10);
-/// Longest life of a connection: the queue before it, each place in it with the longest decision of 60 s, would be longer,
-/// but no client waits so long.
+/// Longest life of a connection. Clients give up after a few minutes.
 const LONGEST: Duration = Duration::from_secs(600);
 
 /// Longest wait for the rest of a body that was refused, and most bytes of it.
@@ -54,8 +53,8 @@ const MOST_DRAINED: usize = 16 << 20;
 /// Time in which connections may end once the daemon stops: for answers that are ready.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// What the door needs.
-pub struct Door {
+/// What the server needs.
+pub struct Server {
     /// Its settings.
     pub settings: ServeSettings,
     /// The token that requests must show.
@@ -70,7 +69,14 @@ pub struct Door {
     pub metrics: Option<Metrics>,
 }
 
-/// The open socket of a door.
+/// A server at work.
+struct Running {
+    server: Server,
+    /// Uploads that are taken or wait.
+    taken: Cell<usize>,
+}
+
+/// The open socket of a server.
 pub enum Socket {
     /// A TCP port.
     Tcp(std::net::TcpListener),
@@ -98,15 +104,15 @@ impl Socket {
     }
 }
 
-/// Serves `socket` until `stop` is raised, and a second longer at most. Uploads that have not come in by then are dropped.
+/// Serves `socket` until `stop` is raised, and a second longer at most. Uploads that have not come in by then are
+/// dropped.
 ///
 /// # Errors
 /// When the socket cannot be polled.
-pub fn serve(socket: Socket, door: Door, stop: &Stop) -> io::Result<()> {
+pub fn serve(socket: Socket, server: Server, stop: &Stop) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    let taken = Rc::new(Cell::new(0));
     let room = Arc::new(Semaphore::new(CONNECTIONS));
-    let door = Rc::new(door);
+    let running = Rc::new(Running { server, taken: Cell::new(0) });
     LocalSet::new().block_on(&runtime, async move {
         let (listener, _file) = Listener::new(socket)?;
         while !stop.raised() {
@@ -114,9 +120,9 @@ pub fn serve(socket: Socket, door: Door, stop: &Stop) -> io::Result<()> {
             match timeout(POLL_INTERVAL, listener.accept()).await {
                 Err(_) => {}
                 Ok(Ok(stream)) => {
-                    let (door, taken) = (door.clone(), taken.clone());
+                    let running = running.clone();
                     spawn_local(async move {
-                        connection(stream, door, taken).await;
+                        connection(stream, running).await;
                         drop(room);
                     });
                 }
@@ -156,10 +162,10 @@ impl Listener {
     }
 }
 
-async fn connection(stream: Box<dyn Stream>, door: Rc<Door>, taken: Rc<Cell<usize>>) {
+async fn connection(stream: Box<dyn Stream>, running: Rc<Running>) {
     let answer = service_fn(|request| {
-        let (door, taken) = (door.clone(), taken.clone());
-        async move { Ok::<_, Infallible>(respond(&door, &taken, request).await) }
+        let running = running.clone();
+        async move { Ok::<_, Infallible>(respond(&running, request).await) }
     });
     let mut http = http1::Builder::new();
     http.keep_alive(false).timer(TokioTimer::new()).header_read_timeout(HEAD);
@@ -169,10 +175,10 @@ async fn connection(stream: Box<dyn Stream>, door: Rc<Door>, taken: Rc<Cell<usiz
     }
 }
 
-async fn respond(door: &Door, taken: &Rc<Cell<usize>>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+async fn respond(running: &Rc<Running>, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let begun = Instant::now();
     let (head, mut body) = request.into_parts();
-    let answer = match route(door, taken, &head, &mut body).await {
+    let answer = match route(running, &head, &mut body).await {
         Ok(answer) => answer,
         Err(refusal) => {
             let _late = timeout(DRAIN, drain(&mut body)).await;
@@ -181,15 +187,15 @@ async fn respond(door: &Door, taken: &Rc<Cell<usize>>, request: Request<Incoming
     };
     let path = head.uri.path();
     if path.starts_with("/v1/") {
-        door.metrics.iter().for_each(|metrics| metrics.upload(answer.status().as_u16()));
+        running.server.metrics.iter().for_each(|metrics| metrics.upload(answer.status().as_u16()));
     }
     let ms = begun.elapsed().as_millis();
     tracing::debug!(method = %head.method, path, status = answer.status().as_u16(), ms, "request");
     answer
 }
 
-/// Takes the rest of a body that was refused, up to [`MOST_DRAINED`]: a client that still sends when the connection is closed
-/// does not see the answer.
+/// Takes the rest of a body that was refused, up to [`MOST_DRAINED`]: a client that still sends when the connection is
+/// closed does not see the answer.
 async fn drain(body: &mut Incoming) {
     let mut left = MOST_DRAINED;
     while let Some(Ok(frame)) = body.frame().await {
@@ -199,37 +205,32 @@ async fn drain(body: &mut Incoming) {
     }
 }
 
-async fn route(
-    door: &Door,
-    taken: &Rc<Cell<usize>>,
-    head: &Parts,
-    body: &mut Incoming,
-) -> Result<Response<Full<Bytes>>, Refusal> {
-    let path = head.uri.path();
+async fn route(running: &Rc<Running>, head: &Parts, body: &mut Incoming) -> Result<Response<Full<Bytes>>, Refusal> {
+    let (server, path) = (&running.server, head.uri.path());
     if path == "/healthz" {
         only(&Method::GET, head)?;
-        return Ok(object(&json!({"status": "ok", "uploads": taken.get()})));
+        return Ok(object(&json!({"status": "ok", "uploads": running.taken.get()})));
     }
     if let Some((kind, file)) = page(path) {
         only(&Method::GET, head)?;
         return Ok(of_page(kind, file));
     }
-    permit(door, head)?;
+    permit(server, head)?;
     match path {
         "/metrics" => {
             only(&Method::GET, head)?;
-            let metrics = door.metrics.as_ref().map(Metrics::render).unwrap_or_default();
+            let metrics = server.metrics.as_ref().map(Metrics::render).unwrap_or_default();
             Ok(text("text/plain; version=0.0.4", metrics))
         }
         "/v1/decide" => {
             only(&Method::POST, head)?;
-            let act = acts(door, head.uri.query().unwrap_or_default())?;
-            let (decision, _) = decided(door, taken, head, body, act).await?;
-            Ok(object(&answer::decision(&decision, &door.commands)?))
+            let act = acts(server, head.uri.query().unwrap_or_default())?;
+            let (decision, _) = decided(running, head, body, act).await?;
+            Ok(object(&answer::decision(&decision, &server.commands)?))
         }
         "/v1/audio/transcriptions" => {
             only(&Method::POST, head)?;
-            let (decision, format) = decided(door, taken, head, body, false).await?;
+            let (decision, format) = decided(running, head, body, false).await?;
             Ok(match answer::transcript(&decision, format)? {
                 Value::String(words) => text("text/plain; charset=utf-8", words + "\n"),
                 transcript => object(&transcript),
@@ -267,13 +268,13 @@ fn only(method: &Method, head: &Parts) -> Result<(), Refusal> {
 }
 
 /// Refuses who has no token, and pages of other sites.
-fn permit(door: &Door, head: &Parts) -> Result<(), Refusal> {
+fn permit(server: &Server, head: &Parts) -> Result<(), Refusal> {
     let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
-    let (host, is_tcp) = (header(HOST), matches!(door.settings.listen, Address::Tcp(_)));
-    if is_foreign_page(host, header(ORIGIN)) || door.token.is_none() && is_tcp && !is_local_name(host) {
+    let (host, is_tcp) = (header(HOST), matches!(server.settings.listen, Address::Tcp(_)));
+    if is_foreign_page(host, header(ORIGIN)) || server.token.is_none() && is_tcp && !is_local_name(host) {
         return Err(Refusal::new(403, "foreign_page", "pages of other sites may not use this server"));
     }
-    match &door.token {
+    match &server.token {
         Some(token) if !token.is_shown(header(AUTHORIZATION)) => Err(Refusal::new(
             401,
             "wrong_token",
@@ -284,11 +285,11 @@ fn permit(door: &Door, head: &Parts) -> Result<(), Refusal> {
 }
 
 /// Whether the upload asks to be carried out.
-fn acts(door: &Door, query: &str) -> Result<bool, Refusal> {
+fn acts(server: &Server, query: &str) -> Result<bool, Refusal> {
     let asked = query.split('&').find_map(|pair| pair.strip_prefix("act="));
     match asked {
         None | Some("false") => Ok(false),
-        Some("true") if door.settings.act => Ok(true),
+        Some("true") if server.settings.act => Ok(true),
         Some("true") => {
             Err(Refusal::new(403, "may_not_act", "uploads switch nothing here; [serve] act = true permits it"))
         }
@@ -297,43 +298,44 @@ fn acts(door: &Door, query: &str) -> Result<bool, Refusal> {
 }
 
 /// A place among the uploads that are taken or wait; it is free again when this is dropped.
-struct Place(Rc<Cell<usize>>);
+struct Place(Rc<Running>);
 
 impl Place {
-    fn take(taken: &Rc<Cell<usize>>, most: usize) -> Result<Place, Refusal> {
-        if taken.get() == most {
+    fn take(running: &Rc<Running>) -> Result<Place, Refusal> {
+        let most = running.server.settings.uploads;
+        if running.taken.get() == most {
             let message = format!("{most} uploads wait already, which is the most that may; try again in a second");
             return Err(Refusal::new(429, "too_many_uploads", message));
         }
-        taken.set(taken.get() + 1);
-        Ok(Place(taken.clone()))
+        running.taken.set(running.taken.get() + 1);
+        Ok(Place(running.clone()))
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
+        self.0.taken.set(self.0.taken.get() - 1);
     }
 }
 
 /// Takes the upload, waits for its turn, and returns the decision and the form that was asked for.
 async fn decided(
-    door: &Door,
-    taken: &Rc<Cell<usize>>,
+    running: &Rc<Running>,
     head: &Parts,
     body: &mut Incoming,
     act: bool,
 ) -> Result<(Decision, answer::Format), Refusal> {
-    let _place = Place::take(taken, door.settings.uploads)?;
-    let receiving = upload::receive(&head.headers, body, &door.scratch, &door.settings);
-    let seconds = door.settings.timeout.as_secs();
+    let _place = Place::take(running)?;
+    let server = &running.server;
+    let receiving = upload::receive(&head.headers, body, &server.scratch, &server.settings);
+    let seconds = server.settings.timeout.as_secs();
     let late = |_| Refusal::new(408, "too_slow", format!("the upload did not come in within {seconds} s"));
-    let Upload { recording, format } = timeout(door.settings.timeout, receiving).await.map_err(late)??;
+    let Upload { recording, format } = timeout(server.settings.timeout, receiving).await.map_err(late)??;
     let (say, said) = oneshot::channel();
     let answer: queue::Answer = Box::new(move |decision| drop(say.send(decision)));
     let stopping = || Refusal::new(503, "stopping", "the daemon is stopping; try again in a second");
     let waiting = Waiting::default();
-    if !door.requests.offer(queue::Request::new(recording, act, answer, &waiting)) {
+    if !server.requests.offer(queue::Request::new(recording, act, answer, &waiting)) {
         return Err(Refusal::new(503, "busy", "no more recordings can wait now; try again in a second"));
     }
     Ok((said.await.map_err(|_| stopping())?, format))

@@ -1,7 +1,7 @@
-//! Doors for other programs: recordings that come over the network are decided like those of the microphone.
+//! Servers for other programs: recordings that come over the network are decided like those of the microphone.
 //!
-//! Every door is closed unless the configuration opens it. What comes in is limited in size, number and time, is held in
-//! scratch until it is decided, and leaves nothing behind, whatever becomes of the sender.
+//! There is no server unless the configuration asks for it. What comes in is limited in size, number and time, is held
+//! in scratch until it is decided, and leaves nothing behind, whatever becomes of the sender.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ pub mod queue;
 mod upload;
 pub mod wyoming;
 
-/// Where a door listens.
+/// Where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
     /// A TCP port at an address of this machine.
@@ -55,7 +55,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// The settings of the HTTP door.
+/// The settings of the HTTP server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServeSettings {
     /// Where it listens.
@@ -86,8 +86,8 @@ impl Default for ServeSettings {
     }
 }
 
-/// Bytes that uploads may take in scratch: all but what the microphone needs, which is an utterance that is recorded, two
-/// that wait, and one that is decided, each as long as one may be.
+/// Bytes that uploads may take in scratch: all but what the microphone needs, which is an utterance that is recorded,
+/// two that wait, and one that is decided, each as long as one may be.
 pub fn room(scratch: &ScratchSettings, endpoint: &EndpointSettings) -> u64 {
     const FOR_THE_MICROPHONE: u64 = 4;
     let bytes_a_second = u64::from(SAMPLE_RATE) * 2;

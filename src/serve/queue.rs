@@ -1,4 +1,4 @@
-//! The queue from the doors to the decider, which owns the recognizer: recordings of the microphone come first, then
+//! The queue from the servers to the decider, which owns the recognizer: recordings of the microphone come first, then
 //! uploads in their order.
 
 use std::fmt;
@@ -48,8 +48,8 @@ impl Request {
         Request { recording, act, answer, received: Instant::now(), sender: Arc::downgrade(&waiting.0) }
     }
 
-    /// Whether somebody still waits for the answer. What nobody waits for is neither decided nor carried out: its sender
-    /// may have asked somebody else, or have given up.
+    /// Whether somebody still waits for the answer. What nobody waits for is neither decided nor carried out: its
+    /// sender may have asked somebody else, or have given up.
     pub fn is_wanted(&self) -> bool {
         self.sender.strong_count() > 0
     }

@@ -1,4 +1,5 @@
-//! An upload: its body goes into scratch piece by piece, under the caps of scratch and of the door, and becomes a recording.
+//! An upload: its body goes into scratch piece by piece, under the caps of scratch and of the server, and becomes a
+//! recording.
 
 use http_body_util::{BodyDataStream, BodyExt};
 use hyper::body::{Body, Bytes, Incoming};
@@ -7,7 +8,7 @@ use multer::{Field, Multipart};
 
 use super::ServeSettings;
 use super::answer::{Format, Refusal};
-use crate::audio::{FRAME_LEN, Frame, wav};
+use crate::audio::{FRAME_LEN, Frame, SAMPLE_RATE, wav};
 use crate::language::Language;
 use crate::recognize::MAX_SAMPLES;
 use crate::utterance::scratch::{Recording, Scratch, ScratchError, Utterance};
@@ -40,45 +41,48 @@ pub async fn receive(
     }
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mut file = Limited { utterance: scratch.open().map_err(no_room)?, left: settings.max_bytes, settings };
-    let mut format = Format::default();
-    match multer::parse_boundary(kind) {
-        Ok(boundary) => {
-            let mut form = Multipart::new(BodyDataStream::new(body), boundary);
-            let (mut fields, mut found) = (0, false);
-            while let Some(mut field) = form.next_field().await.map_err(broken)? {
-                fields += 1;
-                if fields > FIELDS {
-                    return Err(Refusal::new(
-                        400,
-                        "too_many_fields",
-                        format!("the form has more than {FIELDS} fields"),
-                    ));
-                }
-                match field.name().unwrap_or_default() {
-                    "file" if found => return Err(Refusal::new(400, "two_files", "one file is needed").of("file")),
-                    "file" => {
-                        found = true;
-                        while let Some(bytes) = field.chunk().await.map_err(broken)? {
-                            file.take(&bytes)?;
-                        }
-                    }
-                    "response_format" => format = Format::named(&text(field).await?)?,
-                    "language" => known_language(&text(field).await?)?,
-                    _ => drop(text(field).await?),
-                }
-            }
-            if !found {
-                return Err(Refusal::new(400, "no_file", "the form has no field file with a WAV file").of("file"));
-            }
-        }
+    let format = match multer::parse_boundary(kind) {
+        Ok(boundary) => form(Multipart::new(BodyDataStream::new(body), boundary), &mut file).await?,
         Err(_) => {
-            while let Some(frame) = body.frame().await {
-                let frame = frame.map_err(|e| Refusal::new(400, "cut_short", format!("the upload broke off: {e}")))?;
-                frame.data_ref().map_or(Ok(()), |bytes: &Bytes| file.take(bytes))?;
+            whole(body, &mut file).await?;
+            Format::default()
+        }
+    };
+    Ok(Upload { recording: recorded(file.utterance)?, format })
+}
+
+/// Takes a body that is the file itself.
+async fn whole(body: &mut Incoming, file: &mut Limited<'_>) -> Result<(), Refusal> {
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|e| Refusal::new(400, "cut_short", format!("the upload broke off: {e}")))?;
+        frame.data_ref().map_or(Ok(()), |bytes: &Bytes| file.take(bytes))?;
+    }
+    Ok(())
+}
+
+/// Takes a form with the file in it. Returns the form of the transcript that it asks for.
+async fn form(mut form: Multipart<'_>, file: &mut Limited<'_>) -> Result<Format, Refusal> {
+    let (mut fields, mut found, mut format) = (0, false, Format::default());
+    while let Some(mut field) = form.next_field().await.map_err(broken)? {
+        fields += 1;
+        if fields > FIELDS {
+            return Err(Refusal::new(400, "too_many_fields", format!("the form has more than {FIELDS} fields")));
+        }
+        match field.name().unwrap_or_default() {
+            "file" if found => return Err(Refusal::new(400, "two_files", "one file is needed").of("file")),
+            "file" => {
+                found = true;
+                while let Some(bytes) = field.chunk().await.map_err(broken)? {
+                    file.take(&bytes)?;
+                }
             }
+            "response_format" => format = Format::named(&text(field).await?)?,
+            "language" => known_language(&text(field).await?)?,
+            _ => drop(text(field).await?),
         }
     }
-    Ok(Upload { recording: recorded(file.utterance)?, format })
+    let missing = || Refusal::new(400, "no_file", "the form has no field file with a WAV file").of("file");
+    if found { Ok(format) } else { Err(missing()) }
 }
 
 /// A file of limited size in scratch.
@@ -125,7 +129,7 @@ fn recorded(mut file: Utterance) -> Result<Recording, Refusal> {
         return Err(invalid("the file has no sound".into()));
     }
     if samples.len() > MAX_SAMPLES {
-        return Err(invalid(format!("the sound is longer than {} s", MAX_SAMPLES / 16_000)));
+        return Err(invalid(format!("the sound is longer than {} s", MAX_SAMPLES / SAMPLE_RATE as usize)));
     }
     file.clear().map_err(no_room)?;
     for part in samples.chunks(FRAME_LEN) {

@@ -13,8 +13,8 @@ use crate::runtime::stop::{POLL_INTERVAL, Stop};
 /// Pause before the second attempt; each one after it is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Sends `body` to the address of `post`, and again after a fault that may pass: no answer in time, no connection, or an
-/// answer of 408, 429 or 5xx. Returns the number of attempts too. Nothing of an answer but its status is read, and a
+/// Sends `body` to the address of `post`, and again after a fault that may pass: no answer in time, no connection, or
+/// an answer of 408, 429 or 5xx. Returns the number of attempts too. Nothing of an answer but its status is read, and a
 /// redirection is not followed. Blocks for the limit of each attempt and the pauses between them.
 pub fn send(post: &Post, body: &Map<String, Value>, stop: &Stop) -> (Fate, u32) {
     let text = Value::Object(body.clone()).to_string();

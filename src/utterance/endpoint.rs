@@ -1,9 +1,9 @@
 //! Finds where an utterance begins and ends: for the [`Input`] of each frame it returns a [`Cue`]. It does no I/O.
 //!
 //! An utterance opens when enough of the last frames are speech. It is sealed after a pause of the length `hangover`;
-//! earlier or later if the words so far, decided as a draft after `post_roll`, are a whole command or only the beginning
-//! of one. Some silence is kept at both ends, because the detector notices speech late and Whisper needs silence around
-//! the words.
+//! earlier or later if the words so far, decided as a draft after `post_roll`, are a whole command or only the
+//! beginning of one. Some silence is kept at both ends, because the detector notices speech late and Whisper needs
+//! silence around the words.
 //!
 //! While a talk button is held, an utterance is open whatever the voice is. It is sealed when the button is released.
 
@@ -14,8 +14,8 @@ use crate::audio::FRAME;
 use crate::utterance::draft::Outlook;
 use crate::utterance::vad::Voice;
 
-/// Most drafts of one utterance. A command has two or three pauses; a song has one every half second, and each draft costs
-/// a run of the encoder.
+/// Most drafts of one utterance. A command has two or three pauses; a song has one every half second, and each draft
+/// costs a run of the encoder.
 const MOST_DRAFTS: usize = 4;
 
 /// The condition that opens an utterance: at least `speech` of the last `window` frames are speech.
@@ -70,8 +70,8 @@ impl Default for EndpointSettings {
             // The detector notices a word up to half a second after its start. 300 ms would cut the start of 4 % of the
             // words.
             pre_roll: Duration::from_millis(500),
-            // Of 428 single words 384 are obeyed with it, 385 with 300 ms, and of 200 orders all (docs/reports/endpoint.md).
-            // The detector notices the end of a word some 30 ms late, so the word is whole.
+            // Of 428 single words 384 are obeyed with it, 385 with 300 ms, and of 200 orders all
+            // (docs/reports/endpoint.md). The detector notices the end of a word some 30 ms late, so the word is whole.
             post_roll: Duration::from_millis(64),
             hangover: Duration::from_millis(600),
             early: true,

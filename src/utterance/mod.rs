@@ -6,6 +6,8 @@ pub mod draft;
 pub mod endpoint;
 /// Recordings that the user asked to keep as named files, and the sweep that deletes old ones.
 pub mod kept;
+/// Recording as the cues of the endpoint detector say.
+pub mod recorder;
 /// Recordings without a name on tmpfs, with a limit on their size.
 pub mod scratch;
 /// The speech detector, which judges each frame.

@@ -155,8 +155,8 @@ impl Scratch {
         Scratch { dir, ledger: Arc::new(ledger), share: None, last: Arc::default(), room }
     }
 
-    /// The same scratch for recordings that together may take no more than `most` bytes of it, so that there is room for
-    /// others.
+    /// The same scratch for recordings that together may take no more than `most` bytes of it, so that there is room
+    /// for others.
     pub fn sharing(&self, most: u64) -> Scratch {
         let share = Ledger { capacity: most, ..Ledger::default() };
         Scratch { share: Some(Arc::new(share)), ..self.clone() }

@@ -1,5 +1,5 @@
-//! Cuts sound into utterances with the daemon's own listener. Drafts are decided at once, as by an infinitely fast machine,
-//! so that a command ends an utterance as early as it ever could.
+//! Cuts sound into utterances with the daemon's own listener. Drafts are decided at once, as by an infinitely fast
+//! machine, so that a command ends an utterance as early as it ever could.
 
 use std::sync::mpsc::{self, Sender};
 use std::thread;
@@ -90,8 +90,8 @@ impl AudioSource for Tape {
     }
 }
 
-/// The utterances in `sound`, and what `recognize` makes of them. Silence is added after its end until the last utterance is over. The gain of the
-/// configuration is not applied, because it belongs to the microphone.
+/// The utterances in `sound`, and what `recognize` makes of them. Silence is added after its end until the last
+/// utterance is over. The gain of the configuration is not applied, because it belongs to the microphone.
 ///
 /// # Errors
 /// A message why an utterance could not be recorded or recognized.

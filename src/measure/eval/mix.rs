@@ -59,8 +59,8 @@ fn draw(name: &str) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-/// A number for `text` and `seed`, the same on every machine: FNV-1a, then a step of splitmix64, so that each bit of it depends
-/// on all of the text.
+/// A number for `text` and `seed`, the same on every machine: FNV-1a, then a step of splitmix64, so that each bit of it
+/// depends on all of the text.
 pub fn hash(text: &str, seed: u64) -> u64 {
     let fnv = text.bytes().fold(0xcbf2_9ce4_8422_2325 ^ seed, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
     let mixed = (fnv ^ (fnv >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,13 +1,12 @@
 //! The sound of one request: its endpoint, and the recording that becomes of it.
 
-use std::collections::VecDeque;
-
 use super::event::Event;
+use crate::audio::AudioError;
 use crate::audio::resample::Framer;
-use crate::audio::{AudioError, Frame};
 use crate::utterance::draft::Outlook;
-use crate::utterance::endpoint::{Cue, Endpoint, EndpointSettings, Input};
-use crate::utterance::scratch::{Recording, Scratch, ScratchError, Utterance};
+use crate::utterance::endpoint::{Endpoint, EndpointSettings, Input};
+use crate::utterance::recorder::Recorder;
+use crate::utterance::scratch::{Recording, Scratch, ScratchError};
 use crate::utterance::vad::Vad;
 
 /// Why sound is not taken.
@@ -28,16 +27,9 @@ pub enum HearingError {
 pub struct Hearing {
     framer: Framer,
     channels: usize,
-    recorder: Recorder,
-}
-
-struct Recorder {
     vad: Vad,
     endpoint: Endpoint,
-    pre_roll: VecDeque<Frame>,
-    scratch: Scratch,
-    open: Option<Utterance>,
-    sealed: Option<Recording>,
+    recorder: Recorder,
 }
 
 impl Hearing {
@@ -52,9 +44,14 @@ impl Hearing {
             return Err(HearingError::Form("16-bit samples at 8 to 192 kHz in 1 to 8 channels are needed".into()));
         };
         let endpoint = Endpoint::new(EndpointSettings { early: false, ..endpoint });
-        let (pre_roll, scratch) = (VecDeque::with_capacity(endpoint.pre_roll_frames()), scratch.clone());
-        let recorder = Recorder { vad: Vad::new(), endpoint, pre_roll, scratch, open: None, sealed: None };
-        Ok(Hearing { framer: Framer::new(rate, 0.0)?, channels: channels as usize, recorder })
+        let recorder = Recorder::new(scratch.clone(), endpoint.pre_roll_frames());
+        Ok(Hearing {
+            framer: Framer::new(rate, 0.0)?,
+            channels: channels as usize,
+            vad: Vad::new(),
+            endpoint,
+            recorder,
+        })
     }
 
     /// Takes 16-bit samples, little-endian, interleaved. Returns the recording once an utterance is over; what comes
@@ -67,50 +64,24 @@ impl Hearing {
         let samples: Vec<f32> = payload.chunks_exact(2).map(sample).collect();
         let channels = self.channels;
         let mono = samples.chunks_exact(channels).map(|frame| frame.iter().sum::<f32>() / channels as f32);
-        let (mono, recorder): (Vec<f32>, _) = (mono.collect(), &mut self.recorder);
-        self.framer.push(&mono, |frame| recorder.take(frame))?;
-        Ok(self.recorder.sealed.take())
+        let mono: Vec<f32> = mono.collect();
+        let Hearing { framer, vad, endpoint, recorder, .. } = self;
+        let mut sealed = None;
+        framer.push(&mono, |frame| -> Result<(), HearingError> {
+            if sealed.is_none() {
+                let input = Input { voice: vad.judge(frame), outlook: Outlook::Open, held: false };
+                sealed = recorder.take(frame, endpoint.push(input))?;
+            }
+            Ok(())
+        })?;
+        Ok(sealed)
     }
 
     /// Ends the sound. Returns the recording of an utterance that was open.
     ///
     /// # Errors
     /// As [`Hearing::take`].
-    pub fn end(self) -> Result<Option<Recording>, HearingError> {
-        Ok(self.recorder.open.map(|utterance| utterance.seal(0)).transpose()?)
-    }
-}
-
-impl Recorder {
-    fn take(&mut self, frame: &Frame) -> Result<(), HearingError> {
-        if self.sealed.is_some() {
-            return Ok(());
-        }
-        let input = Input { voice: self.vad.judge(frame), outlook: Outlook::Open, held: false };
-        match self.endpoint.push(input) {
-            Cue::Wait => {
-                if self.pre_roll.len() == self.endpoint.pre_roll_frames() {
-                    self.pre_roll.pop_front();
-                }
-                self.pre_roll.push_back(*frame);
-            }
-            Cue::Open => {
-                let mut utterance = self.scratch.open()?;
-                self.pre_roll.drain(..).try_for_each(|earlier| utterance.write(&earlier))?;
-                utterance.write(frame)?;
-                self.open = Some(utterance);
-            }
-            Cue::Write | Cue::Pause | Cue::Draft => self.write(frame)?,
-            Cue::Seal { drop } => {
-                self.write(frame)?;
-                self.sealed = self.open.take().map(|utterance| utterance.seal(drop)).transpose()?;
-            }
-            Cue::Discard => self.open = None,
-        }
-        Ok(())
-    }
-
-    fn write(&mut self, frame: &Frame) -> Result<(), ScratchError> {
-        self.open.as_mut().map_or(Ok(()), |utterance| utterance.write(frame))
+    pub fn end(mut self) -> Result<Option<Recording>, HearingError> {
+        Ok(self.recorder.stop().map(|utterance| utterance.seal(0)).transpose()?)
     }
 }

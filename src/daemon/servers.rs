@@ -1,4 +1,4 @@
-//! The doors for other programs in the daemon, and a daemon that has nothing else.
+//! The servers for other programs in the daemon, and a daemon that has nothing else.
 
 use std::fmt::Display;
 use std::io;
@@ -20,15 +20,15 @@ use crate::runtime::mailbox::Receiver;
 use crate::runtime::process;
 use crate::runtime::stop::Stop;
 use crate::serve::access::Token;
-use crate::serve::http::{self, Door, Socket};
+use crate::serve::http::{self, Server, Socket};
 use crate::serve::queue::{self, Request};
 use crate::serve::wyoming;
 use crate::serve::{self, ServeSettings};
 use crate::utterance::scratch::Scratch;
 
-/// Serves uploads with the configuration `path`, without a microphone and without pins, until SIGTERM, SIGINT or SIGQUIT.
-/// Without a section `[serve]` its defaults hold. Uploads switch nothing, whatever the configuration says, and nothing is
-/// saved or published.
+/// Serves uploads with the configuration `path`, without a microphone and without pins, until SIGTERM, SIGINT or
+/// SIGQUIT. Without a section `[serve]` its defaults hold. Uploads switch nothing, whatever the configuration says, and
+/// nothing is saved or published.
 ///
 /// # Errors
 /// What ends the daemon: an address or a token that cannot be used, a model that cannot be loaded.
@@ -76,42 +76,42 @@ impl InputPins for Nothing {
     }
 }
 
-/// The doors that the configuration opens, with their sockets.
+/// The servers that the configuration names, with their sockets.
 #[derive(Default)]
-pub struct Doors {
-    http: Option<(Socket, Door)>,
-    wyoming: Option<(TcpListener, wyoming::Door)>,
+pub struct Servers {
+    http: Option<(Socket, Server)>,
+    wyoming: Option<(TcpListener, wyoming::Server)>,
 }
 
-/// Opens the doors that the configuration wants, and makes the queue from them to the decider. `wake` tells the decider
+/// Makes the servers that the configuration names, and the queue from them to the decider. `wake` tells the decider
 /// to look into that queue.
 ///
 /// # Errors
 /// An address or a token that cannot be used.
-pub fn doors(
+pub fn servers(
     settings: &Settings,
     scratch: &Scratch,
     metrics: Option<&Metrics>,
     wake: impl Fn() + Send + Sync + 'static,
-) -> Result<(Doors, Receiver<Request>), Error> {
+) -> Result<(Servers, Receiver<Request>), Error> {
     let most = settings.serve.as_ref().map_or(0, |serve| serve.uploads) + wyoming::CONNECTIONS;
     let (requests, uploads) = queue::requests(most, wake);
     let commands: Arc<[Command]> = settings.commands.clone().into();
     let scratch = scratch.sharing(serve::room(&settings.scratch, &settings.endpoint));
-    let mut doors = Doors::default();
+    let mut servers = Servers::default();
     if let Some(serve) = &settings.serve {
         let token = serve.token_file.as_ref().map(|file| Token::read(file).map_err(failed(file.display())));
         let (token, socket) = (token.transpose()?, Socket::open(&serve.listen).map_err(failed(&serve.listen))?);
         tell("uploads", &serve.listen, serve.listen.is_local(), serve.act);
         let (settings, scratch) = (serve.clone(), scratch.clone());
         let (requests, commands, metrics) = (requests.clone(), commands.clone(), metrics.cloned());
-        doors.http = Some((socket, Door { settings, token, scratch, requests, commands, metrics }));
+        servers.http = Some((socket, Server { settings, token, scratch, requests, commands, metrics }));
     }
     if let Some(wyoming) = &settings.wyoming {
         let socket = TcpListener::bind(wyoming.listen).and_then(|socket| socket.set_nonblocking(true).map(|()| socket));
         let socket = socket.map_err(failed(wyoming.listen))?;
         tell("Wyoming", wyoming.listen, wyoming.listen.ip().is_loopback(), wyoming.act);
-        let door = wyoming::Door {
+        let server = wyoming::Server {
             settings: wyoming.clone(),
             endpoint: settings.endpoint.clone(),
             model: settings.recognizer.model.clone(),
@@ -120,9 +120,9 @@ pub fn doors(
             grammar: settings.grammar.clone(),
             commands,
         };
-        doors.wyoming = Some((socket, door));
+        servers.wyoming = Some((socket, server));
     }
-    Ok((doors, uploads))
+    Ok((servers, uploads))
 }
 
 fn failed(what: impl Display) -> impl FnOnce(io::Error) -> Error {
@@ -142,16 +142,16 @@ fn tell(what: &str, address: impl Display, local: bool, act: bool) {
 /// The name of a thread, and its work.
 pub type Work<'a> = (&'static str, Box<dyn FnOnce() + Send + 'a>);
 
-impl Doors {
-    /// The threads of the doors.
+impl Servers {
+    /// The threads of the servers.
     pub fn threads(self, stop: &Stop) -> Vec<Work<'_>> {
         let mut threads: Vec<Work<'_>> = Vec::new();
-        if let Some((socket, door)) = self.http {
-            let serve = move || http::serve(socket, door, stop).unwrap_or_else(|e| tracing::error!("serve: {e}"));
+        if let Some((socket, server)) = self.http {
+            let serve = move || http::serve(socket, server, stop).unwrap_or_else(|e| tracing::error!("serve: {e}"));
             threads.push(("serve", Box::new(serve)));
         }
-        if let Some((socket, door)) = self.wyoming {
-            threads.push(("wyoming", Box::new(move || wyoming::serve(&socket, &door, stop))));
+        if let Some((socket, server)) = self.wyoming {
+            threads.push(("wyoming", Box::new(move || wyoming::serve(&socket, &server, stop))));
         }
         threads
     }
