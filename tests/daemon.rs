@@ -377,7 +377,7 @@ fn recordings_that_are_to_be_kept_are_kept_with_their_decisions_and_the_status_t
         found
     };
     for ((sound, decision), event) in files("wav").iter().zip(files("json")).zip(&events) {
-        let ms = hearken::audio::wav::read(sound).unwrap().len() as u64 / 16;
+        let ms = hearken::audio::file::read(sound).unwrap().len() as u64 / 16;
         assert_eq!(event["duration_ms"], ms);
         until("a decision", || fs::metadata(&decision).unwrap().len() > 0);
         let kept: Value = serde_json::from_str(&fs::read_to_string(decision).unwrap()).unwrap();

@@ -103,7 +103,7 @@ fn top_level(list: &str) -> Vec<String> {
 fn every_way_to_name_a_room_is_seen() {
     let cases: [(&str, &[&str]); 6] = [
         ("use crate::audio;", &["audio"]),
-        ("use crate::audio::wav::read;", &["audio"]),
+        ("use crate::audio::file::read;", &["audio"]),
         ("use crate::{audio, config::{self, edit}, report as told};", &["audio", "config", "report"]),
         ("use crate::{\n    cli::status,\n    daemon,\n};", &["cli", "daemon"]),
         ("crate::grammar::Grammar::of(x)", &["grammar"]),

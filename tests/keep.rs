@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use hearken::audio::{FRAME_LEN, wav};
+use hearken::audio::{FRAME_LEN, file};
 use hearken::utterance::kept::{Keep, sweep};
 use hearken::utterance::scratch::{KeepSettings, Recording, Scratch, ScratchSettings};
 use tempfile::TempDir;
@@ -51,7 +51,7 @@ fn the_last_recordings_are_kept_as_wav_files_with_their_decisions_and_no_more() 
     assert_eq!(told, ["{\"utterance\":3}", "{\"utterance\":4}", "{\"utterance\":5}"]);
     for (sound, decision) in sounds.iter().zip(&decisions) {
         assert_eq!(sound.with_extension("json"), *decision);
-        assert_eq!(wav::read(sound).unwrap(), vec![0.25; 10 * FRAME_LEN]);
+        assert_eq!(file::read(sound).unwrap(), vec![0.25; 10 * FRAME_LEN]);
         for file in [sound, decision] {
             assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
         }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use hearken::act::gpio::Backend;
+use hearken::audio::file::{self, MAX_SECONDS};
 use hearken::audio::wav;
 use hearken::config::board;
 use hearken::config::{self, Settings};
@@ -77,10 +78,18 @@ pub fn lists_and_rules() -> (BTreeMap<String, List>, BTreeMap<String, Node>) {
 /// A WAV file is samples within range and no more than its bytes can hold at the lowest rate, or it is refused in words.
 pub fn wav(bytes: Vec<u8>) -> Option<Vec<f32>> {
     let length = bytes.len();
-    let samples = wav::decode(bytes).map_err(|error| assert!(!error.to_string().is_empty())).ok()?;
+    let samples = wav::decode(bytes, MAX_SECONDS).map_err(|error| assert!(!error.to_string().is_empty())).ok()?;
     assert!(samples.len() <= length, "{} samples out of {length} bytes", samples.len());
     let wild = samples.iter().find(|s| !(-1.0..=1.0).contains(*s));
     assert_eq!(wild, None);
+    Some(samples)
+}
+
+/// A file of any kind is at most 30 s of samples within range, or it is refused in words.
+pub fn compressed(bytes: Vec<u8>) -> Option<Vec<f32>> {
+    let samples = file::decode(bytes, 30).map_err(|error| assert!(!error.to_string().is_empty())).ok()?;
+    assert!(samples.len() <= 30 * 16_000 + 16, "{} samples", samples.len());
+    assert_eq!(samples.iter().find(|s| !(-1.0..=1.0).contains(*s)), None);
     Some(samples)
 }
 

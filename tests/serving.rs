@@ -90,6 +90,24 @@ fn object(body: &str) -> Value {
 }
 
 #[test]
+fn what_browsers_and_phones_record_is_decided_like_a_wav_file() {
+    let _alone = alone();
+    let server = Server::start("");
+    for file in ["flac.flac", "mp3.mp3", "aac.m4a", "opus.ogg", "opus.webm", "vorbis.ogg"] {
+        let upload = data("compressed").join(file);
+        let (status, body) = server.curl("/v1/decide", &["--data-binary", &format!("@{}", upload.display())]);
+        assert_eq!((status, &object(&body)["sentence"]), (200, &json!("turn on the lights")), "{file}: {body}");
+        let cut = &fs::read(&upload).unwrap()[..2000];
+        let cut_file = server.scratch.path().join("cut");
+        fs::write(&cut_file, cut).unwrap();
+        let (status, body) = server.curl("/v1/decide", &["--data-binary", &format!("@{}", cut_file.display())]);
+        let decided = object(&body);
+        let refused = status == 400 && decided["error"]["code"] == "invalid_audio";
+        assert!(refused || decided["verdict"] == "rejected", "{file}, cut: {status} {body}");
+    }
+}
+
+#[test]
 fn an_upload_is_decided_as_a_file_is_and_transcribed_in_the_form_of_openais_api() {
     let _alone = alone();
     let server = Server::start("");

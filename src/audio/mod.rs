@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+mod compressed;
+pub mod file;
 pub mod level;
 pub mod microphone;
 pub mod resample;

@@ -1,101 +1,29 @@
-//! Reads WAV files as mono samples at 16 kHz. Files may have any rate from 8 to 192 kHz, 16, 24 or 32 bit or float
-//! samples, and any number of channels.
+//! Reads WAV files: of any rate from 8 to 192 kHz, with 16, 24 or 32 bit or float samples, and any number of channels.
 
-use std::fs::File;
-use std::io::{self, Cursor, Read};
-use std::path::Path;
+use std::io::Cursor;
 
 use hound::{SampleFormat, WavReader};
 
-use super::{AudioError, resample};
+use super::file::{FileError, RATES};
+use super::resample;
 
-/// Longest file that is read, in bytes: 512 MiB, which is 4.6 hours of 16-bit mono at 16 kHz.
-pub const MAX_BYTES: u64 = 512 << 20;
-
-/// Longest sound that is read, in seconds: the longest that can be transcribed.
-pub const MAX_SECONDS: u32 = 3600;
-
-/// Sample rates that are accepted, in Hz.
-pub const RATES: std::ops::RangeInclusive<u32> = 8_000..=192_000;
-
-/// A fault of a WAV file. The message does not name the file; the caller does.
-#[derive(Debug, thiserror::Error)]
-pub enum WavError {
-    /// The file cannot be read.
-    #[error("{0}")]
-    Io(#[from] io::Error),
-    /// The file is not a regular file.
-    #[error("not a regular file; give a WAV file, or - for standard input")]
-    NotAFile,
-    /// The file is longer than [`MAX_BYTES`] or [`MAX_SECONDS`].
-    #[error("longer than {} MiB or {} minutes", MAX_BYTES >> 20, MAX_SECONDS / 60)]
-    TooLong,
-    /// The header or the data is not WAV.
-    #[error("not a WAV file that can be read: {0}")]
-    Malformed(String),
-    /// The file has less sound than its header says.
-    #[error("cut short: the header promises {promised} samples, the file has {found}")]
-    CutShort {
-        /// Samples that the header promises, all channels counted.
-        promised: u64,
-        /// Samples found.
-        found: u64,
-    },
-    /// A sample format that is not supported.
-    #[error("{0}-bit {1} samples; use 16, 24 or 32 bit, or 32-bit float")]
-    Format(u16, &'static str),
-    /// A sample rate out of range.
-    #[error("{0} Hz; use 8000 to 192000 Hz")]
-    Rate(u32),
-    /// The file has no channels.
-    #[error("no channels")]
-    NoChannels,
-    /// A float sample that is not a number.
-    #[error("sample {0} is not a finite number")]
-    NotFinite(u64),
-    /// The sound cannot be converted to 16 kHz.
-    #[error(transparent)]
-    Convert(#[from] AudioError),
-}
-
-/// Reads the WAV file `path` (`-` is standard input) as mono samples at 16 kHz in [-1, 1]. Blocks until it is read.
+/// Decodes a WAV file's bytes to mono samples at 16 kHz in [-1, 1], if it lasts no more than `longest` seconds.
 ///
 /// # Errors
-/// [`WavError`]; nothing is kept of a file that cannot be read.
-pub fn read(path: &Path) -> Result<Vec<f32>, WavError> {
-    if path == Path::new("-") {
-        return decode(slurp(io::stdin().lock())?);
-    }
-    // Checks the metadata first, because opening a FIFO would wait for its writer.
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(WavError::NotAFile);
-    }
-    decode(slurp(File::open(path)?)?)
-}
-
-fn slurp(from: impl Read) -> Result<Vec<u8>, WavError> {
-    let mut bytes = Vec::new();
-    from.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_BYTES { Err(WavError::TooLong) } else { Ok(bytes) }
-}
-
-/// Decodes a WAV file's bytes to mono samples at 16 kHz in [-1, 1].
-///
-/// # Errors
-/// [`WavError`], as for [`read`].
-pub fn decode(mut bytes: Vec<u8>) -> Result<Vec<f32>, WavError> {
+/// [`FileError`].
+pub fn decode(mut bytes: Vec<u8>, longest: u32) -> Result<Vec<f32>, FileError> {
     settle(&mut bytes);
     let mut reader = WavReader::new(Cursor::new(bytes)).map_err(malformed)?;
     let spec = reader.spec();
     if !RATES.contains(&spec.sample_rate) {
-        return Err(WavError::Rate(spec.sample_rate));
+        return Err(FileError::Rate(spec.sample_rate));
     }
     if spec.channels == 0 {
-        return Err(WavError::NoChannels);
+        return Err(FileError::NoChannels);
     }
     let promised = reader.len() as u64;
-    if reader.duration() / spec.sample_rate > MAX_SECONDS {
-        return Err(WavError::TooLong);
+    if u64::from(reader.duration()) > u64::from(longest) * u64::from(spec.sample_rate) {
+        return Err(FileError::TooLong(longest));
     }
     let samples = match (spec.sample_format, spec.bits_per_sample) {
         (SampleFormat::Float, 32) => collect(reader.samples::<f32>(), promised, |s| s)?,
@@ -103,8 +31,8 @@ pub fn decode(mut bytes: Vec<u8>) -> Result<Vec<f32>, WavError> {
             let full_scale = (1u64 << (bits - 1)) as f32;
             collect(reader.samples::<i32>(), promised, |s| s as f32 / full_scale)?
         }
-        (SampleFormat::Float, bits) => return Err(WavError::Format(bits, "float")),
-        (SampleFormat::Int, bits) => return Err(WavError::Format(bits, "integer")),
+        (SampleFormat::Float, bits) => return Err(FileError::Format(bits, "float")),
+        (SampleFormat::Int, bits) => return Err(FileError::Format(bits, "integer")),
     };
     let channels = spec.channels as usize;
     let mean = |frame: &[f32]| frame.iter().map(|s| s.clamp(-1.0, 1.0)).sum::<f32>() / channels as f32;
@@ -130,24 +58,24 @@ fn collect<S>(
     samples: impl Iterator<Item = Result<S, hound::Error>>,
     promised: u64,
     to_f32: impl Fn(S) -> f32,
-) -> Result<Vec<f32>, WavError> {
+) -> Result<Vec<f32>, FileError> {
     let mut out = Vec::new();
     for sample in samples {
         let found = out.len() as u64;
         let value = to_f32(sample.map_err(|e| match e {
-            hound::Error::IoError(_) => WavError::CutShort { promised, found },
+            hound::Error::IoError(_) => FileError::CutShort { promised, found },
             other => malformed(other),
         })?);
         if !value.is_finite() {
-            return Err(WavError::NotFinite(found));
+            return Err(FileError::NotFinite(found));
         }
         out.push(value);
     }
     Ok(out)
 }
 
-fn malformed(error: hound::Error) -> WavError {
-    WavError::Malformed(match error {
+fn malformed(error: hound::Error) -> FileError {
+    FileError::Malformed(match error {
         hound::Error::IoError(_) => "the file ends inside its header".into(),
         hound::Error::FormatError(what) => what.into(),
         hound::Error::Unsupported => "a compression or layout that is not plain PCM or float".into(),
@@ -185,6 +113,7 @@ fn settle(bytes: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audio::file::MAX_SECONDS;
     use hound::{WavSpec, WavWriter};
 
     fn spec(channels: u16, sample_rate: u32, bits_per_sample: u16, sample_format: SampleFormat) -> WavSpec {
@@ -204,13 +133,17 @@ mod tests {
         out.into_inner()
     }
 
+    fn whole(bytes: Vec<u8>) -> Result<Vec<f32>, FileError> {
+        decode(bytes, MAX_SECONDS)
+    }
+
     #[test]
     fn every_width_and_channel_count_gives_the_same_mono_level() {
         for (bits, format) in
             [(16, SampleFormat::Int), (24, SampleFormat::Int), (32, SampleFormat::Int), (32, SampleFormat::Float)]
         {
             for channels in [1, 2, 6] {
-                let clip = decode(wav(spec(channels, 16_000, bits, format), 100)).unwrap();
+                let clip = whole(wav(spec(channels, 16_000, bits, format), 100)).unwrap();
                 assert_eq!(clip.len(), 100, "{bits} bit, {channels} channels");
                 assert!(clip.iter().all(|s| (s - 0.25).abs() < 1e-3), "{bits} bit, {channels} channels: {}", clip[0]);
             }
@@ -232,7 +165,7 @@ mod tests {
             ),
         ];
         for (bytes, words) in cases {
-            let error = decode(bytes).unwrap_err().to_string();
+            let error = whole(bytes).unwrap_err().to_string();
             assert!(error.contains(words), "{error:?} should say {words:?}");
         }
     }
@@ -242,7 +175,7 @@ mod tests {
         let mut bytes = wav(spec(1, 16_000, 32, SampleFormat::Float), 10);
         let at = bytes.len() - 8;
         bytes[at..at + 4].copy_from_slice(&f32::NAN.to_le_bytes());
-        assert_eq!(decode(bytes).unwrap_err().to_string(), "sample 8 is not a finite number");
+        assert_eq!(whole(bytes).unwrap_err().to_string(), "sample 8 is not a finite number");
     }
 
     #[test]
@@ -251,7 +184,7 @@ mod tests {
             let mut bytes = wav(spec(1, 16_000, 16, SampleFormat::Int), 100);
             let data = bytes.len() - 200 - 4;
             bytes[data..data + 4].copy_from_slice(&streamed.to_le_bytes());
-            assert_eq!(decode(bytes).unwrap().len(), 100);
+            assert_eq!(whole(bytes).unwrap().len(), 100);
         }
     }
 
@@ -264,7 +197,7 @@ mod tests {
     #[test]
     fn a_chunk_of_odd_length_is_skipped_with_its_padding() {
         let bytes = with_an_odd_chunk(wav(spec(2, 16_000, 16, SampleFormat::Int), 100));
-        assert_eq!(decode(bytes).unwrap().len(), 100);
+        assert_eq!(whole(bytes).unwrap().len(), 100);
     }
 
     #[test]
@@ -272,7 +205,7 @@ mod tests {
         let mut bytes = with_an_odd_chunk(wav(spec(2, 16_000, 16, SampleFormat::Int), 100));
         let data = bytes.len() - 400 - 4;
         bytes[data..data + 4].copy_from_slice(&u32::MAX.to_le_bytes());
-        assert_eq!(decode(bytes).unwrap().len(), 100);
+        assert_eq!(whole(bytes).unwrap().len(), 100);
     }
 
     #[test]
@@ -282,7 +215,7 @@ mod tests {
             let samples = 4_800 * channels as usize;
             bytes.truncate(bytes.len() - 4 * samples);
             bytes.extend(f32::MAX.to_le_bytes().repeat(samples));
-            let clip = decode(bytes).unwrap();
+            let clip = whole(bytes).unwrap();
             assert!((clip[clip.len() / 2] - 1.0).abs() < 0.01, "{rate} Hz: {}", clip[clip.len() / 2]);
         }
     }
@@ -292,11 +225,11 @@ mod tests {
         let samples: Vec<u8> = [0i16, 8_192, -16_384].iter().flat_map(|s| s.to_le_bytes()).collect();
         let file = [&header(samples.len() as u32)[..], &samples].concat();
         assert_eq!(file[..44], wav(spec(1, 16_000, 16, SampleFormat::Int), 3)[..44]);
-        assert_eq!(decode(file).unwrap(), [0.0, 0.25, -0.5]);
+        assert_eq!(whole(file).unwrap(), [0.0, 0.25, -0.5]);
     }
 
     #[test]
     fn an_empty_recording_is_read_as_no_samples() {
-        assert!(decode(wav(spec(2, 48_000, 16, SampleFormat::Int), 0)).unwrap().is_empty());
+        assert!(whole(wav(spec(2, 48_000, 16, SampleFormat::Int), 0)).unwrap().is_empty());
     }
 }

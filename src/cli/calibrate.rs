@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::eval::{decide, evaluator, progress};
 use crate::act::command::Command;
-use crate::audio::{SAMPLE_RATE, wav};
+use crate::audio::{SAMPLE_RATE, file};
 use crate::config::{self, ConfigError, Settings, edit};
 use crate::daemon::error::Error;
 use crate::decide::thresholds::Thresholds;
@@ -125,7 +125,7 @@ fn enough(arguments: &Arguments, cases: &[Case]) -> Result<(), Error> {
     let (mut samples, mut unreadable) = (0, 0);
     for (number, case) in cases.iter().enumerate() {
         progress(&format!("{number} of {} read", cases.len()))?;
-        let sound = wav::read(&case.path);
+        let sound = file::read(&case.path);
         progress("")?;
         match sound {
             Ok(sound) if case.expected == Expected::Rejected => samples += sound.len(),

@@ -1,11 +1,11 @@
-//! `hearken decide --config FILE WAV...`
+//! `hearken decide --config FILE AUDIO...`
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::audio::wav;
+use crate::audio::file;
 use crate::config::{self, Settings};
 use crate::daemon::error::Error;
 use crate::decide::rules::{Verdict, judge};
@@ -41,7 +41,7 @@ pub fn decide(config: &Path, files: &[PathBuf], as_json: bool) -> Result<(), Err
 }
 
 fn hear(recognizer: &mut dyn Recognizer, file: &Path) -> Result<Heard, String> {
-    let samples = wav::read(file).map_err(|e| e.to_string())?;
+    let samples = file::read(file).map_err(|e| e.to_string())?;
     recognizer.hear(&samples).map_err(|e| e.to_string())
 }
 

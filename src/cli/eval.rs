@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::counted;
-use crate::audio::wav;
+use crate::audio::file;
 use crate::config::{self, Settings};
 use crate::daemon::error::Error;
 use crate::measure::eval::expected::{Case, Faults, warnings};
@@ -156,7 +156,7 @@ pub(super) fn evaluator(settings: Settings, cut: bool, keep: usize) -> Result<Ev
 
 fn noise(path: &Path) -> Result<Noise, Error> {
     let fault = |what: &dyn std::fmt::Display| Error::Evaluation(format!("{}: {what}", path.display()));
-    let samples = wav::read(path).map_err(|e| fault(&e))?;
+    let samples = file::read(path).map_err(|e| fault(&e))?;
     Noise::new(samples).ok_or_else(|| fault(&"silent from end to end; use a file with noise"))
 }
 

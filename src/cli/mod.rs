@@ -89,10 +89,10 @@ enum Subcommands {
     },
     /// List microphones, with the ids for the configuration, and gpiochips
     Devices,
-    /// Transcribe WAV files as free text
+    /// Transcribe sound files as free text
     Transcribe {
-        /// WAV files; - is standard input
-        #[arg(required = true, value_name = "WAV")]
+        /// Sound files; - is standard input
+        #[arg(required = true, value_name = "AUDIO")]
         files: Vec<PathBuf>,
         /// The Whisper model, as the manifest lists it
         #[arg(long, value_name = "NAME", default_value = "ggml-tiny.en-q8_0.bin")]
@@ -104,12 +104,12 @@ enum Subcommands {
         #[arg(long)]
         json: bool,
     },
-    /// Decide WAV files as the daemon would, without switching anything
+    /// Decide sound files as the daemon would, without switching anything
     Decide {
         #[command(flatten)]
         config: ConfigOption,
-        /// WAV files; - is standard input
-        #[arg(required = true, value_name = "WAV")]
+        /// Sound files; - is standard input
+        #[arg(required = true, value_name = "AUDIO")]
         files: Vec<PathBuf>,
         /// One JSON object a line
         #[arg(long)]
@@ -141,16 +141,16 @@ enum Subcommands {
         #[arg(long)]
         json: bool,
     },
-    /// Explain the decision on the last utterance or on a WAV file
+    /// Explain the decision on the last utterance or on a sound file
     Why {
         /// Where the daemon records [default: $RUNTIME_DIRECTORY, else $XDG_RUNTIME_DIR, else /dev/shm]
         #[arg(long, value_name = "DIR", conflicts_with = "file")]
         scratch: Option<PathBuf>,
-        /// The configuration by which WAV is decided [default: ./hearken.toml, else /etc/hearken/hearken.toml]
+        /// The configuration by which AUDIO is decided [default: ./hearken.toml, else /etc/hearken/hearken.toml]
         #[arg(long, value_name = "FILE", requires = "file")]
         config: Option<PathBuf>,
-        /// A WAV file instead of the daemon's last utterance; - is standard input
-        #[arg(value_name = "WAV")]
+        /// A sound file instead of the daemon's last utterance; - is standard input
+        #[arg(value_name = "AUDIO")]
         file: Option<PathBuf>,
         /// One JSON object
         #[arg(long)]

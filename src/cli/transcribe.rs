@@ -1,11 +1,11 @@
-//! `hearken transcribe WAV...`
+//! `hearken transcribe AUDIO...`
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::audio::wav;
+use crate::audio::file;
 use crate::daemon::error::Error;
 use crate::recognize;
 use crate::recognize::settings::RecognizerSettings;
@@ -38,6 +38,6 @@ pub fn transcribe(files: &[PathBuf], model: String, sha256: Option<String>, as_j
 }
 
 fn read(whisper: &mut Whisper, file: &Path) -> Result<(String, &'static str), String> {
-    let samples = wav::read(file).map_err(|e| e.to_string())?;
+    let samples = file::read(file).map_err(|e| e.to_string())?;
     whisper.transcribe(&samples).map_err(|e| e.to_string())
 }

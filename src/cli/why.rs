@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::audio::wav;
+use crate::audio::file;
 use crate::cli::status::ask;
 use crate::config::{self, Settings};
 use crate::daemon::decider::SENTENCES;
@@ -27,7 +27,7 @@ pub fn file(config: &Path, file: &Path, as_json: bool) -> Result<(), Error> {
     let Settings { recognizer, grammar, thresholds, commands, .. } = config::load(config)?;
     let mut recognizer = recognize::load(&recognizer, grammar, &Stop::default())?;
     let named = |why: String| io::Error::other(format!("{}: {why}", file.display()));
-    let samples = wav::read(file).map_err(|e| named(e.to_string()))?;
+    let samples = file::read(file).map_err(|e| named(e.to_string()))?;
     let heard = recognizer.hear(&samples).map_err(|e| named(e.to_string()))?;
     let ((_, verdict), rules) = (judge(&heard, &thresholds), checks(&heard, &thresholds));
     let trace = recognizer.explain(SENTENCES)?;

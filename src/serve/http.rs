@@ -1,4 +1,4 @@
-//! The HTTP server, on one thread: `POST /v1/decide`, `POST /v1/audio/transcriptions`, `GET /healthz`, `GET /metrics`,
+//! The HTTP server, on one thread and one more that decodes uploads: `POST /v1/decide`, `POST /v1/audio/transcriptions`, `GET /healthz`, `GET /metrics`,
 //! and a page at `/` to try it.
 //!
 //! A connection carries one request. The limits are those of [`ServeSettings`] and the constants below. Requests of
@@ -110,7 +110,12 @@ impl Socket {
 /// # Errors
 /// When the socket cannot be polled.
 pub fn serve(socket: Socket, server: Server, stop: &Stop) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .max_blocking_threads(1)
+        .thread_name("serve-decode")
+        .build()?;
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     let running = Rc::new(Running { server, taken: Cell::new(0) });
     LocalSet::new().block_on(&runtime, async move {

@@ -5,16 +5,19 @@ use http_body_util::{BodyDataStream, BodyExt};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderMap};
 use multer::{Field, Multipart};
+use tokio::task::spawn_blocking;
 
 use super::ServeSettings;
 use super::answer::{Format, Refusal};
-use crate::audio::{FRAME_LEN, Frame, SAMPLE_RATE, wav};
+use crate::audio::{FRAME_LEN, Frame, SAMPLE_RATE, file as sound_file};
 use crate::language::Language;
 use crate::recognize::MAX_SAMPLES;
 use crate::utterance::scratch::{Recording, Scratch, ScratchError, Utterance};
 
 /// Most bytes of a field that is not the file: a language or a format.
 const FIELD: usize = 4096;
+/// Longest sound in seconds: the longest that is decided.
+const LONGEST: u32 = MAX_SAMPLES as u32 / SAMPLE_RATE;
 /// Most fields of a form: OpenAI's API has eight.
 const FIELDS: usize = 32;
 
@@ -26,7 +29,7 @@ pub struct Upload {
     pub format: Format,
 }
 
-/// Takes the `body` of a request: a WAV file, or a form with one in the field `file`.
+/// Takes the `body` of a request: a sound file, or a form with one in the field `file`.
 ///
 /// # Errors
 /// What is wrong with it. Nothing of it is left then.
@@ -48,7 +51,7 @@ pub async fn receive(
             Format::default()
         }
     };
-    Ok(Upload { recording: recorded(file.utterance)?, format })
+    Ok(Upload { recording: recorded(file.utterance).await?, format })
 }
 
 /// Takes a body that is the file itself.
@@ -81,7 +84,7 @@ async fn form(mut form: Multipart<'_>, file: &mut Limited<'_>) -> Result<Format,
             _ => drop(text(field).await?),
         }
     }
-    let missing = || Refusal::new(400, "no_file", "the form has no field file with a WAV file").of("file");
+    let missing = || Refusal::new(400, "no_file", "the form has no field file with a sound file").of("file");
     if found { Ok(format) } else { Err(missing()) }
 }
 
@@ -120,16 +123,17 @@ fn known_language(name: &str) -> Result<(), Refusal> {
     Err(Refusal::new(400, "unsupported_language", format!("language {name:?} is not known; use en")).of("language"))
 }
 
-/// Replaces the uploaded file in scratch by its samples.
-fn recorded(mut file: Utterance) -> Result<Recording, Refusal> {
+/// Replaces the uploaded file in scratch by its samples. They are decoded on another thread, so that requests are
+/// answered meanwhile.
+async fn recorded(mut file: Utterance) -> Result<Recording, Refusal> {
     let bytes = file.draft().and_then(|mut file| file.bytes()).map_err(no_room)?;
     let invalid = |what: String| Refusal::new(400, "invalid_audio", what).of("file");
-    let samples = wav::decode(bytes).map_err(|e| invalid(e.to_string()))?;
+    let decoded = spawn_blocking(|| sound_file::decode(bytes, LONGEST)).await;
+    let decoded = decoded.map_err(|_panic| invalid("the file cannot be decoded".into()))?;
+    let mut samples = decoded.map_err(|e| invalid(e.to_string()))?;
+    samples.truncate(MAX_SAMPLES);
     if samples.is_empty() {
         return Err(invalid("the file has no sound".into()));
-    }
-    if samples.len() > MAX_SAMPLES {
-        return Err(invalid(format!("the sound is longer than {} s", MAX_SAMPLES / SAMPLE_RATE as usize)));
     }
     file.clear().map_err(no_room)?;
     for part in samples.chunks(FRAME_LEN) {

@@ -164,6 +164,23 @@ async def wyoming_client(server):
 
 
 # A request can be sent again only if its buffer holds it.
+# What a page of somebody else's would do: record with the browser's own encoder, and send that.
+RECORD = """
+const done = arguments[0];
+const stream = await navigator.mediaDevices.getUserMedia({audio: true});
+const recorder = new MediaRecorder(stream);
+const parts = [];
+recorder.ondataavailable = event => parts.push(event.data);
+recorder.onstop = async () => {
+  stream.getTracks().forEach(track => track.stop());
+  const answer = await fetch("/v1/decide", {method: "POST", body: new Blob(parts)});
+  done({type: recorder.mimeType, ...await answer.json()});
+};
+recorder.start();
+setTimeout(() => recorder.stop(), 2500);
+"""
+
+
 def browser(server):
     """the page at /, in chromium, whose microphone is a file"""
     port = free_port()
@@ -208,6 +225,9 @@ def browser(server):
         pointer({"type": "pause", "duration": 2500}, {"type": "pointerUp", "button": 0})
         until(lambda: text("#time"), "the page shows a decision")
         expect(text("#decision"), "turn on the lights (lights-here)", f"the decision, heard {text('#text')!r}")
+        recorded = ask(f"{session}/execute/async", {"script": RECORD, "args": []})
+        expect((recorded["type"], recorded["sentence"]), ("audio/webm;codecs=opus", "turn on the lights"),
+               f"the decision on what MediaRecorder recorded: {recorded}")
         ask(session, method="DELETE")
     driver.terminate()
     driver.wait(TIMEOUT)

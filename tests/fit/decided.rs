@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use hearken::audio::{SAMPLE_RATE, wav};
+use hearken::audio::{SAMPLE_RATE, file};
 use hearken::config::{self, Settings};
 use hearken::measure::eval::expected::{Case, Expected, listed_cases};
 use hearken::measure::eval::mix::Noise;
@@ -65,7 +65,7 @@ impl Surroundings {
     /// The conditions in which a recording is decided, with its sound in each: clean, and for a sentence also in noise and in a
     /// room, drawn by the recording's name.
     fn conditions(&self, case: &Case) -> Result<Vec<(String, Vec<f32>)>, String> {
-        let sound = wav::read(&case.path).map_err(|what| format!("{}: {what}", case.path.display()))?;
+        let sound = file::read(&case.path).map_err(|what| format!("{}: {what}", case.path.display()))?;
         let mut heard = Vec::new();
         if case.expected != Expected::Rejected {
             let ratios = [SNR_DB, LOW_SNR_DB].into_iter().take(if is_long(&case.expected) { 2 } else { 1 });

@@ -19,6 +19,9 @@ mod templates;
 /// WAV files.
 mod sounds;
 
+/// Compressed sound.
+mod compressed;
+
 /// Requests to outputs, in any order and at any time.
 mod outputs;
 

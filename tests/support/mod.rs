@@ -39,7 +39,7 @@ pub fn spoken(clip: &Path) -> String {
 
 /// The samples of a clip: mono, 16 kHz.
 pub fn samples(clip: &Path) -> Vec<f32> {
-    hearken::audio::wav::read(clip).unwrap_or_else(|e| panic!("{}: {e}", clip.display()))
+    hearken::audio::file::read(clip).unwrap_or_else(|e| panic!("{}: {e}", clip.display()))
 }
 
 /// The program that was built with this one.

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use hearken::audio::wav;
+use hearken::audio::file;
 use hearken::measure::eval::mix;
 use realfft::RealFftPlanner;
 
@@ -20,7 +20,7 @@ pub fn sounds(dir: &Path) -> io::Result<Vec<Named>> {
         return Ok(Vec::new());
     }
     let is_wav = |path: &&PathBuf| path.extension().is_some_and(|e| e == "wav");
-    let read = |path: &PathBuf| match wav::read(path) {
+    let read = |path: &PathBuf| match file::read(path) {
         Ok(samples) => Ok(Named { name: name(path), samples }),
         Err(error) => Err(io::Error::other(format!("{}: {error}", path.display()))),
     };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use crate::act::command::Command;
-use crate::audio::{SAMPLE_RATE, wav};
+use crate::audio::{SAMPLE_RATE, file};
 use crate::decide::outlook::outlook;
 use crate::decide::rules::{Verdict, judge, passes_otherwise};
 use crate::decide::thresholds::Assessment;
@@ -50,7 +50,7 @@ impl Condition<'_> {
     /// # Errors
     /// A message about the fault of the file.
     pub fn sound(&self, path: &Path, name: &str) -> Result<Vec<f32>, String> {
-        let sound = wav::read(path).map_err(|e| e.to_string())?;
+        let sound = file::read(path).map_err(|e| e.to_string())?;
         Ok(match self.noise {
             Some((noise, snr_db)) => noise.mixed(&sound, name, snr_db),
             None => sound,

@@ -39,7 +39,7 @@ impl Hearing {
     /// That it has another form than 16-bit samples at 8 to 192 kHz in 1 to 8 channels.
     pub fn begin(start: &Event, endpoint: EndpointSettings, scratch: &Scratch) -> Result<Hearing, HearingError> {
         let [rate, width, channels] = ["rate", "width", "channels"].map(|key| start.number(key).unwrap_or_default());
-        let rate = u32::try_from(rate).ok().filter(|rate| crate::audio::wav::RATES.contains(rate));
+        let rate = u32::try_from(rate).ok().filter(|rate| crate::audio::file::RATES.contains(rate));
         let (Some(rate), 2, 1..=8) = (rate, width, channels) else {
             return Err(HearingError::Form("16-bit samples at 8 to 192 kHz in 1 to 8 channels are needed".into()));
         };
