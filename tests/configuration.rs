@@ -678,7 +678,6 @@ fn what_a_command_runs_and_sends_is_checked() {
             "run = \"/bin/x\"\nrun_limit = \"2 h\"",
             "26:13: commands[0].run_limit: \"2 h\" is out of range; 100 ms to 1 h",
         ),
-        ("post = \"https://box/\"", "25:8: commands[0].post: https is not spoken here; send to a program"),
         (
             "post = \"box:1880\"",
             "25:8: commands[0].post: an address is needed; as in \"http://localhost:1880/hearken\"",

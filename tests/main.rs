@@ -13,6 +13,9 @@ mod words;
 /// Stand-ins that several tests use.
 mod parts;
 
+/// Certificates for the servers of tests.
+mod certificates;
+
 /// The laws of the house: modules look up only, a crate has one door.
 mod house;
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -12,6 +12,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::certificates::Certificates;
 use crate::daemon::{CONFIG, Daemon};
 use crate::deciding::alone;
 use crate::metrics::tool;
@@ -26,6 +27,8 @@ struct Broker {
     dir: TempDir,
     port: u16,
     running: Option<Running>,
+    /// The authority of its certificate, if connections are encrypted.
+    authority: Option<PathBuf>,
 }
 
 /// A program that needs the libraries that were unpacked with it.
@@ -50,7 +53,21 @@ impl Broker {
             format!("listener {port} 127.0.0.1\nallow_anonymous false\npassword_file {}\n{user}", users.display());
         fs::write(dir.path().join("conf"), config).unwrap();
         fs::write(dir.path().join("password"), format!("{PASSWORD}\n")).unwrap();
-        let mut broker = Broker { dir, port, running: None };
+        let mut broker = Broker { dir, port, running: None, authority: None };
+        broker.start();
+        Some(broker)
+    }
+
+    /// A broker whose connections are encrypted.
+    fn encrypted() -> Option<Broker> {
+        let mut broker = Broker::new()?;
+        broker.stop();
+        let of_server = Certificates::new_in(broker.dir.path(), "ours");
+        let file = broker.dir.path().join("conf");
+        let (certificate, key) = (of_server.certificate.display(), of_server.key.display());
+        let config = fs::read_to_string(&file).unwrap();
+        fs::write(&file, format!("{config}certfile {certificate}\nkeyfile {key}\n")).unwrap();
+        broker.authority = Some(of_server.authority);
         broker.start();
         Some(broker)
     }
@@ -69,6 +86,9 @@ impl Broker {
     fn client(&self, program: &str) -> Command {
         let mut command = unpacked(program).unwrap();
         command.args(["-V", "5", "-h", "127.0.0.1", "-p", &self.port.to_string()]).args(OTHER);
+        if let Some(file) = &self.authority {
+            command.arg("--cafile").arg(file);
+        }
         command
     }
 
@@ -254,6 +274,33 @@ fn large_garbage_and_a_broker_that_begins_again_are_survived_and_a_stop_says_goo
     daemon.running.signal(Signal::TERM);
     heard.until("hearken/hall/available", "offline");
     assert_eq!(daemon.ended().0, Some(0));
+}
+
+#[test]
+fn an_encrypted_connection_is_made_only_to_a_broker_that_is_trusted() {
+    let _alone = alone();
+    let Some(broker) = Broker::encrypted() else { return };
+    let trusting = |file: &Path| format!("tls = true\nca_file = \"{}\"\n", file.display());
+    let silence = || VirtualMicrophone::playing(&quiet(100));
+    let heard = broker.heard();
+    let mut daemon = broker.daemon(silence(), &trusting(broker.authority.as_ref().unwrap()));
+    heard.until("hearken/hall/available", "online");
+    broker.publish("hearken/hall/output/lights/set", "ON");
+    heard.until("hearken/hall/output/lights", "ON");
+    daemon.running.signal(Signal::TERM);
+    heard.until("hearken/hall/available", "offline");
+    assert_eq!(daemon.ended().0, Some(0));
+    let others = Certificates::new_in(broker.dir.path(), "theirs").authority;
+    let mut mistrusting = broker.daemon(silence(), &trusting(&others));
+    let log = mistrusting.log_until("not connected, and tried again");
+    assert!(log.contains("invalid peer certificate"), "{log}");
+    mistrusting.running.signal(Signal::TERM);
+    assert_eq!(mistrusting.ended().0, Some(0));
+    assert_eq!(heard.last("hearken/hall/available").as_deref(), Some("offline"));
+    let nothing = broker.dir.path().join("none.pem");
+    let (code, log) = broker.daemon(silence(), &trusting(&nothing)).ended();
+    assert_eq!(code, Some(1));
+    assert!(log.contains(&format!("mqtt: {}: No such file", nothing.display())), "{log}");
 }
 
 #[test]

@@ -4,7 +4,8 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,11 +13,16 @@ use std::time::{Duration, Instant};
 use hearken::act::task::Post;
 use hearken::report::Fate;
 use hearken::runtime::stop::Stop;
+use hearken::runtime::tls;
 use hearken::tasks::webhook;
 use rustix::process::Signal;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
+use crate::certificates::Certificates;
 use crate::daemon::{CONFIG, Daemon};
 use crate::deciding::alone;
 use crate::support::{VirtualMicrophone, data, in_a_row, until};
@@ -63,7 +69,45 @@ fn request(stream: &TcpStream) -> Request {
 }
 
 fn post(url: String, retries: u32) -> Post {
-    Post { url, limit: Duration::from_secs(5), retries, words: false }
+    Post { url, limit: Duration::from_secs(5), retries, words: false, ca_file: None }
+}
+
+#[test]
+fn an_encrypted_request_is_sent_only_to_a_server_that_is_trusted() {
+    let dir = tempfile::tempdir().unwrap();
+    let of_server = Certificates::new_in(dir.path(), "ours");
+    let of_others = Certificates::new_in(dir.path(), "theirs");
+    let chain = CertificateDer::pem_file_iter(&of_server.certificate).unwrap().map(Result::unwrap).collect();
+    let key = PrivateKeyDer::from_pem_file(&of_server.key).unwrap();
+    let versions = ServerConfig::builder_with_provider(tls::provider()).with_safe_default_protocol_versions();
+    let config = Arc::new(versions.unwrap().with_no_client_auth().with_single_cert(chain, key).unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}/hook", listener.local_addr().unwrap());
+    let server = thread::spawn(move || {
+        for stream in listener.incoming().take(3) {
+            let connection = ServerConnection::new(config.clone()).unwrap();
+            let mut stream = StreamOwned::new(connection, stream.unwrap());
+            let mut first = [0; 4];
+            if stream.read_exact(&mut first).is_ok() {
+                assert_eq!(&first, b"POST");
+                stream.write_all(b"HTTP/1.1 204 x\r\ncontent-length: 0\r\n\r\n").unwrap();
+            }
+        }
+    });
+    let send = |ca_file: Option<&PathBuf>| {
+        let post = Post { ca_file: ca_file.cloned(), ..post(url.clone(), 0) };
+        webhook::send(&post, &Map::new(), &Stop::default()).0
+    };
+    assert_eq!(send(Some(&of_server.authority)), Fate::Done);
+    for not_trusting in [Some(&of_others.authority), None] {
+        let fate = send(not_trusting);
+        assert!(matches!(&fate, Fate::Failed(why) if why.contains("certificate")), "{fate:?}");
+    }
+    server.join().unwrap();
+    for (file, why) in [(&of_server.key, "no certificate in it"), (&dir.path().join("none.pem"), "No such file")] {
+        let fate = send(Some(file));
+        assert!(matches!(&fate, Fate::Failed(found) if found.contains(why)), "{fate:?}");
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What a command does besides switching outputs: it runs a program, sends a request, or publishes a message. No input or
 //! output.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::act::command::Origin;
@@ -53,7 +54,7 @@ pub struct Run {
 /// A request to send: the event of the command as JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Post {
-    /// Where to, as `http://host:port/path`.
+    /// Where to, as `http://host:port/path` or `https://host/path`.
     pub url: String,
     /// Longest time that one attempt may take.
     pub limit: Duration,
@@ -61,6 +62,8 @@ pub struct Post {
     pub retries: u32,
     /// Whether the words of the sentence are sent too.
     pub words: bool,
+    /// The certificates of the authorities that the server's may come from; without, those that this machine trusts.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// A message to publish over MQTT.

@@ -203,7 +203,15 @@ pub(super) const BROKER: Key = key(
     "address",
     Text,
     Needed("address = \"homeassistant.local:1883\""),
-    "The broker: its name or address, and its port, which is 1883 where it is missing. It must speak MQTT 5, as mosquitto does from version 1.6 on.",
+    "The broker: its name or address, and its port, which is 1883 where it is missing, or 8883 with tls. It must speak MQTT 5, as mosquitto does from version 1.6 on.",
+);
+pub(super) const TLS: Key =
+    key("tls", Boolean, Is("false"), "Whether the connection to the broker is encrypted. Its usual port is 8883 then.");
+pub(super) const CA_FILE: Key = key(
+    "ca_file",
+    Text,
+    Usual::None,
+    "A file with the certificates (PEM) of the authorities that the server's may come from, instead of those that this machine trusts.",
 );
 pub(super) const MQTT_USER: Key =
     key("user", Text, Usual::None, "The user's name at the broker. It needs password_file.");

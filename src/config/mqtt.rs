@@ -5,14 +5,19 @@ use crate::document::Section;
 use crate::grammar::template;
 use crate::publish::MqttSettings;
 
-/// The port of a broker where none is given.
-const PORT: u16 = 1883;
+/// The port of a broker where none is given, and that of encrypted connections (IANA's list of services).
+const PORTS: (u16, u16) = (1883, 8883);
 
 /// Reads the section. `None` if its address is missing or has a fault.
 pub fn read(section: &Section<'_>) -> Option<MqttSettings> {
+    let tls = keys::TLS.boolean(section).unwrap_or_default();
+    let ca_file = keys::CA_FILE.text(section);
+    if let Some(file) = ca_file.as_ref().filter(|_| !tls) {
+        section.problem_at(file, "it is used for encrypted connections only, which tls = true asks for");
+    }
     let address = keys::BROKER.text(section);
     let broker = address.as_ref().and_then(|address| {
-        let found = broker(&address.value);
+        let found = broker(&address.value, if tls { PORTS.1 } else { PORTS.0 });
         if found.is_none() {
             section
                 .problem_at(address, "the name or address of a broker is needed, as in \"homeassistant.local:1883\"");
@@ -27,6 +32,7 @@ pub fn read(section: &Section<'_>) -> Option<MqttSettings> {
         _ => {}
     }
     let mut settings = MqttSettings::of_broker(broker.unwrap_or_default());
+    (settings.tls, settings.ca_file) = (tls, ca_file.map(|file| file.value.into()));
     settings.login = user.zip(password_file).map(|(user, file)| (user.value, file.value.into()));
     assign(&mut settings.words, keys::MQTT_WORDS.boolean(section));
     if let Some(prefix) = keys::PREFIX.text(section) {
@@ -45,10 +51,10 @@ pub fn read(section: &Section<'_>) -> Option<MqttSettings> {
 }
 
 /// Reads `name`, `name:1883`, `192.168.1.7:1883` or `[::1]:1883`.
-fn broker(text: &str) -> Option<(String, u16)> {
+fn broker(text: &str, usual_port: u16) -> Option<(String, u16)> {
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, port.parse().ok()?),
-        _ => (text, PORT),
+        _ => (text, usual_port),
     };
     let bracketed = host.starts_with('[') && host.ends_with(']');
     let good = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c) || (bracketed && "[]:%".contains(c));
@@ -75,7 +81,7 @@ mod tests {
         ];
         for (text, expected) in table {
             let expected = expected.map(|(host, port): (&str, u16)| (host.to_string(), port));
-            assert_eq!(broker(text), expected, "{text}");
+            assert_eq!(broker(text, 1883), expected, "{text}");
         }
     }
 }

@@ -336,6 +336,8 @@ fn of_section(settings: &Settings, section: &str, key: &str) -> Option<String> {
             .then(|| format!("{:?}", wyoming.from.iter().map(ToString::to_string).collect::<Vec<_>>())),
         ("wyoming", "act") => Some(wyoming.act.to_string()),
         ("mqtt", "address") => settings.mqtt.as_ref().and_then(|m| quoted(format!("{}:{}", m.broker.0, m.broker.1))),
+        ("mqtt", "tls") => Some(mqtt.tls.to_string()),
+        ("mqtt", "ca_file") => mqtt.ca_file.as_ref().and_then(|file| quoted(file.display())),
         ("mqtt", "user") => mqtt.login.as_ref().and_then(|(user, _)| quoted(user)),
         ("mqtt", "password_file") => mqtt.login.as_ref().and_then(|(_, file)| quoted(file.display())),
         ("mqtt", "words") => Some(mqtt.words.to_string()),
@@ -344,6 +346,7 @@ fn of_section(settings: &Settings, section: &str, key: &str) -> Option<String> {
         ("post", "limit") => quoted(time(posting.limit)),
         ("post", "retries") => Some(posting.retries.to_string()),
         ("post", "words") => Some(posting.words.to_string()),
+        ("post", "ca_file") => posting.ca_file.as_ref().and_then(|file| quoted(file.display())),
         ("confirm", "yes") => Some(format!("{:?}", settings.answer_words.yes)),
         ("confirm", "no") => Some(format!("{:?}", settings.answer_words.no)),
         ("gpio", "backend") => {

@@ -2,6 +2,7 @@
 //! command.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::actions::Says;
@@ -19,11 +20,13 @@ pub struct PostSettings {
     pub retries: u32,
     /// Whether the words of the sentence are sent too.
     pub words: bool,
+    /// The certificates of the authorities that servers' may come from; without, those that this machine trusts.
+    pub ca_file: Option<PathBuf>,
 }
 
 impl Default for PostSettings {
     fn default() -> Self {
-        PostSettings { limit: Duration::from_secs(5), retries: 2, words: false }
+        PostSettings { limit: Duration::from_secs(5), retries: 2, words: false, ca_file: None }
     }
 }
 
@@ -34,6 +37,7 @@ pub fn posting(section: Option<&Section<'_>>) -> PostSettings {
     assign(&mut settings.limit, keys::POST_LIMIT.time(section));
     assign(&mut settings.retries, keys::RETRIES.whole(section).map(|n| n as u32));
     assign(&mut settings.words, keys::POSTED_WORDS.boolean(section));
+    settings.ca_file = keys::CA_FILE.text(section).map(|file| file.value.into());
     settings
 }
 
@@ -51,8 +55,8 @@ pub fn tasks(section: &Section<'_>, posting: &PostSettings, has_broker: bool, sa
             section.problem_at(&to, problem);
             return None;
         }
-        let PostSettings { limit, retries, words } = *posting;
-        Some(Task::Post(Post { url: to.value, limit, retries, words }))
+        let PostSettings { limit, retries, words, ca_file } = posting.clone();
+        Some(Task::Post(Post { url: to.value, limit, retries, words, ca_file }))
     });
     let publish = keys::PUBLISH.get(section).and_then(|value| publish(&value, has_broker, says));
     run.into_iter().chain(post).chain(publish).collect()
@@ -126,10 +130,7 @@ fn told_apart(run: &Value<'_>, says: &Says<'_>) -> bool {
 
 /// Why requests cannot be sent to this address.
 fn objection(url: &str) -> Option<&'static str> {
-    if url.starts_with("https://") {
-        return Some("https is not spoken here; send to a program on this machine that does, or use run with curl");
-    }
-    let Some(rest) = url.strip_prefix("http://") else {
+    let Some(rest) = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")) else {
         return Some("an address is needed; as in \"http://localhost:1880/hearken\"");
     };
     if url.contains(['{', '}']) {
@@ -155,11 +156,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_http_with_a_host() {
-        let good =
-            ["http://localhost", "http://box.local:1880/hearken?x=1", "http://[::1]:80/", "http://u:p@[::1]/a%20b"];
+    fn an_address_is_http_or_https_with_a_host() {
+        let good = [
+            "http://localhost",
+            "http://box.local:1880/hearken?x=1",
+            "http://[::1]:80/",
+            "http://u:p@[::1]/a%20b",
+            "https://box/x",
+        ];
         let bad = [
-            "https://box/",
+            "https://",
             "box:1880",
             "http://",
             "http:///x",

@@ -49,11 +49,11 @@ pub enum Error {
         #[source]
         cause: io::Error,
     },
-    /// The password for the broker cannot be read.
-    #[error("mqtt: {}: {cause}", file.display())]
+    /// The password for the broker or the certificates cannot be read.
+    #[error("mqtt: {what}: {cause}")]
     Mqtt {
-        /// The file.
-        file: PathBuf,
+        /// What cannot be read.
+        what: String,
         /// The message of the kernel.
         #[source]
         cause: io::Error,

@@ -1,5 +1,6 @@
 //! The thread that publishes to an MQTT broker. What is asked for there goes to the actuator like a press of a button.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
@@ -15,8 +16,8 @@ use crate::publish::client::{self, Publisher};
 use crate::publish::message::Wish;
 use crate::publish::news::{self, ToBroker};
 use crate::publish::outbox::{self, Outbox};
-use crate::runtime::secret;
 use crate::runtime::stop::Stop;
+use crate::runtime::{secret, tls};
 
 /// What serves the broker: the sink of reports, the client, and the queue of messages to it.
 type Publishing = (ToBroker, (Publisher, Outbox));
@@ -25,7 +26,7 @@ type Publishing = (ToBroker, (Publisher, Outbox));
 /// asked for there.
 ///
 /// # Errors
-/// A password that cannot be read.
+/// A password or certificates that cannot be read.
 pub fn prepared(
     settings: &Settings,
     states: &States,
@@ -33,14 +34,21 @@ pub fn prepared(
     muted: &Muted,
 ) -> Result<Option<Publishing>, Error> {
     let Some(mqtt) = &settings.mqtt else { return Ok(None) };
+    let fault = |what: Option<&PathBuf>, cause| {
+        let what = what.map_or("tls".into(), |file| file.display().to_string());
+        Error::Mqtt { what, cause }
+    };
     let password = mqtt.login.as_ref().map(|(_, file)| {
-        let text = secret::read(file).map_err(|cause| Error::Mqtt { file: file.clone(), cause })?;
+        let text = secret::read(file).map_err(|cause| fault(Some(file), cause))?;
         Ok::<_, Error>(text.trim_end_matches(['\r', '\n']).to_string())
     });
+    let trusted = || tls::client(mqtt.ca_file.as_deref()).map_err(|cause| fault(mqtt.ca_file.as_ref(), cause));
+    let trusted = mqtt.tls.then(trusted).transpose()?;
     let (sink, news) = news::queue(mqtt.words);
     let offered = (settings.outputs.as_slice(), settings.configured());
     let (outbox, outgoing) = outbox::outbox();
-    let publisher = Publisher::new((mqtt, password.transpose()?), offered, states, microphone, (news, outgoing));
+    let publisher =
+        Publisher::new((mqtt, password.transpose()?, trusted), offered, states, microphone, (news, outgoing));
     Ok(Some((sink, (publisher.muting(muted.clone()), outbox))))
 }
 

@@ -10,10 +10,12 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use rumqttc::Outgoing;
-use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{Filter, LastWill, Packet, RetainForwardRule};
-use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
+use rumqttc::mqttbytes::QoS;
+use rumqttc::mqttbytes::v5::{LastWill, Packet, RetainForwardRule, SubscribeFilter};
+use rumqttc::{
+    AsyncClient, Event, EventLoop, MqttOptions, Outgoing, PublishOptions, SessionMode, TlsConfiguration, Transport,
+};
+use rustls::ClientConfig;
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
@@ -42,7 +44,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_sec
 const LAST: Duration = Duration::from_millis(500);
 /// Time after which the broker is asked whether it is still there. It tells others that this device is gone after one
 /// and a half times as long.
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
+const KEEP_ALIVE_S: u16 = 30;
 /// Messages that may wait to be sent: a discovery, and the states of the outputs of a whole header. What finds no room
 /// is tried again with the next tick.
 const OUTGOING: usize = 128;
@@ -53,10 +55,17 @@ const UNCONFIRMED: u16 = 32;
 /// Largest message that is taken, in bytes: a discovery of several hundred components.
 const LARGEST: u32 = 256 << 10;
 
+/// How states are published: the broker keeps them.
+const KEPT: PublishOptions = PublishOptions::at_least_once().retained();
+/// How news are published: who is not there misses them.
+const NEWS: PublishOptions = PublishOptions::at_most_once();
+
 /// What is published, and where to.
 pub struct Publisher {
     settings: MqttSettings,
     password: Option<String>,
+    /// The servers that are trusted, if the connection is encrypted.
+    trusted: Option<Arc<ClientConfig>>,
     outputs: Vec<Output>,
     commands: Vec<Command>,
     states: States,
@@ -70,7 +79,7 @@ pub struct Publisher {
 impl Publisher {
     /// Publishes the `states` of these `outputs`, and offers these `commands`.
     pub fn new(
-        (settings, password): (&MqttSettings, Option<String>),
+        (settings, password, trusted): (&MqttSettings, Option<String>, Option<Arc<ClientConfig>>),
         (outputs, commands): (&[Output], &[Command]),
         states: &States,
         microphone: Option<Arc<Counters>>,
@@ -79,6 +88,7 @@ impl Publisher {
         Publisher {
             settings: settings.clone(),
             password,
+            trusted,
             outputs: outputs.to_vec(),
             commands: commands.to_vec(),
             states: states.clone(),
@@ -101,30 +111,33 @@ impl Publisher {
     }
 
     fn options(&self) -> MqttOptions {
-        let (host, port) = &self.settings.broker;
-        let mut options = MqttOptions::new(format!("hearken_{}", self.settings.id), host, *port);
-        options.set_keep_alive(KEEP_ALIVE).set_clean_start(true).set_max_packet_size(Some(LARGEST));
+        let id = format!("hearken_{}", self.settings.id);
+        let mut options = MqttOptions::new(id, self.settings.broker.clone());
+        if let Some(trusted) = &self.trusted {
+            options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(trusted.clone())));
+        }
+        options.set_keep_alive(KEEP_ALIVE_S).set_session_mode(SessionMode::Clean).set_max_packet_size(Some(LARGEST));
         options.set_outgoing_inflight_upper_limit(UNCONFIRMED);
         let available = self.settings.topic("available");
         options.set_last_will(LastWill::new(available, "offline", QoS::AtLeastOnce, true, None));
         if let (Some((user, _)), Some(password)) = (&self.settings.login, &self.password) {
-            options.set_credentials(user, password);
+            options.set_credentials(user, password.clone());
         }
         options
     }
 
     /// The topics that are subscribed to. What was retained there is old, and is not taken; only of the discovery that
     /// is what is wanted.
-    fn subscriptions(&self) -> Vec<Filter> {
-        let new = |topic| Filter {
+    fn subscriptions(&self) -> Vec<SubscribeFilter> {
+        let new = |topic| SubscribeFilter {
             retain_forward_rule: RetainForwardRule::Never,
             nolocal: true,
-            ..Filter::new(topic, QoS::AtLeastOnce)
+            ..SubscribeFilter::new(topic, QoS::AtLeastOnce)
         };
         let own = ["output/+/set", "output/+/brightness/set", "command", "mute/set"];
-        let mut filters: Vec<Filter> = own.iter().map(|what| new(self.settings.topic(what))).collect();
+        let mut filters: Vec<SubscribeFilter> = own.iter().map(|what| new(self.settings.topic(what))).collect();
         filters.push(new(self.settings.status_topic()));
-        filters.push(Filter {
+        filters.push(SubscribeFilter {
             retain_forward_rule: RetainForwardRule::OnEverySubscribe,
             ..new(self.settings.config_topic())
         });
@@ -165,7 +178,7 @@ enum Arrival {
 pub fn run(publisher: Publisher, ask: impl FnMut(Wish), stop: &Stop) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     runtime.block_on(async {
-        let (client, connection) = AsyncClient::new(publisher.options(), OUTGOING);
+        let (client, connection) = AsyncClient::builder(publisher.options()).capacity(OUTGOING).build();
         let (arrivals, arrived) = mpsc::channel(INCOMING);
         let broker = format!("{}:{}", publisher.settings.broker.0, publisher.settings.broker.1);
         let mut connected = std::pin::pin!(keep_connected(connection, arrivals, &broker));
@@ -246,7 +259,7 @@ impl<A: FnMut(Wish)> Teller<A> {
             self.tell();
         }
         let available = self.publisher.settings.topic("available");
-        let _gone_already = self.client.try_publish(available, QoS::AtLeastOnce, true, "offline");
+        let _gone_already = self.client.try_publish(available, "offline", KEPT);
         let _gone_already = self.client.try_disconnect();
     }
 
@@ -293,15 +306,16 @@ impl<A: FnMut(Wish)> Teller<A> {
                 continue;
             }
             let topic = |what| self.publisher.settings.topic(what);
-            let _no_room = self.client.try_publish(topic("event"), QoS::AtMostOnce, false, event.to_string());
+            let _no_room = self.client.try_publish(topic("event"), event.to_string(), NEWS);
             let last = [("log_odds", log_odds.map(|nats| nats.to_string())), ("sentence", sentence)];
             for (what, value) in last {
                 let Some(value) = value else { continue };
-                let _no_room = self.client.try_publish(topic(what), QoS::AtMostOnce, false, value);
+                let _no_room = self.client.try_publish(topic(what), value, NEWS);
             }
         }
         while let Some(Message { topic, payload, retain }) = self.publisher.outgoing.next() {
-            if self.online && self.client.try_publish(topic, QoS::AtLeastOnce, retain, payload).is_err() {
+            let how = PublishOptions::at_least_once().retain(retain);
+            if self.online && self.client.try_publish(topic, payload, how).is_err() {
                 tracing::warn!("a message of a command finds no room on its way to the broker");
             }
         }
@@ -333,6 +347,6 @@ impl<A: FnMut(Wish)> Teller<A> {
     }
 
     fn publish(&self, topic: &str, payload: &str) -> bool {
-        self.client.try_publish(topic, QoS::AtLeastOnce, true, payload.to_string()).is_ok()
+        self.client.try_publish(topic, payload.to_string(), KEPT).is_ok()
     }
 }

@@ -16,6 +16,10 @@ pub mod outbox;
 pub struct MqttSettings {
     /// The broker's name or address, and its port.
     pub broker: (String, u16),
+    /// Whether the connection is encrypted.
+    pub tls: bool,
+    /// The certificates of the authorities that the broker's may come from; without, those that this machine trusts.
+    pub ca_file: Option<PathBuf>,
     /// The user's name, and the file with the password.
     pub login: Option<(String, PathBuf)>,
     /// Whether words that were said are published.
@@ -35,7 +39,8 @@ impl Default for MqttSettings {
 impl MqttSettings {
     /// The defaults for this broker.
     pub fn of_broker(broker: (String, u16)) -> MqttSettings {
-        MqttSettings { broker, login: None, words: false, prefix: "homeassistant".into(), id: "hearken".into() }
+        let (prefix, id) = ("homeassistant".into(), "hearken".into());
+        MqttSettings { broker, tls: false, ca_file: None, login: None, words: false, prefix, id }
     }
 
     /// The topic of what this device publishes or takes under the name `what`.

@@ -16,3 +16,5 @@ pub mod service;
 pub mod status;
 /// The flag that stops all threads.
 pub mod stop;
+/// Which servers are trusted on connections that are encrypted.
+pub mod tls;

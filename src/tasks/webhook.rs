@@ -1,14 +1,18 @@
 //! Sends a request by HTTP with a body of JSON. This is the one file that knows the HTTP client.
 
+use std::io;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 use ureq::Agent;
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use crate::act::task::Post;
 use crate::report::Fate;
 use crate::runtime::stop::{POLL_INTERVAL, Stop};
+use crate::runtime::tls;
 
 /// Pause before the second attempt; each one after it is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -18,7 +22,10 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// redirection is not followed. Blocks for the limit of each attempt and the pauses between them.
 pub fn send(post: &Post, body: &Map<String, Value>, stop: &Stop) -> (Fate, u32) {
     let text = Value::Object(body.clone()).to_string();
-    let agent = agent(post.limit);
+    let agent = match agent(post) {
+        Ok(agent) => agent,
+        Err(error) => return (Fate::Failed(error.to_string()), 0),
+    };
     let mut pause = FIRST_PAUSE;
     let mut attempt = 0;
     loop {
@@ -37,9 +44,16 @@ pub fn send(post: &Post, body: &Map<String, Value>, stop: &Stop) -> (Fate, u32) 
     }
 }
 
-fn agent(limit: Duration) -> Agent {
-    Agent::config_builder()
-        .timeout_global(Some(limit))
+fn agent(post: &Post) -> io::Result<Agent> {
+    let mut encryption = TlsConfig::builder().unversioned_rustls_crypto_provider(tls::provider());
+    if post.url.starts_with("https:") {
+        let trusted = tls::authorities(post.ca_file.as_deref())?;
+        let trusted = trusted.iter().map(|one| Certificate::from_der(one).to_owned()).collect();
+        encryption = encryption.root_certs(RootCerts::Specific(Arc::new(trusted)));
+    }
+    let config = Agent::config_builder()
+        .tls_config(encryption.build())
+        .timeout_global(Some(post.limit))
         .max_redirects(0)
         .max_redirects_will_error(false)
         .http_status_as_error(false)
@@ -47,8 +61,8 @@ fn agent(limit: Duration) -> Agent {
         .proxy(None)
         .max_idle_connections(0)
         .user_agent(concat!("hearken/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .new_agent()
+        .build();
+    Ok(config.new_agent())
 }
 
 /// Sends once. The error says why it failed, and whether another attempt may succeed.
