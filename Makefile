@@ -186,7 +186,7 @@ test: setup
 	$(CARGO) test --release --locked
 
 # The clients of PyPI and Debian with the built program, in an environment of their own under target/.
-CLIENTS := openai==3.57.0 wyoming==1.10.2
+CLIENTS := openai==3.57.0 wyoming==1.10.2 zeroconf==0.149.16
 test-clients: PACKAGES += python3-venv haproxy chromium chromium-driver
 test-clients: setup
 	$(CARGO) build --release --locked --bin hearken

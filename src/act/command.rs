@@ -137,6 +137,8 @@ pub enum Origin {
     Button(String),
     /// A program asked, over MQTT.
     Mqtt,
+    /// A text was to be handled, over Wyoming.
+    Wyoming,
 }
 
 /// A state that an output must be in for a command to be carried out.

@@ -173,13 +173,13 @@ impl Asked {
         }
     }
 
-    /// Without a sentence: by a button, or by a program.
-    pub fn by(origin: &Origin, command: usize) -> Asked {
+    /// Without a recording: by a button, or by a program.
+    pub fn by(origin: &Origin, command: usize, slots: Slots) -> Asked {
         let button = match origin {
             Origin::Button(name) => Some(name.clone()),
-            Origin::Mqtt => None,
+            Origin::Mqtt | Origin::Wyoming => None,
         };
-        Asked { command, slots: Slots::new(), sentence: None, log_odds: None, utterance: None, button }
+        Asked { command, slots, sentence: None, log_odds: None, utterance: None, button }
     }
 }
 

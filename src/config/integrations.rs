@@ -76,5 +76,14 @@ pub fn wyoming(section: &Section<'_>) -> WyomingSettings {
         }
     }
     assign(&mut settings.act, keys::WYOMING_ACT.boolean(section));
+    assign(&mut settings.handle, keys::HANDLE.boolean(section));
+    if settings.act && settings.handle {
+        section
+            .problem("act and handle together would carry out a sentence twice: as it is heard, and as its text comes");
+    }
+    assign(&mut settings.announce, keys::ANNOUNCE.boolean(section));
+    if settings.announce && settings.listen.ip().is_loopback() {
+        section.problem("announce is of no use while only this machine can connect; set listen to another address");
+    }
     settings
 }

@@ -198,6 +198,18 @@ pub(super) const WYOMING_ACT: Key = key(
     Is("false"),
     "Whether what is said there is carried out here like a spoken command, besides being answered.",
 );
+pub(super) const HANDLE: Key = key(
+    "handle",
+    Boolean,
+    Is("false"),
+    "Whether a text that is a sentence, which Home Assistant sends to its conversation agent, is carried out here.",
+);
+pub(super) const ANNOUNCE: Key = key(
+    "announce",
+    Boolean,
+    Is("false"),
+    "Whether the server is announced in the local network by multicast DNS, so that Home Assistant finds it.",
+);
 
 pub(super) const BROKER: Key = key(
     "address",

@@ -335,6 +335,8 @@ fn of_section(settings: &Settings, section: &str, key: &str) -> Option<String> {
         ("wyoming", "from") => (!wyoming.from.is_empty())
             .then(|| format!("{:?}", wyoming.from.iter().map(ToString::to_string).collect::<Vec<_>>())),
         ("wyoming", "act") => Some(wyoming.act.to_string()),
+        ("wyoming", "handle") => Some(wyoming.handle.to_string()),
+        ("wyoming", "announce") => Some(wyoming.announce.to_string()),
         ("mqtt", "address") => settings.mqtt.as_ref().and_then(|m| quoted(format!("{}:{}", m.broker.0, m.broker.1))),
         ("mqtt", "tls") => Some(mqtt.tls.to_string()),
         ("mqtt", "ca_file") => mqtt.ca_file.as_ref().and_then(|file| quoted(file.display())),

@@ -12,6 +12,7 @@ use crate::act::command::{Action, Origin};
 use crate::act::states::States;
 use crate::audio::supervisor::Counters;
 use crate::config::Settings;
+use crate::grammar::Slots;
 use crate::publish::client::{self, Publisher};
 use crate::publish::message::Wish;
 use crate::publish::news::{self, ToBroker};
@@ -57,7 +58,7 @@ pub fn prepared(
 pub fn publish(publisher: Publisher, settings: &Settings, states: &States, orders: &SyncSender<Order>, stop: &Stop) {
     let ask = |wish| {
         let order = match wish {
-            Wish::Command(command) => pressed(settings, Origin::Mqtt, command, states),
+            Wish::Command(command) => pressed(settings, Origin::Mqtt, (command, Slots::new()), states),
             Wish::Output(output, duty) => {
                 let actions = vec![Action::Set(output, duty)];
                 Order::Pressed { origin: Origin::Mqtt, command: None, actions, asked: None, refusal: None }

@@ -22,7 +22,7 @@ use crate::runtime::stop::Stop;
 use crate::serve::access::Token;
 use crate::serve::http::{self, Server, Socket};
 use crate::serve::queue::{self, Request};
-use crate::serve::wyoming;
+use crate::serve::wyoming::{self, Handle};
 use crate::serve::{self, ServeSettings};
 use crate::utterance::scratch::Scratch;
 
@@ -38,6 +38,7 @@ pub fn serve(path: &Path, options: Options) -> Result<(), Error> {
     let mut settings = config::load(path)?;
     let served = settings.serve.take().unwrap_or_default();
     settings.serve = Some(ServeSettings { act: false, ..served });
+    settings.wyoming.iter_mut().for_each(|wyoming| (wyoming.act, wyoming.handle) = (false, false));
     settings.outputs.iter_mut().for_each(|output| output.remember = false);
     settings.buttons.clear();
     settings.mqtt = None;
@@ -110,7 +111,7 @@ pub fn servers(
     if let Some(wyoming) = &settings.wyoming {
         let socket = TcpListener::bind(wyoming.listen).and_then(|socket| socket.set_nonblocking(true).map(|()| socket));
         let socket = socket.map_err(failed(wyoming.listen))?;
-        tell("Wyoming", wyoming.listen, wyoming.listen.ip().is_loopback(), wyoming.act);
+        tell("Wyoming", wyoming.listen, wyoming.listen.ip().is_loopback(), wyoming.act || wyoming.handle);
         let server = wyoming::Server {
             settings: wyoming.clone(),
             endpoint: settings.endpoint.clone(),
@@ -118,7 +119,7 @@ pub fn servers(
             scratch: scratch.clone(),
             requests,
             grammar: settings.grammar.clone(),
-            commands,
+            commands: settings.configured().into(),
         };
         servers.wyoming = Some((socket, server));
     }
@@ -143,15 +144,15 @@ fn tell(what: &str, address: impl Display, local: bool, act: bool) {
 pub type Work<'a> = (&'static str, Box<dyn FnOnce() + Send + 'a>);
 
 impl Servers {
-    /// The threads of the servers.
-    pub fn threads(self, stop: &Stop) -> Vec<Work<'_>> {
-        let mut threads: Vec<Work<'_>> = Vec::new();
+    /// The threads of the servers. `handle` carries out a command that a text asks for.
+    pub fn threads<'a>(self, handle: impl Handle + 'a, stop: &'a Stop) -> Vec<Work<'a>> {
+        let mut threads: Vec<Work<'a>> = Vec::new();
         if let Some((socket, server)) = self.http {
             let serve = move || http::serve(socket, server, stop).unwrap_or_else(|e| tracing::error!("serve: {e}"));
             threads.push(("serve", Box::new(serve)));
         }
         if let Some((socket, server)) = self.wyoming {
-            threads.push(("wyoming", Box::new(move || wyoming::serve(&socket, &server, stop))));
+            threads.push(("wyoming", Box::new(move || wyoming::serve(&socket, &server, &handle, stop))));
         }
         threads
     }

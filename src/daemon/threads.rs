@@ -1,7 +1,7 @@
 //! Starts the threads of the daemon and stops them together.
 
 use std::io;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, SyncSender};
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ use crate::publish::client::Publisher;
 use crate::report::{Outcome, Reporter, ToKeep};
 use crate::runtime::mailbox::{Received, Receiver};
 use crate::runtime::stop::Stop;
+use crate::serve::wyoming::Handle;
 use crate::utterance::scratch::Scratch;
 
 /// Most orders that may wait for the actuator, which takes microseconds for each.
@@ -71,12 +72,12 @@ impl Threads<'_> {
                 let states = states.clone();
                 let press = move |button: &str, command| {
                     let origin = Origin::Button(button.into());
-                    orders.send(pressed(settings, origin, command, &states)).is_ok()
+                    orders.send(pressed(settings, origin, (command, Slots::new()), &states)).is_ok()
                 };
                 let watch = move || buttons::watch(&settings.buttons, inputs, (&contacts, &talk), press, stop);
                 threads.push(start(scope, stop, "buttons", watch)?);
             }
-            for (name, serve) in servers.threads(stop) {
+            for (name, serve) in servers.threads(handler(settings, &states, &orders), stop) {
                 threads.push(start(scope, stop, name, serve)?);
             }
             if let Some(publisher) = publisher {
@@ -116,16 +117,32 @@ fn report_undecided(inbox: &Receiver<Spoken>, reporter: &Reporter, scratch: &Scr
     }
 }
 
-/// The order for a command without a sentence, by a button or a program; `command` is its index. As for a sentence, it
-/// may be refused. Such a command has no slots.
-pub fn pressed(settings: &Settings, origin: Origin, command: usize, states: &States) -> Order {
-    let number = command;
+/// What carries out a command that a text asks for. The error says why it is refused.
+fn handler<'a>(settings: &'a Settings, states: &States, orders: &SyncSender<Order>) -> impl Handle + 'a {
+    let (states, orders) = (states.clone(), orders.clone());
+    move |command: usize, slots: Slots| {
+        if settings.commands[command].confirm.is_some() {
+            return Err("this command waits for a yes, which must be heard".into());
+        }
+        let order = pressed(settings, Origin::Wyoming, (command, slots), &states);
+        let refusal = match &order {
+            Order::Pressed { refusal, .. } => refusal.as_ref().map(ToString::to_string),
+            Order::Decided(_) => None,
+        };
+        orders.try_send(order).map_err(|_| "too much is asked for at once")?;
+        refusal.map_or(Ok(()), Err)
+    }
+}
+
+/// The order for a command without a recording, by a button or a program: its index, and the values of its slots. As for
+/// a sentence, it may be refused.
+pub fn pressed(settings: &Settings, origin: Origin, (number, slots): (usize, Slots), states: &States) -> Order {
     let command = &settings.commands[number];
     let check = requires::check(command, &settings.outputs, |output| states.both(output));
     let refusal = check.and_then(|check| check.refusal);
-    let actions = if refusal.is_none() { command.actions_with(&Slots::new()) } else { Vec::new() };
+    let actions = if refusal.is_none() { command.actions_with(&slots) } else { Vec::new() };
     let begins = refusal.is_none() && !command.tasks.is_empty();
-    let asked = begins.then(|| Box::new(Asked::by(&origin, number)));
+    let asked = begins.then(|| Box::new(Asked::by(&origin, number, slots)));
     Order::Pressed { origin, command: Some(command.name.clone()), actions, asked, refusal }
 }
 
@@ -159,12 +176,40 @@ mod tests {
     use crate::config;
 
     #[test]
+    fn a_text_is_carried_out_with_its_slots_or_says_why_not() {
+        let text = "board = \"host\"\n[outputs.lamp]\npin = 5\n[lists]\nstate = [\"on\", \"off\"]\n\
+                    [[commands]]\nname = \"lamp\"\nsay = \"lamp {state}\"\nset = { lamp = \"{state}\" }\n\
+                    [[commands]]\nname = \"dim\"\nsay = \"less light\"\nset = { lamp = \"off\" }\nrequires = { lamp = \"on\" }\n\
+                    [[commands]]\nname = \"door\"\nsay = \"open the door\"\nset = { lamp = \"on\" }\nconfirm = \"5 s\"\n";
+        let settings = config::parse("x.toml", text).unwrap();
+        let (orders, taken) = mpsc::sync_channel(1);
+        let handle = handler(&settings, &States::at_rest(&settings.outputs), &orders);
+        let handled = |words: &str| {
+            let (command, slots) = settings.grammar.reach(words).sentence().unwrap();
+            let answer = handle(command, slots);
+            let order = taken.try_recv().ok().map(|order| match order {
+                Order::Pressed { origin, actions, refusal, .. } => (origin, actions.len(), refusal.is_some()),
+                Order::Decided(_) => unreachable!(),
+            });
+            (answer.is_ok(), order)
+        };
+        assert_eq!(handled("lamp on"), (true, Some((Origin::Wyoming, 1, false))));
+        assert_eq!(handled("less light"), (false, Some((Origin::Wyoming, 0, true))));
+        assert_eq!(handled("open the door"), (false, None));
+        orders
+            .try_send(pressed(&settings, Origin::Mqtt, (1, Slots::new()), &States::at_rest(&settings.outputs)))
+            .unwrap();
+        let (command, slots) = settings.grammar.reach("lamp on").sentence().unwrap();
+        assert!(handle(command, slots).is_err(), "there is no room");
+    }
+
+    #[test]
     fn a_press_is_refused_for_the_same_reason_as_a_sentence() {
         let text = "board = \"host\"\n[outputs.lamp]\npin = 5\n[buttons.wall]\npin = 6\ncommand = \"dim\"\n[[commands]]\n\
                     name = \"dim\"\nsay = \"less light\"\nset = { lamp = \"off\" }\nrequires = { lamp = \"on\" }\n";
         let settings = config::parse("x.toml", text).unwrap();
         let states = States::at_rest(&settings.outputs);
-        let press = || match pressed(&settings, Origin::Button("wall".into()), 0, &states) {
+        let press = || match pressed(&settings, Origin::Button("wall".into()), (0, Slots::new()), &states) {
             Order::Pressed { actions, refusal, .. } => (actions.len(), refusal.map(|reason| reason.code())),
             Order::Decided(_) => unreachable!(),
         };

@@ -315,6 +315,7 @@ fn press_event(press: &Press) -> Map<String, Value> {
     match &press.origin {
         Origin::Button(name) => map.insert("button".into(), json!(name)),
         Origin::Mqtt => map.insert("origin".into(), json!("mqtt")),
+        Origin::Wyoming => map.insert("origin".into(), json!("wyoming")),
     };
     map.insert("time".into(), json!(now()));
     map.insert("command".into(), json!(press.command));
@@ -394,7 +395,7 @@ mod tests {
     #[test]
     fn the_other_events_have_the_keys_of_the_reference_page() {
         let by = |origin| Press { origin, command: Some("lamp".into()), refusal: None, switched: Vec::new() };
-        let presses = [Origin::Button("wall".into()), Origin::Mqtt].map(|origin| press_event(&by(origin)));
+        let presses = [Origin::Button("wall".into()), Origin::Wyoming].map(|origin| press_event(&by(origin)));
         let [press, asked] = presses;
         let end = TaskEnd {
             task: "run",

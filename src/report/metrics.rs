@@ -236,7 +236,7 @@ impl Counts {
     fn press(&mut self, press: &Press, parts: &Parts) {
         match (&press.refusal, &press.origin) {
             // The metric counts buttons. What programs ask for is seen in the pins.
-            (_, Origin::Mqtt) => {}
+            (_, Origin::Mqtt | Origin::Wyoming) => {}
             (Some(_), _) => self.presses_refused += 1,
             (None, _) => {
                 let command = parts.commands.iter().position(|name| Some(name) == press.command.as_ref());

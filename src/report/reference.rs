@@ -49,7 +49,7 @@ pub const OTHERS: [(&str, &str); 6] = [
     ),
     (
         "origin, time, command, outputs",
-        "A program asked for a command, or for an output: then `command` is `null`. `origin` is \"mqtt\". With `rule` and `reason` if it was refused.",
+        "A program asked for a command, or for an output: then `command` is `null`. `origin` is \"mqtt\" or \"wyoming\". With `rule` and `reason` if it was refused.",
     ),
     (
         "task, time, command, of_utterance, outcome, reason, attempts, took_ms",

@@ -138,6 +138,7 @@ fn pressed(press: &Press) -> String {
     let origin = match &press.origin {
         Origin::Button(name) => format!("button {name}"),
         Origin::Mqtt => "mqtt".into(),
+        Origin::Wyoming => "wyoming".into(),
     };
     let mut lines = vec![format!("{origin} -> {}{refused}", press.command.as_deref().unwrap_or("outputs"))];
     lines.extend(press.switched.iter().map(|switched| format!("   {}", what(switched))));

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The clients that people use, with the built program: check.py PROGRAM.
 
-openai and wyoming of PyPI, and HAProxy of Debian before two servers, one of which is killed while uploads come in."""
+openai, wyoming and zeroconf of PyPI, chromium, and HAProxy of Debian before two servers, one of which is killed while uploads come in."""
 
 import asyncio
 import atexit
@@ -24,8 +24,10 @@ from wyoming.asr import Transcribe, Transcript
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.client import AsyncTcpClient
 from wyoming.error import Error
+from wyoming.handle import Handled
 from wyoming.info import Describe, Info
 from wyoming.intent import Intent, NotRecognized, Recognize
+from zeroconf import ServiceBrowser, Zeroconf
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
 CLIP = DATA / "home" / "turn on the lights.wav"
@@ -40,7 +42,7 @@ def free_port():
 
 
 class Server:
-    """A running `hearken serve` with both doors."""
+    """A running `hearken serve` with both servers."""
 
     def __init__(self, program, folder, name):
         self.http, self.wyoming = free_port(), free_port()
@@ -181,6 +183,60 @@ setTimeout(() => recorder.stop(), 2500);
 """
 
 
+async def asked(port, text):
+    """The answer to a text as Home Assistant sends it to its conversation agent."""
+    async with AsyncTcpClient("127.0.0.1", port) as client:
+        await client.write_event(Transcript(text=text).event())
+        return await asyncio.wait_for(client.read_event(), TIMEOUT)
+
+
+def conversation(program, folder):
+    """a daemon as Home Assistant's conversation agent, found by its announcement"""
+    port, events = free_port(), folder / "events"
+    config = folder / "agent.toml"
+    config.write_text(
+        (DATA / "home.toml").read_text()
+        + f'\n[wyoming]\nlisten = "0.0.0.0:{port}"\nfrom = ["127.0.0.1"]\nhandle = true\nannounce = true\n'
+    )
+    scratch = tempfile.mkdtemp(dir="/dev/shm")
+    daemon = subprocess.Popen([program, "run", "--config", config, "--scratch", scratch, "--events", events])
+    atexit.register(daemon.kill)
+
+    def listens():
+        with contextlib.suppress(OSError):
+            return socket.create_connection(("127.0.0.1", port)).close() is None
+        return False
+
+    until(listens, "the daemon listens")
+    handled = asyncio.run(asked(port, "turn on the lights"))
+    assert Handled.is_type(handled.type), handled
+    until(lambda: "wyoming" in events.read_text(), "an event tells of it")
+    told = next(json.loads(line) for line in events.read_text().splitlines() if "wyoming" in line)
+    expect((told["origin"], told["outputs"][0]["output"], told["outputs"][0]["state"]),
+           ("wyoming", "kitchen_lights", "on"), "the event")
+    assert NotRecognized.is_type(asyncio.run(asked(port, "make me a sandwich")).type)
+
+    found = set()
+
+    class Listener:
+        def add_service(self, browser, kind, name):
+            service = browser.get_service_info(kind, name)
+            if service is not None:
+                found.add(service.port)
+
+        def update_service(self, *arguments):
+            pass
+
+        remove_service = update_service
+
+    network = Zeroconf()
+    ServiceBrowser(network, "_wyoming._tcp.local.", Listener())
+    until(lambda: port in found, "the announcement is found")
+    network.close()
+    daemon.send_signal(signal.SIGTERM)
+    expect(daemon.wait(TIMEOUT), 0, "the exit code")
+
+
 def browser(server):
     """the page at /, in chromium, whose microphone is a file"""
     port = free_port()
@@ -301,6 +357,8 @@ def main():
             check()
             print(f"test-clients: {name}: good", flush=True)
         expect(server.end(), (0, []), "the end, and the files in scratch")
+        conversation(program, folder)
+        print("test-clients: conversation agent, and zeroconf: good", flush=True)
         behind_a_proxy(program, folder)
         print("test-clients: HAProxy before two servers, one killed: no upload is lost", flush=True)
     print("test-clients: passed")

@@ -9,10 +9,9 @@ use serde_json::{Value, json};
 
 use super::event::Event;
 use super::hearing::{Hearing, HearingError};
-use super::{Server, info};
-use crate::act::command::Command;
+use super::{Handle, Server, info};
 use crate::decide::rules::Verdict;
-use crate::grammar::{Grammar, SlotValue};
+use crate::grammar::SlotValue;
 use crate::runtime::stop::{POLL_INTERVAL, Stop};
 use crate::serve::queue::{Answer, Decision, Request, Waiting};
 use crate::utterance::endpoint::EndpointSettings;
@@ -29,6 +28,7 @@ const SENSITIVITIES: [(&str, Duration); 2] =
 pub struct Connection<'a> {
     server: &'a Server,
     stream: &'a TcpStream,
+    handle: &'a dyn Handle,
     stop: &'a Stop,
     /// When the utterance of this request begins and ends.
     endpoint: EndpointSettings,
@@ -38,8 +38,8 @@ pub struct Connection<'a> {
 
 impl<'a> Connection<'a> {
     /// A connection on `stream`.
-    pub fn new(server: &'a Server, stream: &'a TcpStream, stop: &'a Stop) -> Connection<'a> {
-        Connection { server, stream, stop, endpoint: server.endpoint.clone(), hearing: None }
+    pub fn new(server: &'a Server, stream: &'a TcpStream, handle: &'a dyn Handle, stop: &'a Stop) -> Connection<'a> {
+        Connection { server, stream, handle, stop, endpoint: server.endpoint.clone(), hearing: None }
     }
 
     /// Answers events until the other side closes the connection, or the daemon stops.
@@ -61,11 +61,11 @@ impl<'a> Connection<'a> {
     /// Answers an event. One that Hearken does not know is ignored, as the protocol wants.
     fn take(&mut self, event: &Event) -> io::Result<()> {
         match event.kind.as_str() {
-            "describe" => self.say("info", info(&self.server.model)),
+            "describe" => self.say("info", info(&self.server.model, self.server.settings.handle)),
             "ping" => self.say("pong", json!({"text": event.text("text")})),
-            "recognize" => {
-                let text = event.text("text").unwrap_or_default();
-                let (kind, data) = intent(&self.server.grammar, &self.server.commands, text);
+            // Home Assistant sends the text for its conversation agent as a transcript.
+            "recognize" | "transcript" => {
+                let (kind, data) = self.meaning(event.text("text").unwrap_or_default());
                 self.say(kind, data)
             }
             "transcribe" => {
@@ -96,6 +96,28 @@ impl<'a> Connection<'a> {
             },
             _ => Ok(()),
         }
+    }
+
+    /// The answer to `text`: what became of it if this server handles texts; else its command as an intent.
+    fn meaning(&self, text: &str) -> (&'static str, Value) {
+        let Server { grammar, commands, settings, .. } = self.server;
+        let found = grammar.reach(text).sentence();
+        let Some((index, command, slots)) = found.and_then(|(index, slots)| Some((index, commands.get(index)?, slots)))
+        else {
+            return ("not-recognized", json!({"text": "no sentence of the configuration"}));
+        };
+        if settings.handle {
+            return match (self.handle)(index, slots) {
+                Ok(()) => ("handled", json!({"text": text})),
+                Err(reason) => ("not-handled", json!({"text": reason})),
+            };
+        }
+        let value = |value: &SlotValue| match value {
+            SlotValue::Integer(number) => json!(number),
+            SlotValue::Text(text) => json!(text),
+        };
+        let entities: Vec<Value> = slots.iter().map(|(name, v)| json!({"name": name, "value": value(v)})).collect();
+        ("intent", json!({"name": command.name, "entities": entities}))
     }
 
     /// Says that the sound of this request is not taken.
@@ -171,17 +193,4 @@ fn code(error: &HearingError) -> &'static str {
         HearingError::Audio(_) => "audio",
         HearingError::Scratch(_) => "scratch",
     }
-}
-
-/// The intent in `text`: a command and its slots.
-fn intent(grammar: &Grammar, commands: &[Command], text: &str) -> (&'static str, Value) {
-    let Some((command, slots)) = grammar.reach(text).sentence() else {
-        return ("not-recognized", json!({"text": "no sentence of the configuration"}));
-    };
-    let value = |value: &SlotValue| match value {
-        SlotValue::Integer(number) => json!(number),
-        SlotValue::Text(text) => json!(text),
-    };
-    let entities: Vec<Value> = slots.iter().map(|(name, v)| json!({"name": name, "value": value(v)})).collect();
-    ("intent", json!({"name": commands[command].name, "entities": entities}))
 }

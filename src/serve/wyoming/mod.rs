@@ -16,17 +16,19 @@ use serde_json::{Value, json};
 use self::connection::Connection;
 use super::queue::Requests;
 use crate::act::command::Command;
-use crate::grammar::Grammar;
+use crate::grammar::{Grammar, Slots};
 use crate::runtime::stop::{POLL_INTERVAL, Stop};
 use crate::utterance::endpoint::EndpointSettings;
 use crate::utterance::scratch::Scratch;
 
+mod announce;
 mod connection;
 pub mod event;
 mod hearing;
 
 /// Most connections at once. Home Assistant opens one for each request.
 pub const CONNECTIONS: usize = 16;
+
 /// The settings of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WyomingSettings {
@@ -36,13 +38,22 @@ pub struct WyomingSettings {
     pub from: Vec<IpAddr>,
     /// Whether what is said is carried out, too.
     pub act: bool,
+    /// Whether a text that is a sentence is carried out.
+    pub handle: bool,
+    /// Whether the server is announced in the local network.
+    pub announce: bool,
 }
 
 impl Default for WyomingSettings {
     fn default() -> Self {
-        WyomingSettings { listen: SocketAddr::from(([127, 0, 0, 1], 10300)), from: Vec::new(), act: false }
+        let listen = SocketAddr::from(([127, 0, 0, 1], 10300));
+        WyomingSettings { listen, from: Vec::new(), act: false, handle: false, announce: false }
     }
 }
+
+/// Carries out the command of this index with these values of its slots. The error says why it is refused.
+pub trait Handle: Fn(usize, Slots) -> Result<(), String> + Send + Sync {}
+impl<F: Fn(usize, Slots) -> Result<(), String> + Send + Sync> Handle for F {}
 
 /// What the server needs.
 #[derive(Clone)]
@@ -59,12 +70,13 @@ pub struct Server {
     pub requests: Requests,
     /// The sentences.
     pub grammar: Arc<Grammar>,
-    /// The commands, in their order.
+    /// The commands of the configuration, in their order.
     pub commands: Arc<[Command]>,
 }
 
-/// Serves `socket`, which must not block, until `stop` is raised.
-pub fn serve(socket: &TcpListener, server: &Server, stop: &Stop) {
+/// Serves `socket`, which must not block, until `stop` is raised. `handle` carries out a command that a text asks for.
+pub fn serve(socket: &TcpListener, server: &Server, handle: &dyn Handle, stop: &Stop) {
+    let _announced = server.settings.announce.then(|| announce::announce(server.settings.listen));
     let connections = AtomicUsize::new(0);
     thread::scope(|scope| {
         while !stop.raised() {
@@ -78,7 +90,7 @@ pub fn serve(socket: &TcpListener, server: &Server, stop: &Stop) {
             connections.fetch_add(1, Ordering::Relaxed);
             let connections = &connections;
             let started = thread::Builder::new().name("wyoming".into()).spawn_scoped(scope, move || {
-                if let Err(error) = Connection::new(server, &stream, stop).serve() {
+                if let Err(error) = Connection::new(server, &stream, handle, stop).serve() {
                     tracing::debug!("wyoming: {error}");
                 }
                 connections.fetch_sub(1, Ordering::Relaxed);
@@ -101,7 +113,7 @@ fn accepted(socket: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
 }
 
 /// What Hearken is, as `describe` asks.
-fn info(model: &str) -> Value {
+fn info(model: &str, handles: bool) -> Value {
     let artifact = |name: &str, description: &str| {
         json!({
             "name": name, "description": description, "installed": true, "version": env!("CARGO_PKG_VERSION"),
@@ -121,9 +133,10 @@ fn info(model: &str) -> Value {
         "prefers_auto_gain_enabled": false, "prefers_noise_reduction_enabled": false,
     });
     let commands = with(artifact("sentences", "The sentences of the configuration"), json!({"languages": ["en"]}));
+    let texts = with(artifact("hearken", "The sentences of the configuration"), json!({"models": [commands]}));
+    let (intent, handle) = if handles { (vec![], vec![texts]) } else { (vec![texts], vec![]) };
     json!({
         "asr": [with(artifact("hearken", "Commands of your own grammar, decided offline"), asr)],
-        "intent": [with(artifact("hearken", "The sentences of the configuration as intents"), json!({"models": [commands]}))],
-        "tts": [], "handle": [], "wake": [], "mic": [], "snd": [],
+        "intent": intent, "handle": handle, "tts": [], "wake": [], "mic": [], "snd": [],
     })
 }
