@@ -35,17 +35,18 @@ endif
 endif
 
 .PHONY: help setup build for-a-board check-binary instructions deb for-a-device flash logs unflash demo test test-page test-clients \
-  tools test-metrics test-mqtt test-service \
+  tools test-metrics test-mqtt test-discovery test-service \
   test-package test-flash test-kernel pi test-pi test-sd fuzz fuzz-ci bench bench-check book pages endpoint fit fit-search soak \
   false-accepts lint clean
 
 help:
 	@echo 'make demo    the daemon on a virtual microphone: recorded sentences switch simulated pins (sets up first)'
 	@echo 'make test    all tests (sets up first)'
-	@echo 'make test-clients   the openai and wyoming clients and HAProxy with the built program'
+	@echo 'make test-clients   the clients of openai, wyoming and zeroconf, chromium, and HAProxy with the built program'
 	@echo 'make test-page   the page of hearken eval --html in chromium, which it installs; make test does that where there is one'
 	@echo 'make test-metrics   the metrics, alert rules and dashboard with the tools of Prometheus, which it downloads'
 	@echo 'make test-mqtt   the daemon at a real broker, mosquitto, which it downloads'
+	@echo 'make test-discovery   what Home Assistant is told over MQTT, by the schemas of its own package, which it installs'
 	@echo 'make test-kernel   the program on a real kernel with a gpiochip and a sound card; the first time makes the kernel'
 	@echo 'make fuzz    a million made-up configurations, templates, sounds and events: a minute or two'
 	@echo 'make build   target/release/hearken; with BOARD=pi-5 (or pi-4, pi-3, pi-zero-2w) the program for that board'
@@ -215,6 +216,16 @@ test-metrics: tools
 
 test-mqtt: tools
 	CI=1 $(CARGO) test --release --locked --test hearken mqtt::
+
+# What Home Assistant is told, by its own schemas. Its packages take minutes to install, once.
+HOME_ASSISTANT := homeassistant==2024.3.3 paho-mqtt==1.6.1 janus==1.0.0
+test-discovery: PACKAGES += python3-venv
+test-discovery: setup tools
+	$(CARGO) build --release --locked --bin hearken
+	[ -x target/tools/home-assistant/bin/python ] || python3 -m venv target/tools/home-assistant
+	target/tools/home-assistant/bin/pip install --quiet $(HOME_ASSISTANT)
+	LD_LIBRARY_PATH=$$(echo $(CURDIR)/target/tools/debian/usr/lib/*-linux-gnu) target/tools/home-assistant/bin/python \
+	  tests/clients/discovery.py target/release/hearken target/tools/debian/usr/sbin/mosquitto
 
 # The program on a kernel in user mode, with a gpiochip and a sound card. Making the kernel takes minutes, once.
 test-kernel: PACKAGES += linux-source flex bison bc patch xz-utils alsa-utils python3
