@@ -1,6 +1,6 @@
 //! `cargo bench --bench idle -- [SECONDS] [WAV...]`: what the daemon costs while nobody commands anything: processor time and
-//! wake-ups a second of each thread, and memory, in a quiet room. With WAV files it also hears each of them, over and over:
-//! music, for example.
+//! wake-ups a second of each thread, and memory, in a quiet room; then the same with each server for other programs. With
+//! WAV files it also hears each of them, over and over: music, for example.
 //!
 //! The daemon is the built program with the home grammar and default settings, on the virtual microphone in real time.
 //! The thread `cpal_alsa_in` has ALSA with the virtual microphone in it. Run nothing else meanwhile.
@@ -11,6 +11,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -41,13 +42,34 @@ fn field(text: &str, name: &str) -> u64 {
     line.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
-/// Starts the daemon, waits until it hears, and measures it for `seconds`.
-fn measure(what: &str, sound: &[f32], settings: &str, seconds: u64) {
-    let microphone = VirtualMicrophone::with(sound, settings);
+/// The servers for other programs, and the broker on this machine.
+const SERVERS: [(&str, &str); 5] = [
+    ("[serve]", "[serve]\nlisten = \"127.0.0.1:0\"\n"),
+    ("[wyoming]", "[wyoming]\nlisten = \"127.0.0.1:0\"\n"),
+    ("[wyoming] with announce", "[wyoming]\nlisten = \"0.0.0.0:0\"\nfrom = [\"127.0.0.1\"]\nannounce = true\n"),
+    ("[metrics]", "[metrics]\nfile = \"DIR/hearken.prom\"\n"),
+    ("[mqtt]", "[mqtt]\naddress = \"127.0.0.1:PORT\"\n"),
+];
+
+/// A broker on this machine, and its port; `None` without mosquitto, which `make tools` fetches.
+fn broker() -> Option<(Running, u16)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/debian/usr");
+    let port = TcpListener::bind("127.0.0.1:0").ok()?.local_addr().ok()?.port();
+    let mut command = Command::new(root.join("sbin/mosquitto"));
+    command.env("LD_LIBRARY_PATH", root.join("lib").join(format!("{}-linux-gnu", std::env::consts::ARCH)));
+    let child = command.args(["-p", &port.to_string()]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().ok()?;
+    support::until("the broker", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+    Some((Running(child), port))
+}
+
+/// Starts the daemon with `more` in its configuration, waits until it hears, and measures it for `seconds`.
+fn measure(what: &str, sound: &[f32], more: &str, seconds: u64) {
+    let microphone = VirtualMicrophone::with(sound, "speed 1 loop 1");
     let dir = tempfile::tempdir().expect("a temporary directory");
     let config = dir.path().join("hearken.toml");
     let home = fs::read_to_string(support::data("home.toml")).expect("the grammar should be read");
-    let text = format!("{home}\n[microphone]\ndevice = \"mic0\"\n");
+    let more = more.replace("DIR", &dir.path().display().to_string());
+    let text = format!("{home}\n[microphone]\ndevice = \"mic0\"\n{more}");
     fs::write(&config, text).expect("the configuration should be written");
     let mut command = Command::new(support::program());
     command.args(["run", "--config"]).arg(&config).arg("--scratch").arg(dir.path());
@@ -84,9 +106,20 @@ fn main() {
     let seconds = arguments.first().and_then(|first| first.parse().ok());
     let files: Vec<PathBuf> = arguments.iter().skip(usize::from(seconds.is_some())).map(PathBuf::from).collect();
     let seconds = seconds.unwrap_or(SECONDS);
-    measure("a quiet room", &support::quiet(10_000), "speed 1 loop 1", seconds);
+    let quiet = support::quiet(10_000);
+    measure("a quiet room", &quiet, "", seconds);
+    let broker = broker();
+    for (name, section) in SERVERS {
+        match &broker {
+            None if section.contains("PORT") => println!("\n{name}: left out; `make tools` fetches a broker"),
+            broker => {
+                let port = broker.as_ref().map_or(0, |(_, port)| *port);
+                measure(name, &quiet, &section.replace("PORT", &port.to_string()), seconds);
+            }
+        }
+    }
     for file in files {
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        measure(&name, &support::samples(Path::new(&file)), "speed 1 loop 1", seconds);
+        measure(&name, &support::samples(Path::new(&file)), "", seconds);
     }
 }

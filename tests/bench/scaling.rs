@@ -29,7 +29,7 @@ use hearken::utterance::scratch::{Scratch, ScratchSettings};
 const ROUNDS: usize = 7;
 /// The command that is said, and how long the utterances last in all, in milliseconds.
 const COMMAND: &str = "home/turn on the lights.wav";
-const LENGTHS: [usize; 5] = [1500, 3000, 6000, 12_000, 24_000];
+const LENGTHS: [usize; 4] = [3000, 6000, 12_000, 24_000];
 /// How many outputs a command switches, and how often it does so.
 const OUTPUTS: [usize; 3] = [1, 10, 40];
 const SWITCHES: usize = 201;
