@@ -150,6 +150,9 @@ async def wyoming_client(server):
         assert Intent.is_type(event.type), event
         intent = Intent.from_event(event)
         assert {"name": "state", "value": "on"} in [vars(entity) for entity in intent.entities], intent
+        # Home Assistant sends the text for its conversation agent as a transcript.
+        await client.write_event(Transcript(text="Turn on the lights in the kitchen").event())
+        expect(Intent.from_event(await client.read_event()), intent, "the intent of a transcript")
         await client.write_event(Recognize(text="make me a sandwich").event())
         assert NotRecognized.is_type((await client.read_event()).type)
         await client.write_event(AudioStart(rate=16000, width=1, channels=1).event())
