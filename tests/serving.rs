@@ -93,7 +93,7 @@ fn object(body: &str) -> Value {
 fn what_browsers_and_phones_record_is_decided_like_a_wav_file() {
     let _alone = alone();
     let server = Server::start("");
-    for file in ["flac.flac", "mp3.mp3", "aac.m4a", "opus.ogg", "opus.webm", "vorbis.ogg"] {
+    for file in ["flac.flac", "mp3.mp3", "aac.m4a", "opus.ogg", "opus.webm"] {
         let upload = data("compressed").join(file);
         let (status, body) = server.curl("/v1/decide", &["--data-binary", &format!("@{}", upload.display())]);
         assert_eq!((status, &object(&body)["sentence"]), (200, &json!("turn on the lights")), "{file}: {body}");

@@ -1,15 +1,17 @@
-//! Decodes compressed sound: FLAC, MP3, Ogg with Opus or Vorbis, WebM with Opus or Vorbis, and MP4 with AAC.
+//! Decodes compressed sound: FLAC, MP3, Ogg or WebM with Opus, and MP4 with AAC.
 //!
-//! Whatever is damaged is refused: a decision on half of what somebody said could be a wrong one.
+//! What cannot be decoded is refused as a whole: a decision on half of what somebody said could be a wrong one. A file may
+//! be made to cost time, so the bytes that are read of it and its packets are limited. Vorbis is left out, because its
+//! decoder takes gigabytes for a header of some kilobytes.
 
-use std::io::Cursor;
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
 
 use ropus::DecodeMode;
-use symphonia::core::codecs::audio::well_known::CODEC_ID_OPUS;
-use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder};
+use symphonia::core::codecs::audio::well_known::{CODEC_ID_MP3, CODEC_ID_OPUS};
+use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error;
 use symphonia::core::formats::{FormatReader, TrackType};
-use symphonia::core::io::MediaSourceStream;
+use symphonia::core::io::{MediaSource, MediaSourceStream};
 use symphonia::core::packet::Packet;
 
 use super::file::{FileError, RATES};
@@ -21,6 +23,12 @@ const BEGINNINGS: [(usize, &[u8]); 5] =
     [(0, b"fLaC"), (0, b"OggS"), (0, b"\x1A\x45\xDF\xA3"), (0, b"ID3"), (4, b"ftyp")];
 /// Longest packet of Opus in samples at 16 kHz: 120 ms (RFC 6716, section 2.1.4).
 const OPUS_PACKET: usize = SAMPLE_RATE as usize * 120 / 1000;
+/// Most packets for a second of sound, of all tracks. The shortest of Opus has 2.5 ms (RFC 6716, section 2.1.4).
+const PACKETS_A_SECOND: u64 = 1000;
+/// Most bytes that are read of a file, for each that it has; a demuxer seeks back a few times.
+const READS: u64 = 8;
+/// Bytes that may be read of any file besides: a demuxer reads blocks of up to 64 KiB.
+const FIRST_READS: u64 = 1 << 20;
 
 /// Whether `file` begins like one of the formats that are decoded here.
 pub fn is_known(file: &[u8]) -> bool {
@@ -35,23 +43,29 @@ pub fn is_known(file: &[u8]) -> bool {
 /// # Errors
 /// [`FileError`].
 pub fn decode(file: Vec<u8>, longest: u32) -> Result<Vec<f32>, FileError> {
-    let source = MediaSourceStream::new(Box::new(Cursor::new(file)), Default::default());
+    let source = MediaSourceStream::new(Box::new(Limited::new(file)), Default::default());
     let mut file = symphonia::default::get_probe()
         .probe(&Default::default(), source, Default::default(), Default::default())
         .map_err(damaged)?;
     let Some((track, mut decoder)) = sound_of(file.as_ref())? else {
         return Err(FileError::Compressed("there is no sound in it".into()));
     };
-    let (mut mono, mut rate) = (Vec::new(), None);
+    let (mut mono, mut rate, mut packets) = (Vec::new(), None, 0);
     while let Some(packet) = file.next_packet().map_err(damaged)? {
+        packets += 1;
+        if packets > u64::from(longest) * PACKETS_A_SECOND {
+            return Err(FileError::TooLong(longest));
+        }
         if packet.track_id != track {
             continue;
         }
         let its_rate = match decoder.decode(&packet, &mut mono) {
-            // The first frames of an MP3 may need sound that stood before the cut.
-            Err(Error::DecodeError(_)) if mono.is_empty() => continue,
+            Err(Error::DecodeError(_)) if mono.is_empty() && decoder.may_begin_late() => continue,
             its_rate => its_rate.map_err(damaged)?,
         };
+        if !RATES.contains(&its_rate) {
+            return Err(FileError::Rate(its_rate));
+        }
         if *rate.get_or_insert(its_rate) != its_rate {
             return Err(FileError::Compressed("its sample rate changes".into()));
         }
@@ -59,14 +73,11 @@ pub fn decode(file: Vec<u8>, longest: u32) -> Result<Vec<f32>, FileError> {
             return Err(FileError::TooLong(longest));
         }
     }
-    let rate = rate.unwrap_or(SAMPLE_RATE);
-    if !RATES.contains(&rate) {
-        return Err(FileError::Rate(rate));
-    }
+    decoder.end()?;
     if let Some(place) = mono.iter().position(|sample: &f32| !sample.is_finite()) {
         return Err(FileError::NotFinite(place as u64));
     }
-    let mut clip = resample::clip(mono, rate)?;
+    let mut clip = resample::clip(mono, rate.unwrap_or(SAMPLE_RATE))?;
     clip.iter_mut().for_each(|sample| *sample = sample.clamp(-1.0, 1.0));
     Ok(clip)
 }
@@ -80,6 +91,44 @@ fn sound_of(file: &dyn FormatReader) -> Result<Option<(u32, Decoder)>, FileError
     Ok(Some((track.id, Decoder::new(parameters)?)))
 }
 
+/// A file of which no more than [`READS`] times its bytes are read.
+struct Limited {
+    file: Cursor<Vec<u8>>,
+    /// Bytes that may still be read.
+    left: u64,
+}
+
+impl Limited {
+    fn new(file: Vec<u8>) -> Limited {
+        Limited { left: FIRST_READS + READS * file.len() as u64, file: Cursor::new(file) }
+    }
+}
+
+impl Read for Limited {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        let left = self.left.checked_sub(read as u64);
+        self.left = left.ok_or_else(|| io::Error::other("it is read again and again"))?;
+        Ok(read)
+    }
+}
+
+impl Seek for Limited {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
+    }
+}
+
+impl MediaSource for Limited {
+    fn is_seekable(&self) -> bool {
+        true
+    }
+
+    fn byte_len(&self) -> Option<u64> {
+        Some(self.file.get_ref().len() as u64)
+    }
+}
+
 /// What decodes the packets of a track.
 enum Decoder {
     /// Opus, which gives mono at 16 kHz from any file.
@@ -91,7 +140,8 @@ enum Decoder {
 impl Decoder {
     fn new(parameters: &AudioCodecParameters) -> Result<Decoder, FileError> {
         if parameters.codec != CODEC_ID_OPUS {
-            let decoder = symphonia::default::get_codecs().make_audio_decoder(parameters, &Default::default());
+            let options = AudioDecoderOptions::default().verify(true);
+            let decoder = symphonia::default::get_codecs().make_audio_decoder(parameters, &options);
             return Ok(Decoder::Other(decoder.map_err(damaged)?, Vec::new()));
         }
         if parameters.channels.as_ref().is_some_and(|channels| channels.count() > 2) {
@@ -99,6 +149,19 @@ impl Decoder {
         }
         let decoder = ropus::Decoder::new(SAMPLE_RATE, ropus::Channels::Mono);
         Ok(Decoder::Opus(Box::new(decoder.map_err(|error| FileError::Compressed(error.to_string()))?)))
+    }
+
+    /// Whether the first packets may need sound that stood before the file was cut, as those of MP3 may.
+    fn may_begin_late(&self) -> bool {
+        matches!(self, Decoder::Other(decoder, _) if decoder.codec_params().codec == CODEC_ID_MP3)
+    }
+
+    /// Compares the sound with the checksum of the file, if that has one, as FLAC has.
+    fn end(&mut self) -> Result<(), FileError> {
+        let Decoder::Other(decoder, _) = self else { return Ok(()) };
+        let matches = decoder.finalize().verify_ok.unwrap_or(true);
+        let damaged = || FileError::Compressed("the sound does not match its checksum".into());
+        if matches { Ok(()) } else { Err(damaged()) }
     }
 
     /// Adds the mono samples of `packet` to `mono`. Returns their rate in Hz.
@@ -126,7 +189,7 @@ impl Decoder {
 
 fn damaged(error: Error) -> FileError {
     FileError::Compressed(match error {
-        Error::IoError(_) => "the file is cut short".into(),
+        Error::IoError(error) if error.kind() == io::ErrorKind::UnexpectedEof => "the file is cut short".into(),
         Error::ResetRequired => "there are several recordings in it".into(),
         other => other.to_string(),
     })

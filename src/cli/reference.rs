@@ -14,8 +14,8 @@ pub fn page() -> String {
     let mut page = String::from(
         "# Commands\n\nThis page is made from the program (`make pages`); `hearken help COMMAND` prints the same. Where a command takes a\n\
          configuration and none is named, it is `./hearken.toml`, and without that `/etc/hearken/hearken.toml`. \n\n\
-         AUDIO is a WAV file of 8 to 192 kHz with 16, 24 or 32 bit or 32-bit float, or FLAC, MP3, Ogg (Opus, Vorbis), WebM\n\
-         or MP4 (AAC); all with any number of channels, but two at most for Opus. WAV is a WAV file. `-` is standard input.\n\n\
+         AUDIO is a WAV file of 8 to 192 kHz with 16, 24 or 32 bit or 32-bit float, or FLAC, MP3, Ogg or WebM (Opus)\n\
+         or MP4 (AAC); all with any number of channels, but two at most for Opus. `-` is standard input.\n\n\
          Exit codes: 0 done or asked to stop, 2 usage, 78 bad configuration or wrong processor, 1 all else.\n\n\
          `RUST_LOG=debug` logs more, the words that were heard included. At the usual level there are names of commands and\n\
          reasons only.\n",

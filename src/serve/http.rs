@@ -1,5 +1,5 @@
-//! The HTTP server, on one thread and one more that decodes uploads: `POST /v1/decide`, `POST /v1/audio/transcriptions`, `GET /healthz`, `GET /metrics`,
-//! and a page at `/` to try it.
+//! The HTTP server, on one thread and one more that decodes uploads: `POST /v1/decide`, `POST
+//! /v1/audio/transcriptions`, `GET /healthz`, `GET /metrics`, and a page at `/` to try it.
 //!
 //! A connection carries one request. The limits are those of [`ServeSettings`] and the constants below. Requests of
 //! pages that another site has open in a browser are refused.
@@ -74,6 +74,8 @@ struct Running {
     server: Server,
     /// Uploads that are taken or wait.
     taken: Cell<usize>,
+    /// The turn to decode: one upload at a time.
+    turn: Arc<Semaphore>,
 }
 
 /// The open socket of a server.
@@ -117,8 +119,8 @@ pub fn serve(socket: Socket, server: Server, stop: &Stop) -> io::Result<()> {
         .thread_name("serve-decode")
         .build()?;
     let room = Arc::new(Semaphore::new(CONNECTIONS));
-    let running = Rc::new(Running { server, taken: Cell::new(0) });
-    LocalSet::new().block_on(&runtime, async move {
+    let running = Rc::new(Running { server, taken: Cell::new(0), turn: Arc::new(Semaphore::new(1)) });
+    let served = LocalSet::new().block_on(&runtime, async move {
         let (listener, _file) = Listener::new(socket)?;
         while !stop.raised() {
             let Ok(Ok(room)) = timeout(POLL_INTERVAL, room.clone().acquire_owned()).await else { continue };
@@ -139,7 +141,10 @@ pub fn serve(socket: Socket, server: Server, stop: &Stop) -> io::Result<()> {
         }
         let _cut = timeout(GRACE, room.acquire_many(CONNECTIONS as u32)).await;
         Ok(())
-    })
+    });
+    // An upload may still be decoded, and nobody waits for it.
+    runtime.shutdown_background();
+    served
 }
 
 enum Listener {
@@ -332,7 +337,7 @@ async fn decided(
 ) -> Result<(Decision, answer::Format), Refusal> {
     let _place = Place::take(running)?;
     let server = &running.server;
-    let receiving = upload::receive(&head.headers, body, &server.scratch, &server.settings);
+    let receiving = upload::receive(&head.headers, body, (&server.scratch, &running.turn), &server.settings);
     let seconds = server.settings.timeout.as_secs();
     let late = |_| Refusal::new(408, "too_slow", format!("the upload did not come in within {seconds} s"));
     let Upload { recording, format } = timeout(server.settings.timeout, receiving).await.map_err(late)??;

@@ -1,10 +1,13 @@
 //! An upload: its body goes into scratch piece by piece, under the caps of scratch and of the server, and becomes a
 //! recording.
 
+use std::sync::Arc;
+
 use http_body_util::{BodyDataStream, BodyExt};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderMap};
 use multer::{Field, Multipart};
+use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use super::ServeSettings;
@@ -29,14 +32,15 @@ pub struct Upload {
     pub format: Format,
 }
 
-/// Takes the `body` of a request: a sound file, or a form with one in the field `file`.
+/// Takes the `body` of a request: a sound file, or a form with one in the field `file`. It is held in `scratch`, and decoded
+/// when its `turn` has come.
 ///
 /// # Errors
 /// What is wrong with it. Nothing of it is left then.
 pub async fn receive(
     headers: &HeaderMap,
     body: &mut Incoming,
-    scratch: &Scratch,
+    (scratch, turn): (&Scratch, &Arc<Semaphore>),
     settings: &ServeSettings,
 ) -> Result<Upload, Refusal> {
     if body.size_hint().lower() > settings.max_bytes + (FIELD * FIELDS) as u64 {
@@ -51,7 +55,7 @@ pub async fn receive(
             Format::default()
         }
     };
-    Ok(Upload { recording: recorded(file.utterance).await?, format })
+    Ok(Upload { recording: recorded(file.utterance, turn).await?, format })
 }
 
 /// Takes a body that is the file itself.
@@ -124,11 +128,16 @@ fn known_language(name: &str) -> Result<(), Refusal> {
 }
 
 /// Replaces the uploaded file in scratch by its samples. They are decoded on another thread, so that requests are
-/// answered meanwhile.
-async fn recorded(mut file: Utterance) -> Result<Recording, Refusal> {
-    let bytes = file.draft().and_then(|mut file| file.bytes()).map_err(no_room)?;
+/// answered meanwhile. That thread keeps the turn, also when the sender has gone.
+async fn recorded(mut file: Utterance, turn: &Arc<Semaphore>) -> Result<Recording, Refusal> {
     let invalid = |what: String| Refusal::new(400, "invalid_audio", what).of("file");
-    let decoded = spawn_blocking(|| sound_file::decode(bytes, LONGEST)).await;
+    let turn = turn.clone().acquire_owned().await;
+    let bytes = file.draft().and_then(|mut file| file.bytes()).map_err(no_room)?;
+    let decode = move || {
+        let _turn = turn;
+        sound_file::decode(bytes, LONGEST)
+    };
+    let decoded = spawn_blocking(decode).await;
     let decoded = decoded.map_err(|_panic| invalid("the file cannot be decoded".into()))?;
     let mut samples = decoded.map_err(|e| invalid(e.to_string()))?;
     samples.truncate(MAX_SAMPLES);

@@ -17,7 +17,6 @@ FORMATS = [
     ("aac.m4a", "aac", 44100, "mono", 64000),
     ("opus.ogg", "libopus", 48000, "mono", 24000),
     ("opus.webm", "libopus", 48000, "stereo", 48000),
-    ("vorbis.ogg", "vorbis", 44100, "stereo", None),
 ]
 
 
@@ -26,8 +25,6 @@ def encode(path, codec, rate, layout, bits_a_second, clip):
         stream = file.add_stream(codec, rate=rate, layout=layout)
         if bits_a_second:
             stream.bit_rate = bits_a_second
-        if codec == "vorbis":
-            stream.options = {"strict": "-2"}
         resampler = av.AudioResampler(format=stream.format, layout=layout, rate=rate)
         queue = av.AudioFifo()
         for frame in resampler.resample(clip) + resampler.resample(None):
