@@ -651,6 +651,26 @@ fn on_a_chip_of_its_own_gpiocdev_takes_names_and_offsets_that_no_header_has() {
 }
 
 #[test]
+fn keys_of_integrations_that_do_not_go_together_are_told() {
+    let table = [
+        ("[wyoming]\nact = true\nhandle = true\n", "wyoming: act and handle together would carry out a sentence twice"),
+        ("[wyoming]\nannounce = true\n", "wyoming: announce is of no use while only this machine can connect"),
+        (
+            "[mqtt]\naddress = \"box\"\nca_file = \"/ca.pem\"\n",
+            "mqtt.ca_file: it is used for encrypted connections only",
+        ),
+        ("[mqtt]\naddress = \"[::1]\"\ntls = true\n", "mqtt.address: an encrypted connection needs the broker's name"),
+    ];
+    for (section, words) in table {
+        let said = parse("hearken.toml", &format!("{}\n{section}", changed("", ""))).unwrap_err().to_string();
+        assert!(said.contains(words), "{said}");
+    }
+    let broker = |section: &str| good(&format!("{}\n{section}", changed("", ""))).mqtt.unwrap().broker;
+    assert_eq!(broker("[mqtt]\naddress = \"box\"\n"), ("box".into(), 1883));
+    assert_eq!(broker("[mqtt]\naddress = \"box\"\ntls = true\n"), ("box".into(), 8883));
+}
+
+#[test]
 fn a_file_that_is_not_there_or_no_file_is_named() {
     for (path, words) in
         [("/nowhere.toml", "/nowhere.toml: No such file or directory"), ("/dev", "/dev: not a regular file")]

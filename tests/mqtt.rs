@@ -300,7 +300,7 @@ fn an_encrypted_connection_is_made_only_to_a_broker_that_is_trusted() {
     let nothing = broker.dir.path().join("none.pem");
     let (code, log) = broker.daemon(silence(), &trusting(&nothing)).ended();
     assert_eq!(code, Some(1));
-    assert!(log.contains(&format!("mqtt: {}: No such file", nothing.display())), "{log}");
+    assert!(log.contains(&format!("mqtt: tls: {}: No such file", nothing.display())), "{log}");
 }
 
 #[test]

@@ -184,7 +184,7 @@ impl Command {
     /// Whether it can be carried out without a sentence: nothing that it does takes a value from a slot.
     pub fn is_without_slots(&self) -> bool {
         let from_slot = |action: &Action<Setting>| matches!(action, Action::Set(_, Setting::Slot(_)));
-        let told = |task: &Task| task.arguments().any(|argument| argument.slots().next().is_some());
+        let told = |task: &Task| task.arguments().iter().any(|argument| argument.slots().next().is_some());
         !self.actions.iter().any(from_slot) && !self.tasks.iter().any(told)
     }
 

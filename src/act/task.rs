@@ -29,13 +29,12 @@ impl Task {
     }
 
     /// What of it may have slots.
-    pub fn arguments(&self) -> impl Iterator<Item = &Argument> {
-        let arguments: Vec<&Argument> = match self {
+    pub fn arguments(&self) -> Vec<&Argument> {
+        match self {
             Task::Run(run) => run.arguments.iter().collect(),
             Task::Post(_) => Vec::new(),
             Task::Publish(publish) => vec![&publish.topic, &publish.payload],
-        };
-        arguments.into_iter()
+        }
     }
 
     /// All kinds.

@@ -18,7 +18,10 @@ pub fn read(section: &Section<'_>) -> Option<MqttSettings> {
     let address = keys::BROKER.text(section);
     let broker = address.as_ref().and_then(|address| {
         let found = broker(&address.value, if tls { PORTS.1 } else { PORTS.0 });
-        if found.is_none() {
+        if tls && address.value.starts_with('[') {
+            section
+                .problem_at(address, "an encrypted connection needs the broker's name, or an address of four numbers");
+        } else if found.is_none() {
             section
                 .problem_at(address, "the name or address of a broker is needed, as in \"homeassistant.local:1883\"");
         }

@@ -1,6 +1,5 @@
 //! The thread that publishes to an MQTT broker. What is asked for there goes to the actuator like a press of a button.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
@@ -23,8 +22,8 @@ use crate::runtime::{secret, tls};
 /// What serves the broker: the sink of reports, the client, and the queue of messages to it.
 type Publishing = (ToBroker, (Publisher, Outbox));
 
-/// Makes what publishes, the queue of messages to it, and the sink of reports for it, if the configuration has a broker. `muted` is set as it is
-/// asked for there.
+/// Makes what publishes, the queue of messages to it, and the sink of reports for it, if the configuration has a broker.
+/// `muted` is set as it is asked for there.
 ///
 /// # Errors
 /// A password or certificates that cannot be read.
@@ -35,15 +34,11 @@ pub fn prepared(
     muted: &Muted,
 ) -> Result<Option<Publishing>, Error> {
     let Some(mqtt) = &settings.mqtt else { return Ok(None) };
-    let fault = |what: Option<&PathBuf>, cause| {
-        let what = what.map_or("tls".into(), |file| file.display().to_string());
-        Error::Mqtt { what, cause }
-    };
     let password = mqtt.login.as_ref().map(|(_, file)| {
-        let text = secret::read(file).map_err(|cause| fault(Some(file), cause))?;
+        let text = secret::read(file).map_err(|cause| Error::Mqtt { what: file.display().to_string(), cause })?;
         Ok::<_, Error>(text.trim_end_matches(['\r', '\n']).to_string())
     });
-    let trusted = || tls::client(mqtt.ca_file.as_deref()).map_err(|cause| fault(mqtt.ca_file.as_ref(), cause));
+    let trusted = || tls::client(mqtt.ca_file.as_deref()).map_err(|cause| Error::Mqtt { what: "tls".into(), cause });
     let trusted = mqtt.tls.then(trusted).transpose()?;
     let (sink, news) = news::queue(mqtt.words);
     let offered = (settings.outputs.as_slice(), settings.configured());

@@ -81,8 +81,7 @@ impl Confirmation {
     }
 
     /// Takes a `sentence` of one of the `commands` that no other rule refuses. Its speech ended at the time `ended`; it
-    /// is
-    /// `now`.
+    /// is `now`.
     pub fn take(&mut self, sentence: &Sentence, commands: &[Command], ended: Duration, now: Duration) -> Said {
         let mut steps = self.expire_before(ended);
         if let Some(check) = self.unasked(sentence.command) {

@@ -258,6 +258,9 @@ impl<A: FnMut(Wish)> Teller<A> {
             }
             self.tell();
         }
+        // A message that comes later is told that it is not sent; those before are sent.
+        self.publisher.outgoing.connected(false);
+        self.tell();
         let available = self.publisher.settings.topic("available");
         let _gone_already = self.client.try_publish(available, "offline", KEPT);
         let _gone_already = self.client.try_disconnect();

@@ -45,8 +45,8 @@ impl Outbox {
     /// Hands `message` to the client. Never waits.
     ///
     /// # Errors
-    /// Why it is not published: its topic is none, no broker is connected, or too many messages wait. A message is not kept
-    /// for a broker that comes back, because it would be carried out too late.
+    /// Why it is not published: its topic is not valid, no broker is connected, or too many messages wait. A message is not
+    /// kept for a broker that comes back, because it would be carried out too late.
     pub fn put(&self, message: Message) -> Result<(), &'static str> {
         if !is_topic(&message.topic) {
             return Err("a value makes a topic that cannot be published to");

@@ -18,22 +18,19 @@ pub fn provider() -> Arc<CryptoProvider> {
 /// trusts, which Debian has in its package ca-certificates.
 ///
 /// # Errors
-/// A file that cannot be read; `InvalidData` if there is no certificate.
+/// A file that cannot be read, with its name; `InvalidData` if there is no certificate.
 pub fn authorities(file: Option<&Path>) -> io::Result<Vec<CertificateDer<'static>>> {
     let none = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
-    let found = match file {
-        Some(file) => {
-            let text = std::fs::read(file)?;
-            let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-            all.map_err(|error| none(format!("no certificate in PEM: {error}")))?
-        }
-        None => rustls_native_certs::load_native_certs().certs,
+    let Some(file) = file else {
+        let found = rustls_native_certs::load_native_certs().certs;
+        let missing = || none("this machine trusts no server; install the package ca-certificates".into());
+        return if found.is_empty() { Err(missing()) } else { Ok(found) };
     };
-    match (found.is_empty(), file) {
-        (false, _) => Ok(found),
-        (true, Some(_)) => Err(none("there is no certificate in it".into())),
-        (true, None) => Err(none("this machine trusts no server; install the package ca-certificates".into())),
-    }
+    let named = |cause: io::Error| io::Error::new(cause.kind(), format!("{}: {cause}", file.display()));
+    let text = std::fs::read(file).map_err(named)?;
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    let found = all.map_err(|error| named(none(format!("no certificate in PEM: {error}"))))?;
+    if found.is_empty() { Err(named(none("there is no certificate in it".into()))) } else { Ok(found) }
 }
 
 /// What a client needs that trusts these [`authorities`].

@@ -11,8 +11,8 @@ use crate::runtime::stop::Stop;
 pub mod program;
 pub mod webhook;
 
-/// Carries out a `task` of the command `name`, for whoever `asked`; `outbox` takes messages to the broker. Blocks for the limits of the task at most, and
-/// a second more; less once `stop` is raised.
+/// Carries out a `task` of the command `name`, for whoever `asked`; `outbox` takes messages to the broker. Blocks for the
+/// limits of the task at most, and a second more; less once `stop` is raised.
 pub fn carry_out(task: &Task, (name, asked): (&str, &Asked), outbox: Option<&Outbox>, stop: &Stop) -> TaskEnd {
     let begun = std::time::Instant::now();
     let (fate, attempts) = match task {

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 import paho.mqtt.client as mqtt
 import voluptuous as vol
@@ -57,11 +58,12 @@ def published(program, broker, folder):
     client.on_message = lambda client, data, message: (found.append(json.loads(message.payload)), there.set())
     try:
         while True:
+            assert server.poll() is None, "the broker has ended"
             try:
                 client.connect("127.0.0.1", port)
                 break
             except ConnectionRefusedError:
-                continue
+                time.sleep(0.05)
         client.loop_start()
         assert there.wait(TIMEOUT), "no discovery"
         return found[0]
