@@ -29,7 +29,7 @@ use self::housekeeper::Housekeeper;
 use self::listener::{Listener, Spoken};
 use self::reporter::ReportThread;
 use self::tasks::{TaskThreads, Tasks};
-use self::threads::Threads;
+use self::threads::{Others, Threads};
 use crate::act::buttons::{Contacts, Muted, Talk, input_claims};
 use crate::act::command::Output;
 use crate::act::gpio::{self, InputPins, OutputPins};
@@ -233,11 +233,7 @@ pub fn serve(parts: Parts, settings: &Settings, options: &Options, stop: &Stop) 
     let decider = shared.decider(settings, recognizer.as_mut(), uploads);
     let textfile = settings.metrics.as_ref().zip(metrics).and_then(|(to, metrics)| TextFile::new(to, metrics));
     let reread = || reread(options.config.as_deref());
-    let threads = Threads {
-        listener: shared.listener(settings, outbox),
-        source,
-        inbox,
-        decider,
+    let others = Others {
         inputs,
         contacts: shared.contacts.clone(),
         talk: shared.talk.clone(),
@@ -249,6 +245,7 @@ pub fn serve(parts: Parts, settings: &Settings, options: &Options, stop: &Stop) 
         to_keep,
         reporter: shared.reporter.clone(),
     };
+    let threads = Threads { listener: shared.listener(settings, outbox), source, inbox, decider, others };
     let ended = threads.run(settings, stop);
     // The reporter thread ends when nobody can report any more.
     drop(shared.reporter);

@@ -145,14 +145,14 @@ pub type Work<'a> = (&'static str, Box<dyn FnOnce() + Send + 'a>);
 
 impl Servers {
     /// The threads of the servers. `handle` carries out a command that a text asks for.
-    pub fn threads<'a>(self, handle: impl Handle + 'a, stop: &'a Stop) -> Vec<Work<'a>> {
+    pub fn threads<'a>(self, handle: Box<Handle<'a>>, stop: &'a Stop) -> Vec<Work<'a>> {
         let mut threads: Vec<Work<'a>> = Vec::new();
         if let Some((socket, server)) = self.http {
             let serve = move || http::serve(socket, server, stop).unwrap_or_else(|e| tracing::error!("serve: {e}"));
             threads.push(("serve", Box::new(serve)));
         }
         if let Some((socket, server)) = self.wyoming {
-            threads.push(("wyoming", Box::new(move || wyoming::serve(&socket, &server, &handle, stop))));
+            threads.push(("wyoming", Box::new(move || wyoming::serve(&socket, &server, &*handle, stop))));
         }
         threads
     }

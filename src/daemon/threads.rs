@@ -10,7 +10,7 @@ use super::decider::{self, Decider};
 use super::error::Error;
 use super::housekeeper::Housekeeper;
 use super::listener::{self, Listener, Spoken};
-use super::servers::Servers;
+use super::servers::{Servers, Work};
 use super::{buttons, publishing};
 use crate::act::buttons::{Contacts, Talk};
 use crate::act::command::Origin;
@@ -38,6 +38,11 @@ pub struct Threads<'a> {
     pub listener: Listener,
     pub inbox: Receiver<Spoken>,
     pub decider: Decider<'a>,
+    pub others: Others<'a>,
+}
+
+/// The parts of the threads beside the listener and the decider.
+pub struct Others<'a> {
     pub inputs: Box<dyn InputPins>,
     pub contacts: Contacts,
     pub talk: Talk,
@@ -50,41 +55,19 @@ pub struct Threads<'a> {
     pub reporter: Reporter,
 }
 
-impl Threads<'_> {
+impl<'a> Threads<'a> {
     /// Runs all threads, the decider on the calling one, until `stop` is raised or the source ends.
-    pub fn run(self, settings: &Settings, stop: &Stop) -> Result<(), Error> {
-        let Threads { mut source, listener, inbox, decider, inputs, contacts, states, actuator, housekeeper, .. } =
-            self;
-        let (to_keep, reporter, talk) = (self.to_keep, self.reporter, self.talk);
-        let (servers, publisher) = (self.servers, self.publisher);
-        let awaited = if housekeeper.microphone.is_some() { "sound" } else { "uploads" };
+    pub fn run(self, settings: &'a Settings, stop: &'a Stop) -> Result<(), Error> {
+        let Threads { mut source, listener, inbox, decider, others } = self;
+        let awaited = if others.housekeeper.microphone.is_some() { "sound" } else { "uploads" };
         let (orders, to_do) = mpsc::sync_channel(WAITING_ORDERS);
-        let (reporter_of_lost, scratch) = (reporter.clone(), decider.scratch);
+        let (reporter, scratch) = (others.reporter.clone(), decider.scratch);
         thread::scope(|scope| {
             // If this thread panics, the scope waits for the other threads, so they must be stopped.
             let _stop_on_drop = stop.raise_on_drop();
-            let mut threads = vec![
-                start(scope, stop, "actuator", move || actuator.work(&to_do, &reporter, stop))?,
-                start(scope, stop, "housekeeper", move || housekeeper.work(&to_keep, stop))?,
-            ];
-            if !settings.buttons.is_empty() {
-                let orders = orders.clone();
-                let states = states.clone();
-                let press = move |button: &str, command| {
-                    let origin = Origin::Button(button.into());
-                    orders.send(pressed(settings, origin, (command, Slots::new()), &states)).is_ok()
-                };
-                let watch = move || buttons::watch(&settings.buttons, inputs, (&contacts, &talk), press, stop);
-                threads.push(start(scope, stop, "buttons", watch)?);
-            }
-            for (name, serve) in servers.threads(handler(settings, &states, &orders), stop) {
-                threads.push(start(scope, stop, name, serve)?);
-            }
-            if let Some(publisher) = publisher {
-                let orders = orders.clone();
-                let publish = move || publishing::publish(publisher, settings, &states, &orders, stop);
-                threads.push(start(scope, stop, "mqtt", publish)?);
-            }
+            let work = others.work(settings, (&orders, to_do), stop);
+            let started = work.into_iter().map(|(name, work)| start(scope, stop, name, work));
+            let threads = started.collect::<io::Result<Vec<_>>>()?;
             let listen = || listener::listen(source.as_mut(), listener, stop);
             let listening = named("listener").spawn_scoped(scope, listen)?;
             let (commands, outputs) = (settings.configured().len(), settings.outputs.len());
@@ -93,7 +76,7 @@ impl Threads<'_> {
             stop.raise();
             let heard = listening.join().map_err(died("listener"))?;
             if stop.next().is_some() {
-                report_undecided(&inbox, &reporter_of_lost, scratch);
+                report_undecided(&inbox, &reporter, scratch);
             }
             for (name, thread) in threads {
                 thread.join().map_err(died(name))?;
@@ -103,6 +86,39 @@ impl Threads<'_> {
             }
             if stop.asked() || stop.next().is_some() { Ok(()) } else { heard.map_err(Error::from) }
         })
+    }
+}
+
+impl<'a> Others<'a> {
+    /// The work of each thread. What they ask for goes to `orders`, and comes to the actuator in `to_do`.
+    fn work(
+        self,
+        settings: &'a Settings,
+        (orders, to_do): (&SyncSender<Order>, mpsc::Receiver<Order>),
+        stop: &'a Stop,
+    ) -> Vec<Work<'a>> {
+        let Others { inputs, contacts, talk, states, actuator, housekeeper, servers, .. } = self;
+        let (publisher, to_keep, reporter) = (self.publisher, self.to_keep, self.reporter);
+        let mut work: Vec<Work<'a>> = vec![
+            ("actuator", Box::new(move || actuator.work(&to_do, &reporter, stop))),
+            ("housekeeper", Box::new(move || housekeeper.work(&to_keep, stop))),
+        ];
+        if !settings.buttons.is_empty() {
+            let (orders, states) = (orders.clone(), states.clone());
+            let press = move |button: &str, command| {
+                let origin = Origin::Button(button.into());
+                orders.send(pressed(settings, origin, (command, Slots::new()), &states)).is_ok()
+            };
+            let watch = move || buttons::watch(&settings.buttons, inputs, (&contacts, &talk), press, stop);
+            work.push(("buttons", Box::new(watch)));
+        }
+        work.extend(servers.threads(handler(settings, &states, orders), stop));
+        if let Some(publisher) = publisher {
+            let orders = orders.clone();
+            let publish = move || publishing::publish(publisher, settings, &states, &orders, stop);
+            work.push(("mqtt", Box::new(publish)));
+        }
+        work
     }
 }
 
@@ -118,9 +134,9 @@ fn report_undecided(inbox: &Receiver<Spoken>, reporter: &Reporter, scratch: &Scr
 }
 
 /// What carries out a command that a text asks for. The error says why it is refused.
-fn handler<'a>(settings: &'a Settings, states: &States, orders: &SyncSender<Order>) -> impl Handle + 'a {
+fn handler<'a>(settings: &'a Settings, states: &States, orders: &SyncSender<Order>) -> Box<Handle<'a>> {
     let (states, orders) = (states.clone(), orders.clone());
-    move |command: usize, slots: Slots| {
+    Box::new(move |command: usize, slots: Slots| {
         if settings.commands[command].confirm.is_some() {
             return Err("this command waits for a yes, which must be heard".into());
         }
@@ -131,7 +147,7 @@ fn handler<'a>(settings: &'a Settings, states: &States, orders: &SyncSender<Orde
         };
         orders.try_send(order).map_err(|_| "too much is asked for at once")?;
         refusal.map_or(Ok(()), Err)
-    }
+    })
 }
 
 /// The order for a command without a recording, by a button or a program: its index, and the values of its slots. As for

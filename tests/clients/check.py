@@ -24,7 +24,7 @@ from wyoming.asr import Transcribe, Transcript
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.client import AsyncTcpClient
 from wyoming.error import Error
-from wyoming.handle import Handled
+from wyoming.handle import Handled, NotHandled
 from wyoming.info import Describe, Info
 from wyoming.intent import Intent, NotRecognized, Recognize
 from zeroconf import ServiceBrowser, Zeroconf
@@ -168,7 +168,6 @@ async def wyoming_client(server):
         assert Info.is_type((await client.read_event()).type)
 
 
-# A request can be sent again only if its buffer holds it.
 # What a page of somebody else's would do: record with the browser's own encoder, and send that.
 RECORD = """
 const done = arguments[0];
@@ -186,10 +185,10 @@ setTimeout(() => recorder.stop(), 2500);
 """
 
 
-async def asked(port, text):
-    """The answer to a text as Home Assistant sends it to its conversation agent."""
+async def asked(port, text, kind=Transcript):
+    """The answer to a text, by default as Home Assistant sends it to its conversation agent."""
     async with AsyncTcpClient("127.0.0.1", port) as client:
-        await client.write_event(Transcript(text=text).event())
+        await client.write_event(kind(text=text).event())
         return await asyncio.wait_for(client.read_event(), TIMEOUT)
 
 
@@ -200,6 +199,7 @@ def conversation(program, folder):
     config.write_text(
         (DATA / "home.toml").read_text()
         + f'\n[wyoming]\nlisten = "0.0.0.0:{port}"\nfrom = ["127.0.0.1"]\nhandle = true\nannounce = true\n'
+        + '[[commands]]\nname = "gate"\nsay = "open the gate"\nconfirm = "5 s"\n'
     )
     scratch = tempfile.mkdtemp(dir="/dev/shm")
     daemon = subprocess.Popen([program, "run", "--config", config, "--scratch", scratch, "--events", events])
@@ -218,6 +218,9 @@ def conversation(program, folder):
     expect((told["origin"], told["outputs"][0]["output"], told["outputs"][0]["state"]),
            ("wyoming", "kitchen_lights", "on"), "the event")
     assert NotRecognized.is_type(asyncio.run(asked(port, "make me a sandwich")).type)
+    assert NotHandled.is_type(asyncio.run(asked(port, "open the gate")).type)
+    only_asked = asyncio.run(asked(port, "turn off the lights", Recognize))
+    assert Intent.is_type(only_asked.type), only_asked
 
     found = set()
 
@@ -292,6 +295,7 @@ def browser(server):
     driver.wait(TIMEOUT)
 
 
+# A request can be sent again only if its buffer holds it.
 PROXY = """
 global
   tune.bufsize 1048576

@@ -28,7 +28,7 @@ const SENSITIVITIES: [(&str, Duration); 2] =
 pub struct Connection<'a> {
     server: &'a Server,
     stream: &'a TcpStream,
-    handle: &'a dyn Handle,
+    handle: &'a Handle<'a>,
     stop: &'a Stop,
     /// When the utterance of this request begins and ends.
     endpoint: EndpointSettings,
@@ -38,7 +38,7 @@ pub struct Connection<'a> {
 
 impl<'a> Connection<'a> {
     /// A connection on `stream`.
-    pub fn new(server: &'a Server, stream: &'a TcpStream, handle: &'a dyn Handle, stop: &'a Stop) -> Connection<'a> {
+    pub fn new(server: &'a Server, stream: &'a TcpStream, handle: &'a Handle<'a>, stop: &'a Stop) -> Connection<'a> {
         Connection { server, stream, handle, stop, endpoint: server.endpoint.clone(), hearing: None }
     }
 
@@ -65,7 +65,8 @@ impl<'a> Connection<'a> {
             "ping" => self.say("pong", json!({"text": event.text("text")})),
             // Home Assistant sends the text for its conversation agent as a transcript.
             "recognize" | "transcript" => {
-                let (kind, data) = self.meaning(event.text("text").unwrap_or_default());
+                let handles = self.server.settings.handle && event.kind == "transcript";
+                let (kind, data) = self.meaning(event.text("text").unwrap_or_default(), handles);
                 self.say(kind, data)
             }
             "transcribe" => {
@@ -98,15 +99,15 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// The answer to `text`: what became of it if this server handles texts; else its command as an intent.
-    fn meaning(&self, text: &str) -> (&'static str, Value) {
-        let Server { grammar, commands, settings, .. } = self.server;
+    /// The answer to `text`: what became of it, if this `handles` it; else its command as an intent.
+    fn meaning(&self, text: &str, handles: bool) -> (&'static str, Value) {
+        let Server { grammar, commands, .. } = self.server;
         let found = grammar.reach(text).sentence();
         let Some((index, command, slots)) = found.and_then(|(index, slots)| Some((index, commands.get(index)?, slots)))
         else {
             return ("not-recognized", json!({"text": "no sentence of the configuration"}));
         };
-        if settings.handle {
+        if handles {
             return match (self.handle)(index, slots) {
                 Ok(()) => ("handled", json!({"text": text})),
                 Err(reason) => ("not-handled", json!({"text": reason})),

@@ -13,6 +13,7 @@ use std::thread;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Value, json};
 
+use self::announce::Announced;
 use self::connection::Connection;
 use super::queue::Requests;
 use crate::act::command::Command;
@@ -52,8 +53,7 @@ impl Default for WyomingSettings {
 }
 
 /// Carries out the command of this index with these values of its slots. The error says why it is refused.
-pub trait Handle: Fn(usize, Slots) -> Result<(), String> + Send + Sync {}
-impl<F: Fn(usize, Slots) -> Result<(), String> + Send + Sync> Handle for F {}
+pub type Handle<'a> = dyn Fn(usize, Slots) -> Result<(), String> + Send + Sync + 'a;
 
 /// What the server needs.
 #[derive(Clone)]
@@ -75,11 +75,12 @@ pub struct Server {
 }
 
 /// Serves `socket`, which must not block, until `stop` is raised. `handle` carries out a command that a text asks for.
-pub fn serve(socket: &TcpListener, server: &Server, handle: &dyn Handle, stop: &Stop) {
-    let _announced = server.settings.announce.then(|| announce::announce(server.settings.listen));
+pub fn serve(socket: &TcpListener, server: &Server, handle: &Handle<'_>, stop: &Stop) {
+    let mut announced = server.settings.announce.then(|| Announced::new(server.settings.listen)).flatten();
     let connections = AtomicUsize::new(0);
     thread::scope(|scope| {
         while !stop.raised() {
+            announced.iter_mut().for_each(Announced::tell);
             let Some((stream, peer)) = accepted(socket) else { continue };
             let address = peer.ip().to_canonical();
             let may = address.is_loopback() || server.settings.from.contains(&address);
