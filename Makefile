@@ -236,7 +236,7 @@ test-kernel: setup target/kernel/linux
 target/kernel/linux: $(addprefix tests/kernel/,build config linux.patch) | setup
 	tests/kernel/build $@
 
-# Ten laws, and so many cases of each; the last line before the result says how many there were.
+# So many cases of each law; the last line before the result says how many there were.
 CASES := 100000
 fuzz: setup
 	PROPTEST_CASES=$(CASES) $(CARGO) test --release --locked --test hearken properties:: -- --nocapture

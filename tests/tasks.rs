@@ -253,6 +253,19 @@ fn while_a_program_runs_pins_go_on_a_second_one_is_refused_and_a_stop_ends_it() 
 }
 
 #[test]
+fn certificates_that_cannot_be_read_are_told_at_the_start_and_end_nothing() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let more =
+        "[post]\nca_file = \"DIR/none.pem\"\n[[commands]]\nname = \"note\"\nsay = \"take a note\"\npost = \"URL\"\n";
+    let mut daemon = hearing(&[], &dir, more, "https://127.0.0.1:1/");
+    let log = daemon.log_until("post cannot be done");
+    assert!(log.contains(&format!("{}: No such file", dir.path().join("none.pem").display())), "{log}");
+    daemon.running.signal(Signal::TERM);
+    assert_eq!(daemon.ended().0, Some(0));
+}
+
+#[test]
 fn a_button_begins_the_tasks_of_its_command_too() {
     let _alone = alone();
     let dir = tempfile::tempdir().unwrap();

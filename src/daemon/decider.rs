@@ -288,6 +288,7 @@ impl Decider<'_> {
         answer(match self.recognize(&mut recording) {
             Ok(heard) => {
                 let (assessment, verdict) = judge(&heard, &self.settings.thresholds);
+                tracing::debug!(text = heard.text, ?verdict, "heard for another program");
                 Decision { heard: Some(heard), assessment, verdict }
             }
             Err(why) => {

@@ -63,6 +63,9 @@ impl Tasks {
         if commands.iter().all(|command| command.tasks.is_empty()) {
             return Ok(None);
         }
+        for task in commands.iter().flat_map(|command| &command.tasks) {
+            tasks::complaint(task).iter().for_each(|what| tracing::warn!("{} cannot be done: {what}", task.kind()));
+        }
         let (queue, waiting) = mpsc::sync_channel(WAITING_TASKS);
         let (working, done) = mpsc::channel();
         let (reporter, stop, under_way) = (reporter.clone(), stop.clone(), Arc::default());

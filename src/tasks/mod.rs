@@ -23,6 +23,14 @@ pub fn carry_out(task: &Task, (name, asked): (&str, &Asked), outbox: Option<&Out
     ended(task, name, asked, fate, (begun.elapsed(), attempts))
 }
 
+/// What will make `task` fail whenever it is carried out, as far as that can be seen without doing it. Reads files.
+pub fn complaint(task: &Task) -> Option<String> {
+    match task {
+        Task::Post(post) => webhook::agent(post).err().map(|error| error.to_string()),
+        Task::Run(_) | Task::Publish(_) => None,
+    }
+}
+
 /// The end of a task, for the report.
 pub fn ended(task: &Task, name: &str, asked: &Asked, fate: Fate, (took, attempts): (Duration, u32)) -> TaskEnd {
     TaskEnd { task: task.kind(), command: name.into(), utterance: asked.utterance, fate, took, attempts }

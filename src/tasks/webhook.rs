@@ -44,7 +44,11 @@ pub fn send(post: &Post, body: &Map<String, Value>, stop: &Stop) -> (Fate, u32) 
     }
 }
 
-fn agent(post: &Post) -> io::Result<Agent> {
+/// A client for the address of `post`, which trusts the authorities that it names.
+///
+/// # Errors
+/// Certificates that cannot be read.
+pub(super) fn agent(post: &Post) -> io::Result<Agent> {
     let mut encryption = TlsConfig::builder().unversioned_rustls_crypto_provider(tls::provider());
     if post.url.starts_with("https:") {
         let trusted = tls::authorities(post.ca_file.as_deref())?;
