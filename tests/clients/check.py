@@ -318,6 +318,23 @@ backend hearken
 """
 
 
+def uploads_a_second(port, clients=4, of_each=5):
+    """How many uploads that many clients have answered in a second."""
+
+    def send():
+        for _ in range(of_each):
+            request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/decide", data=CLIP.read_bytes())
+            urllib.request.urlopen(request, timeout=TIMEOUT).close()
+
+    begun = time.monotonic()
+    senders = [threading.Thread(target=send) for _ in range(clients)]
+    for sender in senders:
+        sender.start()
+    for sender in senders:
+        sender.join()
+    return clients * of_each / (time.monotonic() - begun)
+
+
 def behind_a_proxy(program, folder):
     """two servers behind HAProxy, one of which is killed: no upload is lost"""
     servers = [Server(program, folder, name) for name in ("one", "two")]
@@ -328,6 +345,8 @@ def behind_a_proxy(program, folder):
     proxy = subprocess.Popen(["haproxy", "-f", config])
     atexit.register(proxy.kill)
     until(lambda: healthy(port), "HAProxy answers")
+    alone, both = uploads_a_second(servers[0].http), uploads_a_second(port)
+    print(f"test-clients: uploads a second: one server {alone:.1f}, two behind HAProxy {both:.1f}", flush=True)
     answers, lock = [], threading.Lock()
 
     def send():
