@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -273,24 +274,7 @@ fn on_off(on: bool) -> Option<String> {
 
 /// The value of a key of a section that every configuration has.
 fn of_section(settings: &Settings, section: &str, key: &str) -> Option<String> {
-    let Settings {
-        board,
-        microphone,
-        endpoint,
-        scratch,
-        recognizer,
-        thresholds,
-        gpio,
-        metrics,
-        posting,
-        serve,
-        wyoming,
-        mqtt,
-        ..
-    } = settings;
-    let (serve, wyoming) = (serve.clone().unwrap_or_default(), wyoming.clone().unwrap_or_default());
-    let mqtt = mqtt.clone().unwrap_or_default();
-    let path = |path: &Option<std::path::PathBuf>| path.as_ref().and_then(|p| quoted(p.display()));
+    let Settings { board, microphone, endpoint, scratch, recognizer, thresholds, gpio, .. } = settings;
     match (section, key) {
         ("", "board") => quoted(&board.id),
         ("microphone", "device") => quoted(&microphone.device),
@@ -323,10 +307,28 @@ fn of_section(settings: &Settings, section: &str, key: &str) -> Option<String> {
         ("scratch", "sweep_after") => quoted(time(scratch.sweep_after)),
         ("scratch.keep", "last") => scratch.keep.as_ref().map(|keep| keep.last.to_string()),
         ("scratch.keep", "capacity") => scratch.keep.as_ref().and_then(|keep| quoted(size(keep.capacity))),
-        ("metrics", "file") => metrics.as_ref().and_then(|metrics| path(&metrics.file)),
-        ("metrics", "every") => quoted(time(metrics.clone().unwrap_or_default().every)),
+        ("confirm", "yes") => Some(format!("{:?}", settings.answer_words.yes)),
+        ("confirm", "no") => Some(format!("{:?}", settings.answer_words.no)),
+        ("gpio", "backend") => {
+            quoted(Backend::NAMES.iter().find(|(_, b)| *b == gpio.backend).map_or("", |(name, _)| *name))
+        }
+        ("gpio", "chip") => Some(gpio.chip.as_str()).filter(|chip| !chip.is_empty()).and_then(quoted),
+        ("gpio", "state") => file(&gpio.state),
+        ("gpio", "inputs") => file(&gpio.inputs),
+        _ => of_integration(settings, section, key),
+    }
+}
+
+/// A value of a section for other programs.
+fn of_integration(settings: &Settings, section: &str, key: &str) -> Option<String> {
+    let Settings { metrics, posting, serve, wyoming, mqtt, .. } = settings;
+    let (metrics, serve) = (metrics.clone().unwrap_or_default(), serve.clone().unwrap_or_default());
+    let (wyoming, mqtt) = (wyoming.clone().unwrap_or_default(), mqtt.clone().unwrap_or_default());
+    match (section, key) {
+        ("metrics", "file") => file(&metrics.file),
+        ("metrics", "every") => quoted(time(metrics.every)),
         ("serve", "listen") => quoted(&serve.listen),
-        ("serve", "token_file") => path(&serve.token_file),
+        ("serve", "token_file") => file(&serve.token_file),
         ("serve", "act") => Some(serve.act.to_string()),
         ("serve", "max_bytes") => quoted(size(serve.max_bytes)),
         ("serve", "uploads") => Some(serve.uploads.to_string()),
@@ -339,7 +341,7 @@ fn of_section(settings: &Settings, section: &str, key: &str) -> Option<String> {
         ("wyoming", "announce") => Some(wyoming.announce.to_string()),
         ("mqtt", "address") => settings.mqtt.as_ref().and_then(|m| quoted(format!("{}:{}", m.broker.0, m.broker.1))),
         ("mqtt", "tls") => Some(mqtt.tls.to_string()),
-        ("mqtt", "ca_file") => mqtt.ca_file.as_ref().and_then(|file| quoted(file.display())),
+        ("mqtt", "ca_file") => file(&mqtt.ca_file),
         ("mqtt", "user") => mqtt.login.as_ref().and_then(|(user, _)| quoted(user)),
         ("mqtt", "password_file") => mqtt.login.as_ref().and_then(|(_, file)| quoted(file.display())),
         ("mqtt", "words") => Some(mqtt.words.to_string()),
@@ -348,17 +350,13 @@ fn of_section(settings: &Settings, section: &str, key: &str) -> Option<String> {
         ("post", "limit") => quoted(time(posting.limit)),
         ("post", "retries") => Some(posting.retries.to_string()),
         ("post", "words") => Some(posting.words.to_string()),
-        ("post", "ca_file") => posting.ca_file.as_ref().and_then(|file| quoted(file.display())),
-        ("confirm", "yes") => Some(format!("{:?}", settings.answer_words.yes)),
-        ("confirm", "no") => Some(format!("{:?}", settings.answer_words.no)),
-        ("gpio", "backend") => {
-            quoted(Backend::NAMES.iter().find(|(_, b)| *b == gpio.backend).map_or("", |(name, _)| *name))
-        }
-        ("gpio", "chip") => Some(gpio.chip.as_str()).filter(|chip| !chip.is_empty()).and_then(quoted),
-        ("gpio", "state") => path(&gpio.state),
-        ("gpio", "inputs") => path(&gpio.inputs),
+        ("post", "ca_file") => file(&posting.ca_file),
         _ => None,
     }
+}
+
+fn file(path: &Option<PathBuf>) -> Option<String> {
+    path.as_ref().and_then(|path| quoted(path.display()))
 }
 
 fn pin(line: &Line) -> Option<String> {
